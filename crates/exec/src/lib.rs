@@ -1,0 +1,1 @@
+//! IR and record streams to tables: summarize, join, sort and the rest, streaming.

@@ -1,0 +1,1 @@
+//! IR and rows to values: the definition of the language.

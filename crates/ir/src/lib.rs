@@ -1,0 +1,1 @@
+//! The typed program: nodes, function signatures, verifier, printer.

@@ -1,0 +1,1 @@
+//! Telemetry bytes to rows of values: OTLP, JSON, CSV, syslog, logfmt, text.

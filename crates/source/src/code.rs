@@ -1,0 +1,167 @@
+//! The stable codes of diagnostics. A number is never reused; each has a fixture.
+
+use serde::{Serialize, Serializer};
+use std::fmt;
+
+/// Declares the codes with their numbers and one line about each.
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])* $name:ident = $number:literal,)*) => {
+        /// Names a kind of mistake by a stable number: 1xxx syntax, 2xxx meaning, 3xxx run time, 4xxx a backend refuses.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u16)]
+        pub enum Code {
+            $($(#[doc = $doc])* $name = $number,)*
+        }
+
+        impl Code {
+            /// Every code, in order of number.
+            pub const ALL: &'static [Code] = &[$(Code::$name,)*];
+
+            /// Returns the explanation of the code: its documentation text.
+            pub fn explanation(self) -> &'static str {
+                match self {
+                    $(Code::$name => concat!($($doc,)*),)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The query is longer than the limit.
+    E1001 = 1001,
+    /// Expressions or pipelines are nested deeper than the limit.
+    E1002 = 1002,
+    /// A character that cannot start any token.
+    E1003 = 1003,
+    /// A string literal is not closed.
+    E1004 = 1004,
+    /// An escape in a string literal is not known.
+    E1005 = 1005,
+    /// A number, timespan, datetime or guid literal is malformed or out of range.
+    E1006 = 1006,
+    /// Something else was expected here.
+    E1007 = 1007,
+    /// A closing bracket is missing or does not match.
+    E1008 = 1008,
+    /// The name after `|` is not an operator.
+    E1009 = 1009,
+    /// A habit from another language (`=` for `==`, `&&` for `and`, SQL words).
+    E1010 = 1010,
+    /// A keyword in the wrong case.
+    E1011 = 1011,
+    /// A reserved keyword used as a name without brackets.
+    E1012 = 1012,
+    /// A malformed dynamic (JSON) literal.
+    E1013 = 1013,
+    /// The query is empty.
+    E1014 = 1014,
+    /// A parameter of an operator (`kind=`, `hint.`...) is not known or has a wrong value.
+    E1015 = 1015,
+    /// A bare number or word is glued to the next token (`5minutes`, `!hasx`).
+    E1016 = 1016,
+
+    /// No column, variable or parameter has this name.
+    E2001 = 2001,
+    /// No table has this name.
+    E2002 = 2002,
+    /// No function has this name.
+    E2003 = 2003,
+    /// The types of an operator's operands do not fit.
+    E2004 = 2004,
+    /// A function's arguments do not fit any of its signatures.
+    E2005 = 2005,
+    /// A scalar stands where a table is needed, or the reverse.
+    E2006 = 2006,
+    /// A name is declared twice.
+    E2007 = 2007,
+    /// An aggregate stands outside `summarize`, or a plain column inside without one.
+    E2008 = 2008,
+    /// A dynamic is used where its type must be stated: write the cast.
+    E2009 = 2009,
+    /// A constant is needed here.
+    E2010 = 2010,
+    /// A regular expression does not compile or is larger than the limit.
+    E2011 = 2011,
+    /// Both sides of a join condition come from the same table, or the condition is not an equality.
+    E2012 = 2012,
+    /// A function calls itself.
+    E2013 = 2013,
+    /// Rows must be ordered (`sort`, `serialize`) before this function.
+    E2014 = 2014,
+    /// A value in a `datatable` has the wrong type, or the count does not divide by the columns.
+    E2015 = 2015,
+    /// A column name is ambiguous.
+    E2016 = 2016,
+    /// A literal cannot be converted to the type needed.
+    E2017 = 2017,
+    /// A parameter of a function or query has no value.
+    E2018 = 2018,
+    /// The construct is part of the language but not implemented yet.
+    E2900 = 2900,
+    /// The query expands to more nodes than the limit.
+    E2901 = 2901,
+
+    /// `Attributes.a.b` reads a nested property, not the key `a.b`.
+    E2101 = 2101,
+    /// `SeverityNumber < n` also holds for records without severity (0).
+    E2102 = 2102,
+    /// A comparison that is always true, always false or always null.
+    E2103 = 2103,
+
+    /// Rows held by operators pass the memory limit.
+    E3001 = 3001,
+    /// An operator produces more rows than the limit.
+    E3002 = 3002,
+    /// A value grows past the limit on its size or nesting.
+    E3003 = 3003,
+    /// A run-time regular expression does not compile or is larger than the limit.
+    E3004 = 3004,
+    /// `toscalar` or `assert` failed at run time.
+    E3005 = 3005,
+    /// The run took longer than the time it was given.
+    E3006 = 3006,
+    /// A step of `range` is zero or leads away from the end.
+    E3007 = 3007,
+    /// Input data cannot be read.
+    E3008 = 3008,
+}
+
+impl Code {
+    /// Returns the number, e.g. 2004.
+    pub fn number(self) -> u16 {
+        self as u16
+    }
+
+    /// Returns the code whose text is `E` and four digits, or `None`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = text.strip_prefix('E')?.parse::<u16>().ok()?;
+        Self::ALL.iter().copied().find(|code| code.number() == number)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "E{:04}", self.number())
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_rise_within_each_thousand_block_and_are_unique() {
+        let mut numbers: Vec<u16> = Code::ALL.iter().map(|code| code.number()).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), Code::ALL.len());
+        assert!(Code::ALL.iter().all(|code| Code::parse(&code.to_string()) == Some(*code)));
+    }
+}

@@ -1,0 +1,1 @@
+//! Kusto's types and values, and the meaning of its scalar functions.
