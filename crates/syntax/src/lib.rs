@@ -1,1 +1,3 @@
 //! Query text to tokens and AST; AST back to text.
+
+pub mod ast;
