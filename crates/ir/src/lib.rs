@@ -1,1 +1,23 @@
 //! The typed program: nodes, function signatures, verifier, printer.
+//!
+//! A program is two arenas, scalar expressions and relations, each in topological order: a node refers only to nodes
+//! before it, so it cannot contain a cycle, and a node used twice is stored once. Types are decided and conversions are
+//! explicit calls. Read in order: [`function`] (the one table of functions and operators), [`functions`] (its entries),
+//! [`aggregate`], [`expr`], [`rel`], [`program`].
+
+pub mod function;
+
+pub mod functions;
+
+pub mod aggregate;
+
+pub mod expr;
+
+pub mod rel;
+
+pub mod program;
+
+pub use expr::{Expr, ExprId, ExprKind, PoolId};
+pub use function::{Effect, Function, FunctionRef, Nulls, Param, ParamKind, Returns, Signature};
+pub use program::{Output, Program};
+pub use rel::{Rel, RelId, RelKind};

@@ -1,0 +1,28 @@
+//! The entries of the one table of functions and operators, a file a group.
+//!
+//! Each file is a `pub(crate) static ENTRIES: &[Function]`. To add a function: write its meaning in `dtq_value::scalar`,
+//! its entry here, and a fixture that cites an outside source.
+
+use crate::function::{Function, FunctionRef};
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// The groups, in the order of the documentation.
+static GROUPS: &[&[Function]] = &[];
+
+static BY_NAME: LazyLock<HashMap<&'static str, FunctionRef>> = LazyLock::new(|| {
+    let entries = all().flat_map(|entry| {
+        std::iter::once(entry.name).chain(entry.aliases.iter().copied()).map(move |name| (name, FunctionRef(entry)))
+    });
+    entries.collect()
+});
+
+/// Returns every entry in the order of the documentation.
+pub fn all() -> impl Iterator<Item = &'static Function> {
+    GROUPS.iter().flat_map(|group| group.iter())
+}
+
+/// Returns the function or operator with this name or alias, or `None`; names are case-sensitive.
+pub fn by_name(name: &str) -> Option<FunctionRef> {
+    BY_NAME.get(name).copied()
+}
