@@ -75,3 +75,21 @@ pub static ALL: &[Aggregate] = &[];
 pub fn by_name(name: &str) -> Option<&'static Aggregate> {
     ALL.iter().find(|entry| entry.name == name || entry.aliases.contains(&name))
 }
+
+/// Writes an aggregate as its name.
+pub(crate) mod by_name_serde {
+    use super::{Aggregate, by_name};
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// Writes the name.
+    pub fn serialize<S: Serializer>(aggregate: &&'static Aggregate, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(aggregate.name)
+    }
+
+    /// Looks the name up.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static Aggregate, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        by_name(&name).ok_or_else(|| D::Error::custom(format!("no aggregate is called `{name}`")))
+    }
+}

@@ -4,14 +4,15 @@ use crate::function::FunctionRef;
 use crate::rel::RelId;
 use dtq_source::Span;
 use dtq_value::{Str, Type, Value};
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 /// Names an expression of a program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ExprId(pub u32);
 
 /// Names an entry of a program's constant pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PoolId(pub u32);
 
 /// Holds an expression, its type and where it was written.
@@ -26,7 +27,7 @@ pub struct Expr {
 }
 
 /// Says what an expression is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ExprKind {
     /// A constant.
     Const(Value),

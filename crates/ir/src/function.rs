@@ -6,6 +6,8 @@
 
 use dtq_value::Type;
 use dtq_value::scalar::{Eval, Prepare};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
 /// Holds what is known of a function or operator.
@@ -331,5 +333,18 @@ impl Eq for FunctionRef {}
 impl fmt::Debug for FunctionRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.name)
+    }
+}
+
+impl Serialize for FunctionRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.name)
+    }
+}
+
+impl<'de> Deserialize<'de> for FunctionRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        crate::functions::by_name(&name).ok_or_else(|| D::Error::custom(format!("no function is called `{name}`")))
     }
 }

@@ -9,9 +9,10 @@ use crate::expr::ExprId;
 use dtq_record::stream::Column;
 use dtq_source::Span;
 use dtq_value::{Type, Value};
+use serde::{Deserialize, Serialize};
 
 /// Names a relation of a program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RelId(pub u32);
 
 /// Holds a relation, its columns and where it was written.
@@ -28,7 +29,7 @@ pub struct Rel {
 }
 
 /// Says what a relation does.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum RelKind {
     /// Reads a table of the catalog.
     Scan {
@@ -209,9 +210,10 @@ pub enum RelKind {
 }
 
 /// Holds a call of an aggregate.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AggregateCall {
     /// The entry of the table.
+    #[serde(with = "crate::aggregate::by_name_serde")]
     pub aggregate: &'static Aggregate,
     /// Arguments, over the input row, condition excluded. For `arg_max` and `take_any`: one output column an argument
     /// (for `arg_max` the first is the one maximised).
@@ -230,7 +232,7 @@ impl PartialEq for AggregateCall {
 }
 
 /// Holds a key to order by.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SortKey {
     /// What to order by.
     pub expr: ExprId,
@@ -241,7 +243,7 @@ pub struct SortKey {
 }
 
 /// Names a kind of join.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum JoinKind {
     /// One left row a key, then inner.
     InnerUnique,
@@ -264,7 +266,7 @@ pub enum JoinKind {
 }
 
 /// Holds an item of `mv-expand`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MvItem {
     /// The dynamic to expand.
     pub expr: ExprId,
@@ -275,7 +277,7 @@ pub struct MvItem {
 }
 
 /// Holds `parse`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Parse {
     /// Input.
     pub input: RelId,
@@ -292,7 +294,7 @@ pub struct Parse {
 }
 
 /// Names a mode of `parse`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ParseKind {
     /// Text constants; a value that does not convert fails the row.
     Simple,
@@ -303,7 +305,7 @@ pub enum ParseKind {
 }
 
 /// Holds a piece of a `parse` pattern.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ParsePiece {
     /// Skip anything.
     Star,
@@ -314,7 +316,7 @@ pub enum ParsePiece {
 }
 
 /// Holds `parse-kv`. Columns: input columns, replaced or appended at the stated positions.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ParseKv {
     /// Input.
     pub input: RelId,
@@ -337,7 +339,7 @@ pub struct ParseKv {
 }
 
 /// Holds a call that looks at neighbouring rows.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WindowCall {
     /// Which.
     pub function: WindowFunction,
@@ -348,7 +350,7 @@ pub struct WindowCall {
 }
 
 /// Names a function over neighbouring rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each is the function of the same name in KQL")]
 pub enum WindowFunction {
     Prev,
@@ -361,7 +363,7 @@ pub enum WindowFunction {
 }
 
 /// Holds `make-series`. Columns: keys, one dynamic an aggregate, the axis (dynamic).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MakeSeries {
     /// Input.
     pub input: RelId,
@@ -382,7 +384,7 @@ pub struct MakeSeries {
 }
 
 /// Holds a level of `top-nested`. Columns a level: the value, its aggregate.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TopNestedLevel {
     /// How many; all when absent.
     pub count: Option<ExprId>,
@@ -397,7 +399,7 @@ pub struct TopNestedLevel {
 }
 
 /// Holds `scan`. Expressions see: input columns, then for each step the input columns and declared columns of its state.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScanSteps {
     /// Input, ordered.
     pub input: RelId,
@@ -414,7 +416,7 @@ pub struct ScanSteps {
 }
 
 /// Holds a step of `scan`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScanStep {
     /// Its name.
     pub name: String,
@@ -429,7 +431,7 @@ pub struct ScanStep {
 }
 
 /// Says which rows of a step are output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ScanOutput {
     /// Each.
     All,
@@ -440,7 +442,7 @@ pub enum ScanOutput {
 }
 
 /// Says where a column of `bag_unpack` comes from.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum BagUnpackSource {
     /// The input column at this position.
     Column(u32),

@@ -2,10 +2,11 @@
 
 use dtq_source::Code;
 use dtq_value::{Type, Value};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Holds the name and the type of a column.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Column {
     /// Its name, case-sensitive.
     pub name: String,

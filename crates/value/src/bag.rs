@@ -2,9 +2,10 @@
 
 use crate::{Str, Value};
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 
 /// Holds the properties of a dynamic object in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bag(IndexMap<Str, Value>);
 
 impl Bag {

@@ -1,6 +1,7 @@
 //! Strings as telemetry has them: bytes that are usually UTF-8.
 
 use bstr::ByteSlice;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -78,5 +79,30 @@ impl fmt::Debug for Str {
 impl fmt::Display for Str {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.as_text())
+    }
+}
+
+/// The serialized form: text where it is UTF-8, bytes where it is not, so that nothing is lost.
+#[derive(Serialize, Deserialize)]
+enum Form {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl Serialize for Str {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(&self.0) {
+            Ok(text) => Form::Text(text.to_owned()).serialize(serializer),
+            Err(_) => Form::Bytes(self.0.to_vec()).serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Str {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Form::deserialize(deserializer)? {
+            Form::Text(text) => Self::from(text),
+            Form::Bytes(bytes) => Self::from(bytes),
+        })
     }
 }

@@ -1,12 +1,13 @@
 //! Kusto's scalar types.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Names a scalar type.
 ///
 /// # Source
 /// Kusto documentation, "Scalar data types".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Type {
     /// True, false or null.
     Bool,

@@ -1,6 +1,7 @@
 //! One value of any type. A dynamic is simply a value whose static type is `dynamic`.
 
 use crate::{Bag, Str};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Holds a decimal number of up to 28 significant digits.
@@ -16,7 +17,7 @@ pub type Guid = [u8; 16];
 ///
 /// `PartialEq` is identity, for tests and deduplication: reals compare by bits. KQL's `==` is
 /// [`scalar`](crate::scalar)'s.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub enum Value {
     /// Null of any type.
     #[default]
