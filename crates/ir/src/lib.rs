@@ -3,7 +3,7 @@
 //! A program is two arenas, scalar expressions and relations, each in topological order: a node refers only to nodes
 //! before it, so it cannot contain a cycle, and a node used twice is stored once. Types are decided and conversions are
 //! explicit calls. Read in order: [`function`] (the one table of functions and operators), [`functions`] (its entries),
-//! [`aggregate`], [`expr`], [`rel`], [`program`].
+//! [`aggregate`], [`expr`], [`rel`], [`program`], [`verify`], [`text`].
 
 pub mod function;
 
@@ -17,7 +17,14 @@ pub mod rel;
 
 pub mod program;
 
+mod children;
+
+pub mod verify;
+
+pub mod text;
+
 pub use expr::{Expr, ExprId, ExprKind, PoolId};
 pub use function::{Effect, Function, FunctionRef, Nulls, Param, ParamKind, Returns, Signature};
 pub use program::{Output, Program};
 pub use rel::{Rel, RelId, RelKind};
+pub use verify::verify;

@@ -62,6 +62,11 @@ impl Program {
         &self.pool[id.0 as usize]
     }
 
+    /// Returns the constant pool; the position is the id.
+    pub fn pool(&self) -> &[Pooled] {
+        &self.pool
+    }
+
     /// Returns all expressions; the position is the id.
     pub fn exprs(&self) -> &[Expr] {
         &self.exprs
