@@ -1,0 +1,16 @@
+//! Random well-typed queries: from a seed, or from the bytes of a fuzzer.
+//!
+//! A generated query is meant to be accepted: every name exists and the types fit the signatures of the one table of
+//! functions, so that tests reach what lies behind the front end. It is for tests only; nothing that ships uses it.
+//! Read in order: [`choices`], [`literal`], [`scalar`], [`pipeline`].
+
+pub mod choices;
+
+pub mod literal;
+
+pub mod scalar;
+
+pub mod pipeline;
+
+pub use choices::Choices;
+pub use pipeline::query;
