@@ -115,6 +115,8 @@ pub enum Naming {
     OnlyArgument,
     /// `prefix_` and the name of the first argument, or `prefix_` alone.
     Prefixed(&'static str),
+    /// `prefix_` and the names of the first two arguments: `covariance_x_y`.
+    PrefixedByTwo(&'static str),
     /// Always this name.
     Fixed(&'static str),
 }

@@ -367,10 +367,8 @@ fn check_aggregate(row: &mut Row<'_>, call: &AggregateCall) -> Checked {
     if let Some(condition) = call.condition {
         row.expect(condition, Type::Bool)?;
     }
-    let each_argument = matches!(
-        call.aggregate.kind,
-        AggregateKind::ArgMax | AggregateKind::ArgMin | AggregateKind::TakeAny | AggregateKind::TakeAnyAll
-    );
+    let each_argument =
+        matches!(call.aggregate.kind, AggregateKind::ArgMax | AggregateKind::ArgMin | AggregateKind::TakeAny);
     ensure(each_argument || !call.outputs.is_empty(), || format!("`{}` has no output", call.aggregate.name))
 }
 
