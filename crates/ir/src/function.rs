@@ -162,6 +162,8 @@ pub enum ParamKind {
     Number,
     /// `int` or `long` as it is; a dynamic becomes long.
     Integer,
+    /// A string as it is; any other scalar becomes the text that `tostring` gives, a null `""`.
+    Text,
     /// A number, a datetime or a timespan as it is.
     Summable,
     /// Anything that has an order: a number, datetime, timespan, string, bool, guid.

@@ -228,6 +228,7 @@ fn accepts(kind: ParamKind, ty: Type) -> bool {
     match kind {
         ParamKind::Is(wanted) | ParamKind::Exactly(wanted) => ty == wanted,
         ParamKind::Scalar | ParamKind::Common => true,
+        ParamKind::Text => ty == Type::String,
         ParamKind::NotDynamic => ty != Type::Dynamic,
         ParamKind::Number => ty.is_numeric(),
         ParamKind::Integer => ty.is_integer(),

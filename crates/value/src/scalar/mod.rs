@@ -4,6 +4,14 @@
 //! the type or the value of an argument (KQL's answer is null), only when a [`Limits`] bound is passed or when failing
 //! is its purpose (`assert`).
 
+pub mod args;
+
+pub mod bounded;
+
+pub mod pool;
+
+pub use pool::Pooled;
+
 use crate::Value;
 use dtq_source::{Code, Limits};
 use std::fmt;
@@ -41,12 +49,14 @@ pub struct Context {
     pub now_ticks: i64,
     /// State of the pseudo-random generator behind `rand()` and `new_guid()`; seeded by the host.
     pub random_state: u64,
+    /// Regular expressions compiled for patterns that were not constants.
+    pub regexes: pool::RegexCache,
 }
 
 impl Context {
     /// Returns a context.
     pub fn new(limits: Limits, now_ticks: i64, random_seed: u64) -> Self {
-        Self { limits, now_ticks, random_state: random_seed }
+        Self { limits, now_ticks, random_state: random_seed, regexes: pool::RegexCache::default() }
     }
 
     /// Returns the next 64 pseudo-random bits (SplitMix64; Steele, Lea and Flood, OOPSLA 2014).
@@ -57,13 +67,6 @@ impl Context {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
     }
-}
-
-/// Holds something costly built once from constant arguments; lives in the constant pool of a program.
-#[derive(Clone, Debug)]
-pub enum Pooled {
-    /// A compiled regular expression.
-    Regex(regex::bytes::Regex),
 }
 
 /// Holds one call of a function: its arguments and what it may use.
