@@ -8,7 +8,7 @@ use crate::aggregate::AggregateKind;
 use crate::expr::{ExprId, ExprKind};
 use crate::function::{ParamKind, Returns, Signature};
 use crate::program::Program;
-use crate::rel::{AggregateCall, JoinKind, MvItem, RelId, RelKind, SortKey};
+use crate::rel::{AggregateCall, JoinKind, MakeSeries, MvItem, RelId, RelKind, SortKey, TopNestedLevel, WindowCall};
 use dtq_record::stream::Column;
 use dtq_value::{Type, Value};
 use std::collections::HashSet;
@@ -256,13 +256,7 @@ fn check_rel(program: &Program, id: RelId) -> Checked {
         }
         RelKind::Distinct { input } | RelKind::Materialize { input } => same_columns(program, &rel.columns, *input),
         RelKind::Aggregate { input, keys, aggregates } => {
-            let mut row = Row::of(program, *input);
-            let mut types = check_all(&mut row, keys)?;
-            for call in aggregates {
-                check_aggregate(&mut row, call)?;
-                types.extend(&call.outputs);
-            }
-            same_types(&rel.columns, &types)
+            check_aggregates(Row::of(program, *input), keys, aggregates, &rel.columns)
         }
         RelKind::Sort { input, keys } => {
             check_sort(&mut Row::of(program, *input), keys)?;
@@ -289,31 +283,9 @@ fn check_rel(program: &Program, id: RelId) -> Checked {
         }
         RelKind::Parse(parse) => Row::of(program, parse.input).expect(parse.value, Type::String),
         RelKind::ParseKv(parse) => Row::of(program, parse.input).expect(parse.value, Type::String),
-        RelKind::Window { input, calls } => {
-            let mut row = Row::of(program, *input);
-            let mut types: Vec<Type> = program.rel(*input).columns.iter().map(|column| column.ty).collect();
-            for call in calls {
-                check_all(&mut row, &call.args)?;
-                types.push(call.ty);
-            }
-            same_types(&rel.columns, &types)
-        }
-        RelKind::MakeSeries(series) => {
-            let mut row = Row::of(program, series.input);
-            check_all(&mut row, &series.keys)?;
-            row.check(series.axis)?;
-            series.aggregates.iter().try_for_each(|(call, _)| check_aggregate(&mut row, call))?;
-            let width = series.keys.len() + series.aggregates.len() + 1;
-            ensure(rel.columns.len() == width, || format!("it has {} columns, not {width}", rel.columns.len()))
-        }
-        RelKind::TopNested { input, levels } => {
-            let mut row = Row::of(program, *input);
-            for level in levels {
-                row.check(level.of)?;
-                check_aggregate(&mut row, &level.by)?;
-            }
-            ensure(rel.columns.len() == 2 * levels.len(), || "it needs two columns a level".to_owned())
-        }
+        RelKind::Window { input, calls } => check_window(program, *input, calls, &rel.columns),
+        RelKind::MakeSeries(series) => check_make_series(Row::of(program, series.input), series, &rel.columns),
+        RelKind::TopNested { input, levels } => check_top_nested(Row::of(program, *input), levels, &rel.columns),
         RelKind::ScanSteps(scan) => check_all(&mut Row::of(program, scan.input), &scan.partition).map(|_| ()),
         RelKind::BagUnpack { input, bag, .. } => {
             let column = program.rel(*input).columns.get(*bag as usize);
@@ -329,6 +301,41 @@ fn check_rel(program: &Program, id: RelId) -> Checked {
             same_types(&rel.columns, &types)
         }
     }
+}
+
+fn check_aggregates(mut row: Row<'_>, keys: &[ExprId], aggregates: &[AggregateCall], columns: &[Column]) -> Checked {
+    let mut types = check_all(&mut row, keys)?;
+    for call in aggregates {
+        check_aggregate(&mut row, call)?;
+        types.extend(&call.outputs);
+    }
+    same_types(columns, &types)
+}
+
+fn check_window(program: &Program, input: RelId, calls: &[WindowCall], columns: &[Column]) -> Checked {
+    let mut row = Row::of(program, input);
+    let mut types: Vec<Type> = program.rel(input).columns.iter().map(|column| column.ty).collect();
+    for call in calls {
+        check_all(&mut row, &call.args)?;
+        types.push(call.ty);
+    }
+    same_types(columns, &types)
+}
+
+fn check_make_series(mut row: Row<'_>, series: &MakeSeries, columns: &[Column]) -> Checked {
+    check_all(&mut row, &series.keys)?;
+    row.check(series.axis)?;
+    series.aggregates.iter().try_for_each(|(call, _)| check_aggregate(&mut row, call))?;
+    let width = series.keys.len() + series.aggregates.len() + 1;
+    ensure(columns.len() == width, || format!("it has {} columns, not {width}", columns.len()))
+}
+
+fn check_top_nested(mut row: Row<'_>, levels: &[TopNestedLevel], columns: &[Column]) -> Checked {
+    for level in levels {
+        row.check(level.of)?;
+        check_aggregate(&mut row, &level.by)?;
+    }
+    ensure(columns.len() == 2 * levels.len(), || "it needs two columns a level".to_owned())
 }
 
 fn check_values(rows: &[Vec<Value>], columns: &[Column]) -> Checked {
