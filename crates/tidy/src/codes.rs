@@ -1,0 +1,87 @@
+//! The list of diagnostic codes and the fixtures, to codes that no fixture shows.
+//!
+//! Reads `crates/source/src/code.rs` as text, for the line of each code. Next: `golden.rs`.
+
+use crate::Finding;
+use dtq_fixture::{Case, EXPECTATIONS};
+
+/// Where the codes stand.
+pub const LIST: &str = "crates/source/src/code.rs";
+
+/// Returns each code with its number as written and its line: `E2004 = 2004,`.
+pub fn listed(text: &str) -> Vec<(String, String, usize)> {
+    let mut codes = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let Some((name, number)) = line.trim().trim_end_matches(',').split_once(" = ") else {
+            continue;
+        };
+        let digits = name.strip_prefix('E').unwrap_or("");
+        let is_code = digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if is_code {
+            codes.push((name.to_owned(), number.to_owned(), index + 1));
+        }
+    }
+    codes
+}
+
+/// Returns the codes that are not named by a fixture, listed twice, or have another number than their name.
+pub fn check(list: &str, cases: &[Case]) -> Vec<Finding> {
+    let codes = listed(list);
+    let mut findings = Vec::new();
+    for (index, (name, number, line)) in codes.iter().enumerate() {
+        let mut report = |message: String| findings.push(Finding::new(LIST, *line, "codes", message));
+        if name[1..] != *number {
+            report(format!("{name} has the number {number}: write {}", &name[1..]));
+        }
+        if codes[..index].iter().any(|(other, ..)| other == name) {
+            report(format!("{name} is listed twice: a code is never used again"));
+        }
+        if !cases.iter().any(|case| shows(case, name)) {
+            report(format!("no fixture names {name}: add a case with it in its `diagnostics` below fixtures/"));
+        }
+    }
+    findings
+}
+
+/// Says whether an expectation of the case holds the code.
+fn shows(case: &Case, code: &str) -> bool {
+    case.blocks.iter().any(|block| EXPECTATIONS.contains(&block.kind.as_str()) && block.text.contains(code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn fixture(text: &str) -> Vec<Case> {
+        let text = format!("# A\nE1003 in prose\n```kql\nE1004\n```\n```diagnostics\n{text}\n```\n");
+        dtq_fixture::parse(Path::new("fixtures/a.md"), &text).expect("well formed")
+    }
+
+    #[test]
+    fn a_code_without_fixture_is_found_with_its_line() {
+        let found = check("codes! {\n    /// A.\n    E1001 = 1001,\n    E2004 = 2004,\n}", &fixture("error[E1001]"));
+        assert_eq!(found.len(), 1);
+        assert!(found[0].to_string().starts_with("crates/source/src/code.rs:4: [codes] no fixture names E2004"));
+    }
+
+    #[test]
+    fn prose_and_queries_show_nothing() {
+        assert_eq!(check("E1003 = 1003,\nE1004 = 1004,", &fixture("error[E1001]")).len(), 2);
+    }
+
+    #[test]
+    fn a_code_twice_or_with_another_number_is_found() {
+        let found = check("E1001 = 1001,\nE1001 = 1001,\nE1002 = 1003,", &fixture("E1001 E1002"));
+        let lines: Vec<usize> = found.iter().map(|finding| finding.line).collect();
+        assert_eq!(lines, [2, 3]);
+    }
+
+    #[test]
+    fn the_real_list_is_understood() {
+        let path = crate::tree::root().join(LIST);
+        let text = std::fs::read_to_string(&path).expect("the list of codes is where STYLE says");
+        let codes = listed(&text);
+        assert!(codes.len() > 40, "only {} codes found: has the form of the list changed?", codes.len());
+    }
+}
