@@ -1,1 +1,36 @@
-//! IR and record streams to tables: summarize, join, sort and the rest, streaming.
+//! A program and the tables it names to the rows of its results, streaming.
+//!
+//! Every operator pulls batches of rows from its input. Those that work row by row hold nothing; those that must hold
+//! rows (sort, summarize, join...) charge what they hold to one [`budget`] and fail with a diagnostic when it is spent.
+//! Expressions are evaluated by `dtq-interp`. Results never depend on where one batch ends and the next begins.
+//! Read in order: [`run`] (the entry), [`env`], [`operator`] (which node runs where), then the operators.
+
+pub mod run;
+
+mod env;
+
+mod budget;
+
+mod operator;
+
+mod plan;
+
+mod leaves;
+
+mod rows;
+
+mod order;
+
+mod sort;
+
+mod group;
+
+mod accumulate;
+
+mod join;
+
+mod expand;
+
+mod body;
+
+pub use run::{Options, Run};

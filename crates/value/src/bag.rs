@@ -19,6 +19,11 @@ impl Bag {
         self.0.get(key)
     }
 
+    /// Returns the property at a position, or `None` past the last.
+    pub fn at(&self, index: usize) -> Option<(&Str, &Value)> {
+        self.0.get_index(index)
+    }
+
     /// Sets a property, in place when the key is there already.
     pub fn set(&mut self, key: Str, value: Value) {
         self.0.insert(key, value);

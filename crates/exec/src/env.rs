@@ -1,0 +1,90 @@
+//! What every operator of a run shares: the interpreter, the tables, the bounds.
+
+use crate::budget::Budget;
+use crate::plan::Plan;
+use dtq_interp::Interpreter;
+use dtq_ir::rel::{Rel, RelId};
+use dtq_ir::{ExprId, Program};
+use dtq_record::stream::{Catalog, Row};
+use dtq_source::Code;
+use dtq_value::Value;
+use dtq_value::scalar::{Context, Fault};
+use rustc_hash::FxHashMap;
+use std::rc::Rc;
+
+/// Holds what the operators of a run share.
+pub(crate) struct Env<'a> {
+    pub(crate) interpreter: Interpreter<'a>,
+    pub(crate) ctx: Context,
+    pub(crate) catalog: &'a dyn Catalog,
+    pub(crate) budget: Budget,
+    pub(crate) plan: Plan,
+    /// How many rows an operator puts into a batch before it hands it on.
+    pub(crate) batch_rows: usize,
+    /// The rows of relations that several operators read.
+    pub(crate) materialized: FxHashMap<RelId, Rc<Vec<Row>>>,
+    pub(crate) is_cancelled: Option<&'a dyn Fn() -> bool>,
+}
+
+impl<'a> Env<'a> {
+    /// Returns the program.
+    pub(crate) fn program(&self) -> &'a Program {
+        self.interpreter.program()
+    }
+
+    /// Returns a relation.
+    pub(crate) fn rel(&self, id: RelId) -> &'a Rel {
+        self.program().rel(id)
+    }
+
+    /// Returns the value of an expression over a row.
+    pub(crate) fn eval(&mut self, expr: ExprId, row: &[Value]) -> Result<Value, Fault> {
+        self.interpreter.eval(expr, row, &mut self.ctx)
+    }
+
+    /// Returns the values of expressions over a row.
+    pub(crate) fn eval_all(&mut self, exprs: &[ExprId], row: &[Value]) -> Result<Vec<Value>, Fault> {
+        let mut values = Vec::with_capacity(exprs.len());
+        for expr in exprs {
+            values.push(self.eval(*expr, row)?);
+        }
+        Ok(values)
+    }
+
+    /// Says whether a bool expression is true over a row.
+    pub(crate) fn holds(&mut self, expr: ExprId, row: &[Value]) -> Result<bool, Fault> {
+        self.interpreter.holds(expr, row, &mut self.ctx)
+    }
+
+    /// Returns the value of a constant expression that says how many rows: 0 for null and below.
+    pub(crate) fn eval_count(&mut self, expr: ExprId) -> Result<u64, Fault> {
+        Ok(match self.eval(expr, &[])? {
+            Value::Long(count) => u64::try_from(count).unwrap_or(0),
+            Value::Int(count) => u64::try_from(count).unwrap_or(0),
+            _ => 0,
+        })
+    }
+
+    /// Fails when the host wants the run to end; polled once a batch.
+    pub(crate) fn check_cancelled(&self) -> Result<(), Fault> {
+        match self.is_cancelled {
+            Some(is_cancelled) if is_cancelled() => {
+                Err(Fault::new(Code::E3006, "the run took longer than the time it was given"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Fails when an operator that can multiply rows has produced too many.
+    pub(crate) fn check_produced(&self, operator: &str, row_count: u64) -> Result<(), Fault> {
+        let row_count_max = self.ctx.limits.produced_rows_max;
+        if row_count <= row_count_max {
+            return Ok(());
+        }
+        let message = format!(
+            "`{operator}` produces more than {row_count_max} rows; narrow its input with `where` or raise the limit on \
+             produced rows"
+        );
+        Err(Fault::new(Code::E3002, message))
+    }
+}
