@@ -4,7 +4,7 @@
 
 use dtq_exec::{Options, Run};
 use dtq_interp::eval::OPERAND_DEPTH_MAX;
-use dtq_ir::aggregate::{Aggregate, AggregateKind};
+use dtq_ir::aggregate::{Aggregate, AggregateKind, AggregateReturns};
 use dtq_ir::function::{Group, Naming, Returns};
 use dtq_ir::rel::{AggregateCall, JoinKind, MvItem, SortKey};
 use dtq_ir::{Expr, ExprId, ExprKind, Function, FunctionRef, Output, Param, Program, Rel, RelId, RelKind, Signature};
@@ -50,7 +50,9 @@ const fn aggregate(name: &'static str, kind: AggregateKind, ty: Type) -> Aggrega
         params: &[],
         args_min: 0,
         is_variadic: true,
-        returns: Returns::Type(ty),
+        condition: None,
+        constants_from: None,
+        returns: AggregateReturns::Type(ty),
         naming: Naming::Numbered,
         doc: "",
         source: "",
@@ -147,9 +149,13 @@ fn run_with(program: &Program, batch_rows: usize, limits: Limits) -> Result<Vec<
 
 /// Runs a program with several batch sizes and returns the one result.
 fn run(program: &Program) -> Vec<Row> {
-    let expected = run_with(program, 1024, Limits::default()).unwrap();
+    let expected = run_with(program, 1024, Limits::default()).expect("the program is valid");
     for batch_rows in [1, 2, 3, 7] {
-        assert_eq!(run_with(program, batch_rows, Limits::default()).unwrap(), expected, "batches of {batch_rows}");
+        assert_eq!(
+            run_with(program, batch_rows, Limits::default()).expect("valid"),
+            expected,
+            "batches of {batch_rows}"
+        );
     }
     expected
 }

@@ -78,9 +78,7 @@ impl<'a> AggregateSpec<'a> {
             AggregateKind::ArgMin | AggregateKind::ArgMax => {
                 Box::new(choice::ArgExtreme::new(is_max, self.arg_types.clone()))
             }
-            AggregateKind::TakeAny | AggregateKind::TakeAnyAll => {
-                Box::new(choice::TakeAny::new(self.arg_types.clone()))
-            }
+            AggregateKind::TakeAny => Box::new(choice::TakeAny::new(self.arg_types.clone())),
             AggregateKind::MakeList => Box::new(collections::MakeList::new(self.constants.first(), false)),
             AggregateKind::MakeListWithNulls => Box::new(collections::MakeList::new(self.constants.first(), true)),
             AggregateKind::MakeSet => Box::new(collections::MakeSet::new(self.constants.first())),
@@ -101,9 +99,9 @@ impl<'a> AggregateSpec<'a> {
             AggregateKind::VarianceP => Box::new(numbers::Spread::new(false, false)),
             AggregateKind::Covariance => Box::new(numbers::Covariance::new(true)),
             AggregateKind::CovarianceP => Box::new(numbers::Covariance::new(false)),
-            AggregateKind::BinaryAllAnd => Box::new(numbers::Bits::new(|a, b| a & b)),
-            AggregateKind::BinaryAllOr => Box::new(numbers::Bits::new(|a, b| a | b)),
-            AggregateKind::BinaryAllXor => Box::new(numbers::Bits::new(|a, b| a ^ b)),
+            AggregateKind::BinaryAllAnd => Box::new(numbers::Bits::new(ty, |a, b| a & b)),
+            AggregateKind::BinaryAllOr => Box::new(numbers::Bits::new(ty, |a, b| a | b)),
+            AggregateKind::BinaryAllXor => Box::new(numbers::Bits::new(ty, |a, b| a ^ b)),
             AggregateKind::BuildSchema => Box::new(schema::BuildSchema::default()),
             AggregateKind::Hll | AggregateKind::HllMerge | AggregateKind::TDigest | AggregateKind::TDigestMerge => {
                 unreachable!("AggregateSpec::new refuses these")

@@ -24,6 +24,7 @@ pub(super) fn sum(ty: Type) -> Box<dyn Accumulator> {
     match ty {
         Type::Int | Type::Long => Box::new(IntegerSum { sum: 0, wrap: Value::Long }),
         Type::TimeSpan => Box::new(IntegerSum { sum: 0, wrap: Value::TimeSpan }),
+        Type::DateTime => Box::new(IntegerSum { sum: 0, wrap: Value::DateTime }),
         Type::Decimal => Box::new(DecimalSum::default()),
         _ => Box::new(RealSum::default()),
     }
@@ -260,13 +261,14 @@ impl Accumulator for Covariance {
 
 /// `binary_all_and`, `binary_all_or`, `binary_all_xor`; null when there are no values.
 pub(super) struct Bits {
+    ty: Type,
     combine: fn(i64, i64) -> i64,
     bits: Option<i64>,
 }
 
 impl Bits {
-    pub(super) fn new(combine: fn(i64, i64) -> i64) -> Self {
-        Self { combine, bits: None }
+    pub(super) fn new(ty: Type, combine: fn(i64, i64) -> i64) -> Self {
+        Self { ty, combine, bits: None }
     }
 }
 
@@ -279,6 +281,11 @@ impl Accumulator for Bits {
     }
 
     fn finish(&mut self, outputs: &mut Vec<Value>) {
-        outputs.push(self.bits.map_or(Value::Null, Value::Long));
+        outputs.push(match (self.bits, self.ty) {
+            (None, _) => Value::Null,
+            // The bits of ints sign-extended to longs: the low half holds the result.
+            (Some(bits), Type::Int) => Value::Int(bits as i32),
+            (Some(bits), _) => Value::Long(bits),
+        });
     }
 }

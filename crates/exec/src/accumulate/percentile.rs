@@ -3,7 +3,7 @@
 //! Exact: all values are held, a number or ticks in eight bytes each, and sorted at the end.
 
 use super::Accumulator;
-use crate::order::{as_real, compare_values};
+use crate::order::{as_real, compare_values, decimal_to_real};
 use dtq_value::{Type, Value};
 
 /// Holds which percentiles are wanted and of what type.
@@ -23,7 +23,17 @@ impl Percents {
         Self { percents: numbers.map(as_real).collect(), ty }
     }
 
+    /// Returns a value as the type of the result: a long for an int, a real for a decimal.
+    fn widen(value: Value) -> Value {
+        match value {
+            Value::Int(value) => Value::Long(i64::from(value)),
+            Value::Decimal(value) => Value::Real(decimal_to_real(value)),
+            value => value,
+        }
+    }
+
     fn finish(&self, values: Vec<Value>, is_array: bool, outputs: &mut Vec<Value>) {
+        let values: Vec<Value> = values.into_iter().map(Self::widen).collect();
         if is_array {
             outputs.push(Value::array(values));
         } else {
@@ -106,7 +116,6 @@ fn from_ticks(ticks: i64, ty: Type) -> Value {
     match ty {
         Type::DateTime => Value::DateTime(ticks),
         Type::TimeSpan => Value::TimeSpan(ticks),
-        Type::Int => i32::try_from(ticks).map_or(Value::Null, Value::Int),
         _ => Value::Long(ticks),
     }
 }
