@@ -1,7 +1,8 @@
 //! Kusto's types and values, and the meaning of its scalar functions.
 //!
 //! Nothing here knows a query: functions take values and give a value. The interpreter, constant folding and the native
-//! code's helper table all call the same functions. Read in order: [`types`], [`text`], [`value`], [`bag`], [`scalar`].
+//! code's helper table all call the same functions. Read in order: [`types`], [`text`], [`value`], [`bag`], [`search`],
+//! [`scalar`], [`json`].
 
 pub mod types;
 
@@ -11,7 +12,11 @@ pub mod value;
 
 pub mod bag;
 
+pub mod search;
+
 pub mod scalar;
+
+pub mod json;
 
 pub use bag::Bag;
 pub use text::Str;

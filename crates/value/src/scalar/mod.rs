@@ -4,6 +4,22 @@
 //! the type or the value of an argument (KQL's answer is null), only when a [`Limits`] bound is passed or when failing
 //! is its purpose (`assert`).
 
+pub mod format;
+
+pub mod calendar;
+
+pub mod time;
+
+pub mod convert;
+
+pub mod compare;
+
+pub mod logic;
+
+pub mod arithmetic;
+
+pub mod string_match;
+
 pub mod args;
 
 pub mod bounded;

@@ -5,6 +5,7 @@
 
 use crate::Value;
 use crate::scalar::{Call, Fault};
+use crate::search::{Needles, WordSet};
 use dtq_source::{Code, Limits};
 use regex::bytes::{Regex, RegexBuilder};
 use std::collections::VecDeque;
@@ -14,6 +15,10 @@ use std::collections::VecDeque;
 pub enum Pooled {
     /// A compiled regular expression.
     Regex(Regex),
+    /// The strings of `in`.
+    Words(WordSet),
+    /// The terms of `has_any` and `has_all`.
+    Needles(Needles),
 }
 
 /// Holds the regular expressions compiled most recently for patterns that were not constants.
