@@ -160,6 +160,8 @@ pub enum ParamKind {
     NotDynamic,
     /// `int`, `long`, `real`, `decimal` as it is; a dynamic becomes real.
     Number,
+    /// `int`, `long`, `real`, `decimal` as it is; no dynamic.
+    Numeric,
     /// `int` or `long` as it is; a dynamic becomes long.
     Integer,
     /// A string as it is; any other scalar becomes the text that `tostring` gives, a null `""`.

@@ -230,7 +230,7 @@ fn accepts(kind: ParamKind, ty: Type) -> bool {
         ParamKind::Scalar | ParamKind::Common => true,
         ParamKind::Text => ty == Type::String,
         ParamKind::NotDynamic => ty != Type::Dynamic,
-        ParamKind::Number => ty.is_numeric(),
+        ParamKind::Number | ParamKind::Numeric => ty.is_numeric(),
         ParamKind::Integer => ty.is_integer(),
         ParamKind::Summable => ty.is_numeric() || matches!(ty, Type::DateTime | Type::TimeSpan),
         ParamKind::Orderable => ty != Type::Dynamic,

@@ -3,12 +3,18 @@
 //! Each file is a `pub(crate) static ENTRIES: &[Function]`. To add a function: write its meaning in `dtq_value::scalar`,
 //! its entry here, and a fixture that cites an outside source.
 
+mod operators;
+
+mod conditional;
+
+mod conversion;
+
 use crate::function::{Function, FunctionRef};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// The groups, in the order of the documentation.
-static GROUPS: &[&[Function]] = &[];
+static GROUPS: &[&[Function]] = &[operators::ENTRIES, conditional::ENTRIES, conversion::ENTRIES];
 
 static BY_NAME: LazyLock<HashMap<&'static str, FunctionRef>> = LazyLock::new(|| {
     let entries = all().flat_map(|entry| {
