@@ -5,6 +5,7 @@ use crate::operator::{BoxedOperator, Operator};
 use dtq_ir::rel::{MvItem, Rel, RelKind};
 use dtq_record::stream::Row;
 use dtq_value::scalar::Fault;
+use dtq_value::scalar::convert::text_of;
 use dtq_value::{Bag, Type, Value};
 
 /// Expands the items of each row side by side.
@@ -155,8 +156,8 @@ pub(crate) fn cast(value: Value, ty: Type) -> Value {
         (Type::Real, Value::Long(value)) => Value::Real(value as f64),
         (Type::Real, Value::Real(value)) => Value::Real(value),
         (Type::Decimal, value) => cast_decimal(value),
-        (Type::String, Value::Null) => Value::missing(Type::String),
-        (Type::String, Value::String(value)) => Value::String(value),
+        // Every dynamic has a text, so that none fails to conform.
+        (Type::String, value) => Value::string(&*text_of(&value, Type::Dynamic)),
         (Type::DateTime, Value::DateTime(value)) => Value::DateTime(value),
         (Type::TimeSpan, Value::TimeSpan(value)) => Value::TimeSpan(value),
         (Type::Guid, Value::Guid(value)) => Value::Guid(value),

@@ -33,4 +33,18 @@ mod expand;
 
 mod body;
 
+mod parse;
+
+mod parse_kv;
+
+mod window;
+
+mod series;
+
+mod top_nested;
+
+mod scan_steps;
+
+mod reshape;
+
 pub use run::{Options, Run};

@@ -6,13 +6,19 @@ use crate::expand::MvExpand;
 use crate::group::{Distinct, Group};
 use crate::join::Join;
 use crate::leaves::{Given, Materialized, Range, Scan, Values};
+use crate::parse::ParseText;
+use crate::parse_kv::ParsePairs;
+use crate::reshape::{BagUnpack, Pivot};
 use crate::rows::{Filter, Project, Take, Union};
+use crate::scan_steps;
+use crate::series::Series;
 use crate::sort::{Sample, Sort, Top};
-use dtq_ir::rel::{RelId, RelKind};
+use crate::top_nested::TopNested;
+use crate::window::Window;
+use dtq_ir::rel::{Rel, RelId, RelKind};
 use dtq_record::stream::{Column, Row};
-use dtq_source::Code;
-use dtq_value::Value;
 use dtq_value::scalar::Fault;
+use dtq_value::{Type, Value};
 use std::rc::Rc;
 
 /// Gives the rows of a relation batch by batch.
@@ -155,14 +161,16 @@ fn build_over_one<'a>(id: RelId, input: BoxedOperator<'a>, env: &mut Env<'a>) ->
         RelKind::Partition { key, body, .. } => Box::new(Partition::new(env, input, *key, *body)),
         RelKind::Materialize { .. } => input,
         RelKind::Sample { count, .. } => Box::new(Sample::new(env, input, *count)?),
-        RelKind::Parse(_)
-        | RelKind::ParseKv(_)
-        | RelKind::Window { .. }
-        | RelKind::MakeSeries(_)
-        | RelKind::TopNested { .. }
-        | RelKind::ScanSteps(_)
-        | RelKind::BagUnpack { .. }
-        | RelKind::Pivot { .. } => return Err(Fault::new(Code::E2900, "this operator is not supported yet")),
+        RelKind::Parse(parse) => Box::new(ParseText::new(env, input, parse, types_of(rel))?),
+        RelKind::ParseKv(parse) => Box::new(ParsePairs::new(env, input, parse, types_of(rel))?),
+        RelKind::Window { calls, .. } => Box::new(Window::new(env, input, calls)?),
+        RelKind::MakeSeries(series) => Box::new(Series::new(env, input, series)?),
+        RelKind::TopNested { levels, .. } => Box::new(TopNested::new(env, input, levels)?),
+        RelKind::ScanSteps(scan) => Box::new(scan_steps::Scan::new(env, input, scan, &env.rel(scan.input).columns)?),
+        RelKind::BagUnpack { bag, sources, .. } => Box::new(BagUnpack { input, bag: *bag as usize, sources }),
+        RelKind::Pivot { keys, pivot, values, aggregate, .. } => {
+            Box::new(Pivot::new(env, input, (keys, *pivot), values, aggregate)?)
+        }
         RelKind::Scan { .. }
         | RelKind::Input
         | RelKind::Values { .. }
@@ -170,6 +178,11 @@ fn build_over_one<'a>(id: RelId, input: BoxedOperator<'a>, env: &mut Env<'a>) ->
         | RelKind::Union { .. }
         | RelKind::Join { .. } => unreachable!("build_over handles these"),
     })
+}
+
+/// Returns the types of the columns of a relation.
+fn types_of(rel: &Rel) -> Vec<Type> {
+    rel.columns.iter().map(|column| column.ty).collect()
 }
 
 /// Returns a row of what is missing of each column.
