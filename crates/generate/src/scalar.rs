@@ -102,8 +102,12 @@ fn call(choices: &mut Choices<'_>, columns: &[Column], ty: Type, depth: usize) -
 fn apply(choices: &mut Choices<'_>, columns: &[Column], called: Candidate, ty: Type, depth: usize) -> String {
     let (function, signature) = called;
     let spare = signature.params.len() - signature.args_min.min(signature.params.len());
-    let count =
+    let mut count =
         signature.args_min + choices.below(spare + 1) + if signature.is_variadic { choices.below(3) } else { 0 };
+    if !signature.takes(count) {
+        // Parameters that repeat in pairs.
+        count += 1;
+    }
     let common = if signature.returns == Returns::Type(ty) { *choices.pick(&[Type::Long, Type::String]) } else { ty };
     let args: Vec<String> =
         (0..count).map(|index| arg(choices, columns, signature, index, (ty, common), depth)).collect();

@@ -128,8 +128,10 @@ pub struct Signature {
     pub params: &'static [Param],
     /// How many arguments there must be at least.
     pub args_min: usize,
-    /// Whether the last parameter repeats.
+    /// Whether the last parameter repeats, or the last ones in turn.
     pub is_variadic: bool,
+    /// How many parameters at the end repeat in turn when it is variadic: 2 for the keys and values of `bag_pack`.
+    pub repeated_count: usize,
     /// The type of the result.
     pub returns: Returns,
     /// The meaning.
@@ -195,7 +197,7 @@ pub enum Returns {
 impl Signature {
     /// Returns an overload with exactly these parameters.
     pub const fn new(params: &'static [Param], returns: Returns, eval: Eval) -> Self {
-        Self { params, args_min: params.len(), is_variadic: false, returns, eval }
+        Self { params, args_min: params.len(), is_variadic: false, repeated_count: 1, returns, eval }
     }
 
     /// Makes all but the first `count` parameters optional.
@@ -212,17 +214,29 @@ impl Signature {
         self
     }
 
+    /// Makes the last two parameters repeat in turn.
+    #[must_use]
+    pub const fn variadic_pairs(mut self) -> Self {
+        self.is_variadic = true;
+        self.repeated_count = 2;
+        self
+    }
+
     /// Returns the parameter for the argument at a position, or `None` past the last.
     pub fn param(&self, index: usize) -> Option<&Param> {
         match self.params.get(index) {
-            None if self.is_variadic => self.params.last(),
+            None if self.is_variadic => {
+                let past = (index - self.params.len()) % self.repeated_count;
+                self.params.get(self.params.len() - self.repeated_count + past)
+            }
             found => found,
         }
     }
 
     /// Says whether it takes this many arguments.
     pub fn takes(&self, count: usize) -> bool {
-        count >= self.args_min && (self.is_variadic || count <= self.params.len())
+        let is_round = count <= self.params.len() || (count - self.params.len()).is_multiple_of(self.repeated_count);
+        count >= self.args_min && is_round && (self.is_variadic || count <= self.params.len())
     }
 }
 

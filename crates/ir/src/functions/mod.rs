@@ -9,12 +9,28 @@ mod conditional;
 
 mod conversion;
 
+mod string;
+
+mod regex;
+
+mod dynamic;
+
+mod array;
+
 use crate::function::{Function, FunctionRef};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// The groups, in the order of the documentation.
-static GROUPS: &[&[Function]] = &[operators::ENTRIES, conditional::ENTRIES, conversion::ENTRIES];
+static GROUPS: &[&[Function]] = &[
+    operators::ENTRIES,
+    conditional::ENTRIES,
+    conversion::ENTRIES,
+    string::ENTRIES,
+    regex::ENTRIES,
+    dynamic::ENTRIES,
+    array::ENTRIES,
+];
 
 static BY_NAME: LazyLock<HashMap<&'static str, FunctionRef>> = LazyLock::new(|| {
     let entries = all().flat_map(|entry| {

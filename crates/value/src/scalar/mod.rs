@@ -26,6 +26,16 @@ pub mod bounded;
 
 pub mod pool;
 
+pub mod string;
+
+pub mod regex;
+
+pub mod array;
+
+pub mod json_path;
+
+pub mod dynamic;
+
 pub use pool::Pooled;
 
 use crate::Value;

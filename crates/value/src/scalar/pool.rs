@@ -19,6 +19,13 @@ pub enum Pooled {
     Words(WordSet),
     /// The terms of `has_any` and `has_all`.
     Needles(Needles),
+    /// The pattern of `trim`, anchored at either end.
+    Trim {
+        /// Matches at the start.
+        start: Regex,
+        /// Matches at the end.
+        end: Regex,
+    },
 }
 
 /// Holds the regular expressions compiled most recently for patterns that were not constants.
