@@ -3,7 +3,7 @@
 //! A program is two arenas, scalar expressions and relations, each in topological order: a node refers only to nodes
 //! before it, so it cannot contain a cycle, and a node used twice is stored once. Types are decided and conversions are
 //! explicit calls. Read in order: [`function`] (the one table of functions and operators), [`functions`] (its entries),
-//! [`aggregate`], [`expr`], [`rel`], [`program`], [`verify`], [`text`].
+//! [`aggregate`], [`expr`], [`rel`], [`program`], [`verify`], [`text`], [`reads`].
 
 pub mod function;
 
@@ -22,6 +22,8 @@ mod children;
 pub mod verify;
 
 pub mod text;
+
+pub mod reads;
 
 pub use expr::{Expr, ExprId, ExprKind, PoolId};
 pub use function::{Effect, Function, FunctionRef, Nulls, Param, ParamKind, Returns, Signature};
