@@ -14,7 +14,7 @@ use crate::scan_steps;
 use crate::series::Series;
 use crate::sort::{Sample, Sort, Top};
 use crate::top_nested::TopNested;
-use crate::window::Window;
+use crate::window::build_windows;
 use dtq_ir::rel::{Rel, RelId, RelKind};
 use dtq_record::stream::{Column, Row};
 use dtq_value::scalar::Fault;
@@ -163,7 +163,7 @@ fn build_over_one<'a>(id: RelId, input: BoxedOperator<'a>, env: &mut Env<'a>) ->
         RelKind::Sample { count, .. } => Box::new(Sample::new(env, input, *count)?),
         RelKind::Parse(parse) => Box::new(ParseText::new(env, input, parse, types_of(rel))?),
         RelKind::ParseKv(parse) => Box::new(ParsePairs::new(env, input, parse, types_of(rel))?),
-        RelKind::Window { calls, .. } => Box::new(Window::new(env, input, calls)?),
+        RelKind::Window { calls, .. } => build_windows(env, input, calls)?,
         RelKind::MakeSeries(series) => Box::new(Series::new(env, input, series)?),
         RelKind::TopNested { levels, .. } => Box::new(TopNested::new(env, input, levels)?),
         RelKind::ScanSteps(scan) => Box::new(scan_steps::Scan::new(env, input, scan, &env.rel(scan.input).columns)?),

@@ -15,11 +15,14 @@ use dtq_value::scalar::Fault;
 use dtq_value::{Type, Value};
 use std::collections::VecDeque;
 
-/// Appends to each row the values of window calls.
+/// Appends to each row the values of window calls. A call sees the values of the calls before it.
+///
+/// Only the last call can be a `next`: what `next` gives is known later than the rest, so that calls which see it run in
+/// an operator of their own.
 pub(crate) struct Window<'a> {
     input: BoxedOperator<'a>,
     calls: Vec<CallState<'a>>,
-    /// Rows that wait for those after them, each with what is known of its output.
+    /// Rows that wait for those after them, with all values but that of `next`.
     waiting: VecDeque<Row>,
     /// How many rows after a row must be known before it can go.
     lookahead: usize,
@@ -41,8 +44,21 @@ struct CallState<'a> {
     session: Value,
 }
 
+/// Returns the operator, or operators, for the calls of a relation.
+pub(crate) fn build_windows<'a>(
+    env: &mut Env<'a>,
+    input: BoxedOperator<'a>,
+    calls: &'a [WindowCall],
+) -> Result<BoxedOperator<'a>, Fault> {
+    let mut operator = input;
+    for calls in calls.split_inclusive(|call| call.function == WindowFunction::Next) {
+        operator = Box::new(Window::new(env, operator, calls)?);
+    }
+    Ok(operator)
+}
+
 impl<'a> Window<'a> {
-    pub(crate) fn new(env: &mut Env<'a>, input: BoxedOperator<'a>, calls: &'a [WindowCall]) -> Result<Self, Fault> {
+    fn new(env: &mut Env<'a>, input: BoxedOperator<'a>, calls: &'a [WindowCall]) -> Result<Self, Fault> {
         let mut states = Vec::with_capacity(calls.len());
         let mut lookahead = 0;
         for call in calls {
@@ -52,7 +68,7 @@ impl<'a> Window<'a> {
             };
             let offset = usize::try_from(offset).unwrap_or(usize::MAX);
             if call.function == WindowFunction::Next {
-                lookahead = lookahead.max(offset);
+                lookahead = offset;
             }
             states.push(CallState::new(call, offset));
         }
@@ -62,9 +78,9 @@ impl<'a> Window<'a> {
 
     /// Takes a row in; what depends on rows before it is computed now.
     fn push(&mut self, env: &mut Env<'a>, mut row: Row) -> Result<(), Fault> {
-        let input_row = row.clone();
         for state in &mut self.calls {
-            row.push(state.step(env, &input_row, &mut self.hold)?);
+            let value = state.step(env, &row, &mut self.hold)?;
+            row.push(value);
         }
         self.hold.add_row(&row)?;
         self.waiting.push_back(row);
@@ -77,15 +93,16 @@ impl<'a> Window<'a> {
             return Ok(None);
         };
         self.hold.remove_row(&row);
-        let width = row.len() - self.calls.len();
-        for (index, state) in self.calls.iter_mut().enumerate() {
-            if state.call.function == WindowFunction::Next {
-                row[width + index] = match state.values.get(state.offset) {
-                    Some(value) => value.clone(),
-                    None => default_of(env, state.call, &row[..width])?,
-                };
-                state.values.pop_front();
-            }
+        if let Some(state) = self.calls.last_mut()
+            && state.call.function == WindowFunction::Next
+        {
+            row.pop();
+            let value = match state.values.get(state.offset) {
+                Some(value) => value.clone(),
+                None => default_of(env, state.call, &row)?,
+            };
+            state.values.pop_front();
+            row.push(value);
         }
         Ok(Some(row))
     }
