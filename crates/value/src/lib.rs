@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows a query: functions take values and give a value. The interpreter, constant folding and the native
 //! code's helper table all call the same functions. Read in order: [`types`], [`text`], [`value`], [`bag`], [`search`],
-//! [`scalar`], [`json`].
+//! [`scalar`], [`json`], [`literal`].
 
 pub mod types;
 
@@ -17,6 +17,8 @@ pub mod search;
 pub mod scalar;
 
 pub mod json;
+
+pub mod literal;
 
 pub use bag::Bag;
 pub use text::Str;
