@@ -9,6 +9,10 @@ mod conditional;
 
 mod conversion;
 
+mod math;
+
+mod datetime;
+
 mod string;
 
 mod regex;
@@ -26,6 +30,8 @@ static GROUPS: &[&[Function]] = &[
     operators::ENTRIES,
     conditional::ENTRIES,
     conversion::ENTRIES,
+    math::ENTRIES,
+    datetime::ENTRIES,
     string::ENTRIES,
     regex::ENTRIES,
     dynamic::ENTRIES,
@@ -47,4 +53,24 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
 /// Returns the function or operator with this name or alias, or `None`; names are case-sensitive.
 pub fn by_name(name: &str) -> Option<FunctionRef> {
     BY_NAME.get(name).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_stands_once_and_every_entry_is_documented() {
+        let mut names: Vec<&str> = all().flat_map(|entry| entry.aliases.iter().chain([&entry.name])).copied().collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        for entry in all() {
+            for (what, text) in [("doc", entry.doc), ("example", entry.example), ("source", entry.source)] {
+                assert!(!text.is_empty(), "{} has no {what}", entry.name);
+            }
+            assert!(!entry.signatures.is_empty(), "{} has no signature", entry.name);
+        }
+    }
 }

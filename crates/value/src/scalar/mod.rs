@@ -20,6 +20,10 @@ pub mod arithmetic;
 
 pub mod string_match;
 
+pub mod math;
+
+pub mod datetime;
+
 pub mod args;
 
 pub mod bounded;
