@@ -1,5 +1,34 @@
 //! Telemetry bytes to rows of values: OTLP protobuf and JSON, NDJSON, CSV, syslog, logfmt, plain text.
 //!
-//! Reads from any `io::Read`; it opens nothing itself. Read in order: [`stream`].
+//! Reads from any `io::Read`; it opens nothing itself and reads no clock. Read in order: [`stream`] (what a table is),
+//! `wire` and `otlp` (requests to rows), `time`, `convert`, `infer` (texts and types), `json`, `text`, `record` (records
+//! with keys of their own to rows), [`format`], [`tables`] (columns and aliases, from `tables/*.json`), [`input`].
 
 pub mod stream;
+
+mod wire;
+
+pub mod otlp;
+
+mod time;
+
+mod convert;
+
+mod infer;
+
+mod known;
+
+mod json;
+
+mod text;
+
+mod record;
+
+pub mod format;
+
+pub mod tables;
+
+pub mod input;
+
+pub use format::Format;
+pub use input::{Input, Inputs, Options, Report};

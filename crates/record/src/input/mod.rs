@@ -1,0 +1,262 @@
+//! Inputs of any format to the tables of a query: [`Inputs`] is the catalog.
+//!
+//! Opens nothing itself: an [`Input`] brings a function that does, or a reader that can be read once. Read in order:
+//! `bytes` (decompression), `split` (records), `probe` (format and columns), `scan` (rows), `report` (what was skipped).
+
+pub(crate) mod bytes;
+
+pub(crate) mod split;
+
+mod probe;
+
+mod scan;
+
+pub(crate) mod report;
+
+use crate::format::Format;
+use crate::infer::widened;
+use crate::otlp::Signal;
+use crate::stream::{Catalog, Column, Projection, RowStream, StreamError, TableSchema};
+use crate::tables::{self, Base};
+use dtq_source::{Code, Limits};
+use probe::Shape;
+use report::Collector;
+pub use report::{Misfit, Place, Report, Skip};
+use std::cell::RefCell;
+use std::io::{self, Read};
+use std::rc::Rc;
+
+/// Opens an input; called once for probing and once for each time it is read.
+pub type Open = Box<dyn Fn() -> io::Result<Box<dyn Read>>>;
+
+/// Holds how an input is read.
+enum Opener {
+    Many(Open),
+    Once(Rc<Once>),
+}
+
+/// Holds a reader that cannot be opened again: what probing took off it is kept and given again, once.
+#[derive(Default)]
+struct Once {
+    reader: RefCell<Option<Box<dyn Read>>>,
+    prefix: RefCell<Vec<u8>>,
+}
+
+/// Reads from a [`Once`] and keeps what it read.
+struct Keeping(Rc<Once>);
+
+impl Read for Keeping {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let size = match self.0.reader.borrow_mut().as_mut() {
+            Some(reader) => reader.read(buffer)?,
+            None => 0,
+        };
+        self.0.prefix.borrow_mut().extend_from_slice(&buffer[..size]);
+        Ok(size)
+    }
+}
+
+/// Holds one input: a file, standard input, bytes in memory.
+pub struct Input {
+    name: String,
+    table: String,
+    opener: Opener,
+    format: Option<Format>,
+    schema: Vec<Column>,
+}
+
+impl Input {
+    /// Returns an input that can be read any number of times. `name` stands in messages, `table` (the file's stem) in
+    /// queries.
+    pub fn new(name: impl Into<String>, table: impl Into<String>, open: Open) -> Self {
+        Self::with_opener(name.into(), table.into(), Opener::Many(open))
+    }
+
+    /// Returns an input that can be read once, such as standard input.
+    pub fn once(name: impl Into<String>, table: impl Into<String>, reader: Box<dyn Read>) -> Self {
+        let once = Once { reader: RefCell::new(Some(reader)), prefix: RefCell::default() };
+        Self::with_opener(name.into(), table.into(), Opener::Once(Rc::new(once)))
+    }
+
+    /// Returns an input of bytes in memory.
+    pub fn from_bytes(name: impl Into<String>, table: impl Into<String>, bytes: Vec<u8>) -> Self {
+        let bytes: Rc<[u8]> = Rc::from(bytes);
+        Self::new(name, table, Box::new(move || Ok(Box::new(io::Cursor::new(Rc::clone(&bytes))))))
+    }
+
+    fn with_opener(name: String, table: String, opener: Opener) -> Self {
+        Self { name, table, opener, format: None, schema: Vec::new() }
+    }
+
+    /// Sets the format, which is otherwise found by content.
+    #[must_use]
+    pub fn with_format(mut self, format: Format) -> Self {
+        self.format = Some(format);
+        self
+    }
+
+    /// Sets types of columns, which are otherwise sampled; columns that the sample does not show are added.
+    #[must_use]
+    pub fn with_schema(mut self, schema: Vec<Column>) -> Self {
+        self.schema = schema;
+        self
+    }
+
+    fn open_for_probing(&self) -> io::Result<Box<dyn Read>> {
+        match &self.opener {
+            Opener::Many(open) => open(),
+            Opener::Once(once) => Ok(Box::new(Keeping(Rc::clone(once)))),
+        }
+    }
+
+    fn open(&self) -> io::Result<Box<dyn Read>> {
+        match &self.opener {
+            Opener::Many(open) => open(),
+            Opener::Once(once) => match once.reader.borrow_mut().take() {
+                Some(rest) => {
+                    let prefix = std::mem::take(&mut *once.prefix.borrow_mut());
+                    Ok(Box::new(io::Cursor::new(prefix).chain(rest)))
+                }
+                None => Err(io::Error::other(
+                    "it can be read only once, and the query reads it twice; put it in a file or use materialize()",
+                )),
+            },
+        }
+    }
+}
+
+/// Holds what reading depends on besides the bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The time, in ticks, from which years that a syslog line lacks are inferred.
+    pub now_ticks: i64,
+}
+
+/// Holds inputs whose formats and columns are known: the tables of a query.
+pub struct Inputs {
+    files: Vec<File>,
+    limits: Limits,
+    collector: Collector,
+    /// Columns of `logs` behind the standard ones.
+    log_columns: Vec<Column>,
+}
+
+/// Holds an input and its shape.
+struct File {
+    input: Input,
+    shape: Shape,
+}
+
+impl Inputs {
+    /// Looks at the beginning of each input.
+    ///
+    /// # Errors
+    /// [`Code::E3008`] when one cannot be opened or read.
+    pub fn probe(inputs: Vec<Input>, options: &Options, limits: &Limits) -> Result<Self, StreamError> {
+        let mut files = Vec::new();
+        for input in inputs {
+            let shape = probe::probe(&input, options, limits).map_err(|error| cannot_read(&input.name, &error))?;
+            files.push(File { input, shape });
+        }
+        let standard = tables::standard("logs").map(|table| table.columns.clone()).unwrap_or_default();
+        let mut log_columns: Vec<Column> = Vec::new();
+        for file in files.iter().filter(|file| file.shape.has_keys()) {
+            merge_columns(&mut log_columns, &file.shape.columns);
+        }
+        log_columns.retain(|column| standard.iter().all(|known| known.name != column.name));
+        Ok(Self { files, limits: limits.clone(), collector: Collector::default(), log_columns })
+    }
+
+    /// Returns what was read and skipped so far.
+    pub fn report(&self) -> Report {
+        self.collector.report()
+    }
+
+    /// Returns which signals the inputs hold, as far as their beginnings show; files that are not OTLP are logs.
+    pub fn signals(&self) -> Vec<Signal> {
+        let mut signals: Vec<Signal> = self.files.iter().flat_map(|file| file.shape.signals()).collect();
+        signals.sort_unstable();
+        signals.dedup();
+        signals
+    }
+
+    /// Returns name, format and table of each input.
+    pub fn formats(&self) -> Vec<(&str, Format, Option<&str>)> {
+        let table = |file: &'_ File| file.shape.has_own_table().then_some(());
+        self.files
+            .iter()
+            .map(|file| {
+                let own = table(file).map(|()| file.input.table.as_str());
+                (file.input.name.as_str(), file.shape.format, own)
+            })
+            .collect()
+    }
+
+    /// Returns the columns of the table that files with this stem fill.
+    fn own_columns(&self, table: &str) -> Option<Vec<Column>> {
+        let mut columns = None;
+        for file in self.files.iter().filter(|file| file.input.table == table && file.shape.has_own_table()) {
+            merge_columns(columns.get_or_insert_with(Vec::new), &file.shape.columns);
+        }
+        columns
+    }
+
+    fn base_columns(&self, base: Base) -> Vec<Column> {
+        let mut columns = tables::standard(base.name()).map(|table| table.columns.clone()).unwrap_or_default();
+        if base == Base::Logs {
+            columns.extend(self.log_columns.iter().cloned());
+        }
+        columns
+    }
+}
+
+/// Adds columns by name; of two types of one name the one that holds both stays.
+fn merge_columns(columns: &mut Vec<Column>, more: &[Column]) {
+    for column in more {
+        match columns.iter_mut().find(|known| known.name == column.name) {
+            Some(known) => known.ty = widened(known.ty, column.ty),
+            None => columns.push(column.clone()),
+        }
+    }
+}
+
+fn cannot_read(name: &str, error: &io::Error) -> StreamError {
+    StreamError { code: Code::E3008, message: format!("cannot read {name}: {error}") }
+}
+
+impl Catalog for Inputs {
+    fn schema(&self, table: &str) -> Option<TableSchema> {
+        let columns = match Base::parse(table) {
+            Some(base) => self.base_columns(base),
+            None => match tables::alias(table) {
+                Some(alias) => alias.columns.clone(),
+                None => self.own_columns(table)?,
+            },
+        };
+        Some(TableSchema { name: table.to_owned(), columns })
+    }
+
+    fn table_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = Base::ALL.iter().map(|base| base.name().to_owned()).collect();
+        names.extend(tables::aliases().iter().map(|alias| alias.name.clone()));
+        for file in self.files.iter().filter(|file| file.shape.has_own_table()) {
+            if !names.contains(&file.input.table) {
+                names.push(file.input.table.clone());
+            }
+        }
+        names
+    }
+
+    fn scan(&self, table: &str, projection: &Projection) -> Result<Box<dyn RowStream + '_>, StreamError> {
+        if let Some(base) = Base::parse(table) {
+            return Ok(Box::new(scan::Scan::of_base(self, base, projection.is_read.clone())));
+        }
+        if let Some(alias) = tables::alias(table) {
+            return Ok(Box::new(tables::AliasRows::new(alias, self, projection)));
+        }
+        let columns = self
+            .own_columns(table)
+            .ok_or_else(|| StreamError { code: Code::E3008, message: format!("no input fills the table `{table}`") })?;
+        Ok(Box::new(scan::Scan::of_own(self, table, columns, projection.is_read.clone())))
+    }
+}

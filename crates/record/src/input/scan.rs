@@ -1,0 +1,176 @@
+//! Files one after the other to the rows of one table.
+
+use super::bytes::Window;
+use super::probe::Reading;
+use super::report::Tracker;
+use super::split::Splitter;
+use super::{File, Inputs, cannot_read};
+use crate::format::Format;
+use crate::otlp::Signal;
+use crate::otlp::json::JsonSource;
+use crate::otlp::reader::{OtlpRows, ProtobufSource, RequestSource, Target};
+use crate::record::{Plan, RowBuilder};
+use crate::stream::{Column, Row, RowStream, StreamError};
+use crate::tables::Base;
+use crate::text::Decoder;
+use dtq_value::Value;
+use std::collections::VecDeque;
+use std::io;
+
+/// Rows given at a time.
+const BATCH_ROWS: usize = 1024;
+/// Bytes of input read at a time.
+const BATCH_BYTES: u64 = 4 << 20;
+
+/// Gives the rows of one file.
+trait FileRows {
+    /// Appends rows; says whether more may follow.
+    fn read(&mut self, batch: &mut Vec<Row>) -> io::Result<bool>;
+}
+
+impl FileRows for OtlpRows<'_> {
+    fn read(&mut self, batch: &mut Vec<Row>) -> io::Result<bool> {
+        OtlpRows::read(self, batch)
+    }
+}
+
+/// Reads a table from all files that fill it.
+pub(crate) struct Scan<'i> {
+    inputs: &'i Inputs,
+    base: Option<Base>,
+    columns: Vec<Column>,
+    is_read: Vec<bool>,
+    files: VecDeque<&'i File>,
+    current: Option<(&'i File, Box<dyn FileRows + 'i>)>,
+}
+
+impl<'i> Scan<'i> {
+    /// Returns the rows of a standard table.
+    pub fn of_base(inputs: &'i Inputs, base: Base, is_read: Vec<bool>) -> Self {
+        let columns = inputs.base_columns(base);
+        let is_source = |file: &&File| match &file.shape.reading {
+            Reading::Otlp(_, signal) => base.is_filled_by(*signal),
+            // Requests of another signal are passed over one by one.
+            Reading::OtlpJson(..) => true,
+            Reading::Records(..) => base == Base::Logs,
+        };
+        let files = inputs.files.iter().filter(is_source).collect();
+        Self { inputs, base: Some(base), columns, is_read, files, current: None }
+    }
+
+    /// Returns the rows of the table with the columns of the files themselves.
+    pub fn of_own(inputs: &'i Inputs, table: &str, columns: Vec<Column>, is_read: Vec<bool>) -> Self {
+        let is_source = |file: &&File| file.input.table == table && file.shape.has_own_table();
+        let files = inputs.files.iter().filter(is_source).collect();
+        Self { inputs, base: None, columns, is_read, files, current: None }
+    }
+
+    fn open(&self, file: &'i File) -> io::Result<Box<dyn FileRows + 'i>> {
+        let limits = &self.inputs.limits;
+        let tracker = Tracker::new(&self.inputs.collector, &file.input.name);
+        let window = Window::new(file.input.open()?, limits)?;
+        Ok(match (&file.shape.reading, self.base) {
+            (Reading::Records(split, decoder), base) => {
+                let columns = &file.shape.columns;
+                let plan = match base {
+                    Some(_) => Plan::logs(columns, &self.columns, &self.is_read, is_mapped(file.shape.format)),
+                    None => Plan::own(columns, &self.columns, &self.is_read),
+                };
+                let splitter = Splitter::new(*split, limits.record_bytes_max);
+                let is_at_header = matches!(decoder, Decoder::Csv(dialect) if dialect.has_header);
+                let builder = RowBuilder::new(plan);
+                Box::new(RecordRows { window, splitter, decoder, builder, tracker, is_at_header })
+            }
+            (Reading::Otlp(framing, signal), base) => {
+                let source = ProtobufSource { window, framing: *framing, limits: limits.clone() };
+                self.otlp_rows(Box::new(source), *signal, base, tracker)
+            }
+            (Reading::OtlpJson(split, _), base) => {
+                let source = |window, signal| JsonSource::new(window, *split, limits, signal);
+                match base.and_then(Base::signal) {
+                    Some(signal) => self.otlp_rows(Box::new(source(window, Some(signal))), signal, base, tracker),
+                    None => self.otlp_rows(Box::new(source(window, None)), Signal::Logs, base, tracker),
+                }
+            }
+        })
+    }
+
+    fn otlp_rows(
+        &self,
+        source: Box<dyn RequestSource + 'i>,
+        signal: Signal,
+        base: Option<Base>,
+        tracker: Tracker<'i>,
+    ) -> Box<dyn FileRows + 'i> {
+        let target = if base == Some(Base::Resources) { Target::Resources } else { Target::Records };
+        Box::new(OtlpRows::new(source, signal, target, &self.is_read, &self.inputs.limits, tracker))
+    }
+
+    /// Gives rows of OTLP the columns that only other files have.
+    fn pad(&self, rows: &mut [Row]) {
+        for row in rows {
+            for column in row.len()..self.columns.len() {
+                row.push(Value::missing(self.columns[column].ty));
+            }
+        }
+    }
+}
+
+/// Says whether the keys of a format become well-known columns and attributes of `logs`.
+fn is_mapped(format: Format) -> bool {
+    !matches!(format, Format::Syslog | Format::Text)
+}
+
+impl RowStream for Scan<'_> {
+    fn read(&mut self, batch: &mut Vec<Row>) -> Result<bool, StreamError> {
+        if self.current.is_none() {
+            let Some(file) = self.files.pop_front() else { return Ok(false) };
+            let rows = self.open(file).map_err(|error| cannot_read(&file.input.name, &error))?;
+            self.current = Some((file, rows));
+        }
+        let before = batch.len();
+        if let Some((file, rows)) = &mut self.current {
+            let has_more = rows.read(batch).map_err(|error| cannot_read(&file.input.name, &error))?;
+            if !has_more {
+                self.current = None;
+            }
+        }
+        self.pad(&mut batch[before..]);
+        Ok(self.current.is_some() || !self.files.is_empty())
+    }
+}
+
+/// Reads rows from records that stand one behind the other.
+struct RecordRows<'i> {
+    window: Window<'i>,
+    splitter: Splitter,
+    decoder: &'i Decoder,
+    builder: RowBuilder,
+    tracker: Tracker<'i>,
+    is_at_header: bool,
+}
+
+impl FileRows for RecordRows<'_> {
+    fn read(&mut self, batch: &mut Vec<Row>) -> io::Result<bool> {
+        let (begin, before) = (self.window.offset, batch.len());
+        let mut has_more = true;
+        while has_more && batch.len() - before < BATCH_ROWS && self.window.offset - begin < BATCH_BYTES {
+            let piece = self.splitter.next(&mut self.window, &self.tracker)?;
+            has_more = piece.is_some();
+            let Some(piece) = piece else { break };
+            let record = &self.window.bytes()[..piece.size];
+            if !record.trim_ascii().is_empty() && !std::mem::take(&mut self.is_at_header) {
+                match self.decoder.decode(record, &mut self.builder) {
+                    Ok(()) => batch.push(self.builder.finish(piece.place, &self.tracker)),
+                    Err(reason) => {
+                        self.builder.discard();
+                        self.tracker.skip(piece.place, reason);
+                    }
+                }
+            }
+            self.splitter.advance(&mut self.window, piece);
+        }
+        self.tracker.count((batch.len() - before) as u64, self.window.offset - begin);
+        Ok(has_more)
+    }
+}

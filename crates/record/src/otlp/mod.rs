@@ -1,0 +1,45 @@
+//! OTLP: requests in protobuf or JSON to the rows of `logs`, `metrics`, `spans` and `resources`.
+//!
+//! Field numbers are those of opentelemetry-proto 1.x; `LogsData` and its siblings have the shape of the requests. Read
+//! in order: `any` (values), `logs`, `spans`, `metrics` (one record to columns), `frames` and `reader` (files to
+//! records), `detect` (which signal), `json` (OTLP JSON, transcribed to the same bytes).
+
+pub(crate) mod any;
+
+pub(crate) mod logs;
+
+pub(crate) mod spans;
+
+pub(crate) mod metrics;
+
+pub(crate) mod frames;
+
+pub(crate) mod reader;
+
+pub(crate) mod detect;
+
+pub(crate) mod json;
+
+mod json_schema;
+
+/// Names what a request carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Signal {
+    /// Log records.
+    Logs,
+    /// Data points.
+    Metrics,
+    /// Spans.
+    Spans,
+}
+
+impl Signal {
+    /// Returns the name of the table that the signal's records fill.
+    pub fn table(self) -> &'static str {
+        match self {
+            Signal::Logs => "logs",
+            Signal::Metrics => "metrics",
+            Signal::Spans => "spans",
+        }
+    }
+}

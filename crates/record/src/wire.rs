@@ -1,0 +1,292 @@
+//! Protobuf's wire format as borrowed views: bytes in, fields out, nothing copied.
+//!
+//! Knows no message: whoever asks says which field numbers mean what. Non-minimal varints, unknown fields and groups are
+//! read past; a length beyond the end, a tag of field 0 or a varint over ten bytes ends the walk with an error.
+//! Source of the format: protobuf.dev, "Encoding". Next: `otlp/mod.rs`.
+
+/// Nesting of groups that is read past; deeper is malformed (the bound that prost uses for messages).
+const GROUP_NESTING_MAX: usize = 100;
+
+/// Says what is malformed, at which offset from the base that the walk was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WireError {
+    /// Offset in bytes.
+    pub offset: usize,
+    /// What is wrong, without a full stop.
+    pub reason: &'static str,
+}
+
+/// Holds a field's content.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum WireValue<'a> {
+    /// Wire type 0.
+    Varint(u64),
+    /// Wire type 1.
+    Fixed64(u64),
+    /// Wire type 2.
+    Bytes(&'a [u8]),
+    /// Wire types 3 and 4, with everything between; never known to OTLP.
+    Group,
+    /// Wire type 5.
+    Fixed32(u32),
+}
+
+/// Holds one field of a message.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Field<'a> {
+    /// Its number.
+    pub number: u32,
+    /// Its content.
+    pub value: WireValue<'a>,
+    /// Offset of its tag from the base.
+    pub offset: usize,
+    /// Offset just behind it from the base.
+    pub end: usize,
+}
+
+impl<'a> Field<'a> {
+    /// Returns the content as bytes: a string, bytes or a message.
+    pub fn bytes(&self) -> Result<&'a [u8], WireError> {
+        match self.value {
+            WireValue::Bytes(bytes) => Ok(bytes),
+            _ => Err(self.mismatch()),
+        }
+    }
+
+    /// Returns the content of a varint field.
+    pub fn varint(&self) -> Result<u64, WireError> {
+        match self.value {
+            WireValue::Varint(value) => Ok(value),
+            _ => Err(self.mismatch()),
+        }
+    }
+
+    /// Returns the content of a fixed64, sfixed64 or double field.
+    pub fn fixed64(&self) -> Result<u64, WireError> {
+        match self.value {
+            WireValue::Fixed64(value) => Ok(value),
+            _ => Err(self.mismatch()),
+        }
+    }
+
+    /// Returns the content of a fixed32 field.
+    pub fn fixed32(&self) -> Result<u32, WireError> {
+        match self.value {
+            WireValue::Fixed32(value) => Ok(value),
+            _ => Err(self.mismatch()),
+        }
+    }
+
+    /// Returns the content of a double field.
+    pub fn double(&self) -> Result<f64, WireError> {
+        self.fixed64().map(f64::from_bits)
+    }
+
+    /// Returns a message's fields.
+    pub fn message(&self) -> Result<Fields<'a>, WireError> {
+        let bytes = self.bytes()?;
+        Ok(Fields::at(bytes, self.end - bytes.len()))
+    }
+
+    /// Appends the numbers of a repeated fixed64 or double field, packed or not.
+    pub fn append_fixed64s(&self, numbers: &mut Vec<u64>) -> Result<(), WireError> {
+        match self.value {
+            WireValue::Fixed64(value) => numbers.push(value),
+            WireValue::Bytes(bytes) => {
+                let (chunks, rest) = bytes.as_chunks::<8>();
+                if !rest.is_empty() {
+                    return Err(WireError { offset: self.offset, reason: "a packed field is cut" });
+                }
+                numbers.extend(chunks.iter().map(|chunk| u64::from_le_bytes(*chunk)));
+            }
+            _ => return Err(self.mismatch()),
+        }
+        Ok(())
+    }
+
+    /// Appends the numbers of a repeated varint field, packed or not.
+    pub fn append_varints(&self, numbers: &mut Vec<u64>) -> Result<(), WireError> {
+        match self.value {
+            WireValue::Varint(value) => numbers.push(value),
+            WireValue::Bytes(bytes) => {
+                let mut position = 0;
+                while position < bytes.len() {
+                    let reason = WireError { offset: self.offset, reason: "a packed field is cut" };
+                    let (value, size) = read_varint(&bytes[position..]).ok_or(reason)?;
+                    numbers.push(value);
+                    position += size;
+                }
+            }
+            _ => return Err(self.mismatch()),
+        }
+        Ok(())
+    }
+
+    fn mismatch(&self) -> WireError {
+        WireError { offset: self.offset, reason: "a known field has the wrong wire type" }
+    }
+}
+
+/// Walks the fields of one message; after an error it ends.
+#[derive(Clone, Debug)]
+pub struct Fields<'a> {
+    bytes: &'a [u8],
+    position: usize,
+    base: usize,
+}
+
+impl<'a> Fields<'a> {
+    /// Returns the fields of a message that starts at `base`, from which all offsets count.
+    pub fn at(bytes: &'a [u8], base: usize) -> Self {
+        Self { bytes, position: 0, base }
+    }
+
+    /// Returns the fields of a message, offsets counting from its start.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self::at(bytes, 0)
+    }
+
+    fn read_field(&mut self) -> Result<Field<'a>, &'static str> {
+        let start = self.position;
+        let (number, wire_type) = self.read_tag()?;
+        let value = match wire_type {
+            0 => WireValue::Varint(self.read_varint()?),
+            1 => WireValue::Fixed64(u64::from_le_bytes(self.read_chunk()?)),
+            2 => {
+                let size = self.read_varint()?;
+                let left = self.bytes.len() - self.position;
+                let size = usize::try_from(size).ok().filter(|size| *size <= left);
+                WireValue::Bytes(self.take(size.ok_or("a length reaches beyond the end")?))
+            }
+            3 => {
+                self.skip_group(number)?;
+                WireValue::Group
+            }
+            4 => return Err("a group ends that did not begin"),
+            5 => WireValue::Fixed32(u32::from_le_bytes(self.read_chunk()?)),
+            _ => return Err("a wire type that does not exist"),
+        };
+        Ok(Field { number, value, offset: self.base + start, end: self.base + self.position })
+    }
+
+    fn read_tag(&mut self) -> Result<(u32, u32), &'static str> {
+        let tag = u32::try_from(self.read_varint()?).map_err(|_| "a tag is too large")?;
+        if tag >> 3 == 0 { Err("a field has number 0") } else { Ok((tag >> 3, tag & 7)) }
+    }
+
+    fn read_varint(&mut self) -> Result<u64, &'static str> {
+        let (value, size) = read_varint(&self.bytes[self.position..]).ok_or("a varint is cut or over ten bytes")?;
+        self.position += size;
+        Ok(value)
+    }
+
+    fn read_chunk<const SIZE: usize>(&mut self) -> Result<[u8; SIZE], &'static str> {
+        let chunk = self.bytes[self.position..].first_chunk::<SIZE>().ok_or("a fixed-size field is cut")?;
+        self.position += SIZE;
+        Ok(*chunk)
+    }
+
+    fn take(&mut self, size: usize) -> &'a [u8] {
+        let bytes = &self.bytes[self.position..self.position + size];
+        self.position += size;
+        bytes
+    }
+
+    /// Reads past a group. Iterates rather than recurses, so that nesting costs no stack.
+    fn skip_group(&mut self, number: u32) -> Result<(), &'static str> {
+        let mut open = vec![number];
+        while let Some(innermost) = open.last().copied() {
+            let (number, wire_type) = self.read_tag()?;
+            match wire_type {
+                0 => drop(self.read_varint()?),
+                1 => drop(self.read_chunk::<8>()?),
+                2 => {
+                    let size = usize::try_from(self.read_varint()?).map_err(|_| "a length reaches beyond the end")?;
+                    if size > self.bytes.len() - self.position {
+                        return Err("a length reaches beyond the end");
+                    }
+                    self.position += size;
+                }
+                3 if open.len() < GROUP_NESTING_MAX => open.push(number),
+                3 => return Err("groups are nested too deep"),
+                4 if number == innermost => drop(open.pop()),
+                5 => drop(self.read_chunk::<4>()?),
+                _ => return Err("a group does not end as it began"),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<Field<'a>, WireError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.position >= self.bytes.len() {
+            return None;
+        }
+        let start = self.position;
+        Some(self.read_field().map_err(|reason| {
+            self.position = self.bytes.len();
+            WireError { offset: self.base + start, reason }
+        }))
+    }
+}
+
+/// Reads a varint: its value and size, or `None` when it is cut, longer than ten bytes or over 64 bits.
+pub fn read_varint(bytes: &[u8]) -> Option<(u64, usize)> {
+    let mut value = 0u64;
+    for (index, byte) in bytes.iter().take(10).enumerate() {
+        if index == 9 && *byte > 1 {
+            return None;
+        }
+        value |= u64::from(byte & 0x7F) << (7 * index);
+        if byte & 0x80 == 0 {
+            return Some((value, index + 1));
+        }
+    }
+    None
+}
+
+/// Appends a varint in its shortest form.
+pub fn append_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_varint_may_be_padded_and_never_longer_than_ten_bytes() {
+        assert_eq!(read_varint(&[0x81, 0x80, 0x00]), Some((1, 3)));
+        assert_eq!(read_varint(&[0xFF; 9]), None);
+        assert_eq!(read_varint(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02]), None);
+        let mut max = Vec::new();
+        append_varint(&mut max, u64::MAX);
+        assert_eq!(read_varint(&max), Some((u64::MAX, 10)));
+    }
+
+    #[test]
+    fn groups_are_read_past_and_a_length_beyond_the_end_is_an_error() {
+        // Field 2 group { field 1 varint 5, field 3 group {} }, then field 1 varint 7.
+        let bytes = [0x13, 0x08, 0x05, 0x1B, 0x1C, 0x14, 0x08, 0x07];
+        let fields: Vec<_> = Fields::new(&bytes).map(|field| field.unwrap()).collect();
+        assert_eq!(fields[0].value, WireValue::Group);
+        assert_eq!((fields[1].number, fields[1].value), (1, WireValue::Varint(7)));
+        let mut cut = Fields::at(&[0x0A, 0x05, 0x01], 100);
+        let error = cut.next().unwrap().unwrap_err();
+        assert_eq!(error, WireError { offset: 100, reason: "a length reaches beyond the end" });
+        assert!(cut.next().is_none());
+    }
+
+    #[test]
+    fn a_million_nested_groups_are_an_error_and_not_a_stack_overflow() {
+        let bytes = vec![0x0B; 1_000_000];
+        assert_eq!(Fields::new(&bytes).next().unwrap().unwrap_err().reason, "groups are nested too deep");
+    }
+}
