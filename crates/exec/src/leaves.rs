@@ -33,7 +33,7 @@ impl<'a> Operator<'a> for Scan<'a> {
         let stream = match &mut self.stream {
             Some(stream) => stream,
             None => {
-                let projection = Projection::all(env.rel(self.rel).columns.len());
+                let projection = Projection { is_read: env.plan.needed[self.rel.0 as usize].clone() };
                 let opened = env.catalog.scan(self.table, &projection);
                 self.stream.insert(opened.map_err(|error| Fault::new(error.code, error.message))?)
             }

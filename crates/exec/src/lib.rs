@@ -15,6 +15,8 @@ mod operator;
 
 mod plan;
 
+mod columns;
+
 mod leaves;
 
 mod rows;

@@ -1,5 +1,6 @@
 //! Facts about the relations of a program that are found once, before any row is read.
 
+use crate::columns::{Needed, find_needed};
 use dtq_ir::rel::{RelId, RelKind};
 use dtq_ir::{ExprId, ExprKind, Program};
 use dtq_source::Code;
@@ -17,6 +18,8 @@ pub(crate) struct Plan {
     pub(crate) readers: Vec<u32>,
     /// Whether its rows depend on the rows of an enclosing operator.
     pub(crate) is_bound: Vec<bool>,
+    /// Which columns of the relation anything looks at.
+    pub(crate) needed: Needed,
     /// The relations inside expressions, in an order in which each needs only those before it.
     pub(crate) subqueries: BTreeSet<Subquery>,
 }
@@ -49,8 +52,12 @@ impl Plan {
     /// [`Code::E2901`] when more than [`RELATION_DEPTH_MAX`] operators follow each other.
     pub(crate) fn new(program: &Program) -> Result<Self, Fault> {
         check_depth(program)?;
-        let mut plan =
-            Self { readers: vec![0; program.rels().len()], is_bound: find_bound(program), subqueries: BTreeSet::new() };
+        let mut plan = Self {
+            readers: vec![0; program.rels().len()],
+            is_bound: find_bound(program),
+            needed: find_needed(program),
+            subqueries: BTreeSet::new(),
+        };
         plan.count_readers(program);
         Ok(plan)
     }

@@ -12,22 +12,24 @@ use dtq_ir::{ExprId, Program, RelKind};
 use dtq_record::stream::Row;
 use dtq_source::{Code, Limits};
 use dtq_value::{Type, Value};
-use std::rc::Rc;
 
 #[test]
-fn take_stops_reading_its_input() {
+fn take_stops_reading_its_input_and_only_columns_in_use_are_asked_for() {
     let mut build = Builder::default();
-    let scan = build.rel(RelKind::Scan { table: "numbers".into() }, &[("x", Type::Long)]);
+    let scan = build.rel(RelKind::Scan { table: "numbers".into() }, &Numbers::COLUMNS);
     let (x, limit, count) = (build.column(0, Type::Long), build.long(4), build.long(3));
     let predicate = build.call(&GREATER, &[x, limit], Type::Bool);
-    let filter = build.rel(RelKind::Filter { input: scan, predicate }, &[("x", Type::Long)]);
-    let take = build.rel(RelKind::Take { input: filter, count }, &[("x", Type::Long)]);
-    let program = build.output(take);
-    let catalog = Numbers { count: 1_000_000, read: Rc::default() };
+    let filter = build.rel(RelKind::Filter { input: scan, predicate }, &Numbers::COLUMNS);
+    let take = build.rel(RelKind::Take { input: filter, count }, &Numbers::COLUMNS);
+    let y = build.column(1, Type::Long);
+    let project = build.rel(RelKind::Project { input: take, exprs: vec![y] }, &[("y", Type::Long)]);
+    let program = build.output(project);
+    let catalog = Numbers::new(1_000_000);
     let options = Options { batch_rows: 5, ..Options::default() };
     let rows = Run::new(&program, &catalog, options).unwrap().rest(0).unwrap();
     assert_eq!(rows, longs(&[5, 6, 7]));
     assert!(catalog.read.get() <= 10, "read {} rows", catalog.read.get());
+    assert_eq!(catalog.projection.take(), [true, true, false], "the filter reads x, the project y");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use dtq_record::stream::{Catalog, Column, Projection, Row, RowStream, StreamErro
 use dtq_source::{Limits, Span};
 use dtq_value::scalar::{Call, Fault};
 use dtq_value::{Type, Value};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// Returns whether the first long is greater than the second.
@@ -103,10 +103,20 @@ impl Builder {
     }
 }
 
-/// A table of the numbers from 0 that counts how many of its rows were read.
+/// A table of the numbers from 0, the same in each of three columns, that notes what is read of it.
 pub struct Numbers {
     pub count: i64,
     pub read: Rc<Cell<i64>>,
+    /// The projection of the last scan.
+    pub projection: RefCell<Vec<bool>>,
+}
+
+impl Numbers {
+    pub const COLUMNS: [(&str, Type); 3] = [("x", Type::Long), ("y", Type::Long), ("z", Type::Long)];
+
+    pub fn new(count: i64) -> Self {
+        Self { count, read: Rc::default(), projection: RefCell::default() }
+    }
 }
 
 pub struct NumberStream {
@@ -120,7 +130,7 @@ impl RowStream for NumberStream {
             if self.read.get() == self.count {
                 return Ok(false);
             }
-            batch.push(vec![Value::Long(self.read.get())]);
+            batch.push(vec![Value::Long(self.read.get()); 3]);
             self.read.set(self.read.get() + 1);
         }
         Ok(true)
@@ -129,20 +139,22 @@ impl RowStream for NumberStream {
 
 impl Catalog for Numbers {
     fn schema(&self, table: &str) -> Option<TableSchema> {
-        Some(TableSchema { name: table.into(), columns: vec![Column::new("x", Type::Long)] })
+        let columns = Self::COLUMNS.iter().map(|(name, ty)| Column::new(*name, *ty)).collect();
+        Some(TableSchema { name: table.into(), columns })
     }
 
     fn table_names(&self) -> Vec<String> {
         vec!["numbers".into()]
     }
 
-    fn scan(&self, _table: &str, _projection: &Projection) -> Result<Box<dyn RowStream + '_>, StreamError> {
+    fn scan(&self, _table: &str, projection: &Projection) -> Result<Box<dyn RowStream + '_>, StreamError> {
+        self.projection.replace(projection.is_read.clone());
         Ok(Box::new(NumberStream { count: self.count, read: Rc::clone(&self.read) }))
     }
 }
 
 pub fn run_with(program: &Program, batch_rows: usize, limits: Limits) -> Result<Vec<Row>, Fault> {
-    let catalog = Numbers { count: 0, read: Rc::default() };
+    let catalog = Numbers::new(0);
     Run::new(program, &catalog, Options { batch_rows, limits, ..Options::default() })?.rest(0)
 }
 
