@@ -85,8 +85,8 @@ const DATES: [Param; 2] = pair(ParamKind::Is(Type::DateTime), ParamKind::Is(Type
 const DATE_SPAN: [Param; 2] = pair(ParamKind::Is(Type::DateTime), ParamKind::Is(Type::TimeSpan));
 const SPAN_DATE: [Param; 2] = pair(ParamKind::Is(Type::TimeSpan), ParamKind::Is(Type::DateTime));
 const EXACT_DATE_SPAN: [Param; 2] = pair(ParamKind::Exactly(Type::DateTime), ParamKind::Exactly(Type::TimeSpan));
-const SPAN_NUMBER: [Param; 2] = pair(ParamKind::Exactly(Type::TimeSpan), ParamKind::Number);
-const NUMBER_SPAN: [Param; 2] = pair(ParamKind::Number, ParamKind::Exactly(Type::TimeSpan));
+const SPAN_NUMBER: [Param; 2] = pair(ParamKind::Exactly(Type::TimeSpan), ParamKind::Numeric);
+const NUMBER_SPAN: [Param; 2] = pair(ParamKind::Numeric, ParamKind::Exactly(Type::TimeSpan));
 
 static ADD: &[Signature] = &[
     binary(&DYNAMICS, Type::Dynamic, arithmetic::eval_add),

@@ -3,7 +3,7 @@
 //!
 //! # Source
 //! Kusto documentation, "Numerical operators" and "Datetime / timespan arithmetic"; division and remainder are measured:
-//! conformance `trap/239` to `trap/265`. Wrapping is our choice: `docs/decisions/0011-overflow.md`.
+//! conformance `trap/239` to `trap/265`. Wrapping is our choice: `docs/decisions/0006-numbers.md`.
 
 use crate::scalar::calendar::TICKS_MAX;
 use crate::scalar::{Call, Fault, convert};
@@ -34,7 +34,7 @@ pub(crate) enum Pair {
 /// Returns two numbers in the wider of their types, or `None` when one is not a number (or not in the range of the other).
 pub(crate) fn widen(left: &Value, right: &Value) -> Option<Pair> {
     let is = |value: &Value| match value {
-        Value::Int(_) | Value::Long(_) | Value::Bool(_) => Some(0),
+        Value::Int(_) | Value::Long(_) => Some(0),
         Value::Real(_) => Some(1),
         Value::Decimal(_) => Some(2),
         _ => None,

@@ -3,8 +3,9 @@
 //! The equality family is total: one null gives false (`!=`: true), two nulls give null. Order with a null is null.
 //!
 //! # Source
-//! `docs/semantics.md`, nulls; measured in mmaitre314/duckdb-kql, `docs/TRANSLATION.md` R4.
+//! Measured in mmaitre314/duckdb-kql, `docs/TRANSLATION.md` R4.
 
+use crate::scalar::args::as_long;
 use crate::scalar::{Call, Fault, Pooled, convert, format, time};
 use crate::{Bag, Decimal, Value};
 use rust_decimal::prelude::ToPrimitive;
@@ -336,6 +337,9 @@ fn among(call: &Call<'_>, is_case_ignored: bool) -> Option<bool> {
     let (value, items) = (&call.args[0], &call.args[1..]);
     if let (Some(Pooled::Words(set)), Value::String(text)) = (call.pooled, value) {
         return Some(set.contains(text.as_bytes()));
+    }
+    if let (Some(Pooled::Longs(set)), Some(number)) = (call.pooled, as_long(value)) {
+        return Some(set.contains(&number));
     }
     is_among(value, items, if is_case_ignored { equal_text_ignoring_case } else { equal_item })
 }

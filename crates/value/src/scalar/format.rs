@@ -49,7 +49,7 @@ pub fn dynamic_text(value: &Value) -> Cow<'_, [u8]> {
 ///
 /// # Source
 /// Conformance `trap/520` and `trap/522` for the words and for `.0`. From `1e21` on and below `1e-6` an exponent stands;
-/// those bounds are our choice (`docs/decisions/0010-real-text.md`).
+/// those bounds are our choice (`docs/decisions/0006-numbers.md`).
 pub fn real(number: f64) -> String {
     if number.is_nan() {
         return "NaN".into();
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn reals_as_the_engine_shows_them() {
-        // Conformance trap/520, trap/522, trap/1083, trap/407; the exponents are decision 0010.
+        // Conformance trap/520, trap/522, trap/1083, trap/407; the exponents are decision 0006.
         for (number, expected) in [
             (6.0, "6.0"),
             (-3.0, "-3.0"),

@@ -7,6 +7,7 @@ use crate::Value;
 use crate::scalar::{Call, Fault};
 use crate::search::{Needles, WordSet};
 use dtq_source::{Code, Limits};
+use hashbrown::HashSet;
 use regex::bytes::{Regex, RegexBuilder};
 use std::collections::VecDeque;
 
@@ -17,6 +18,8 @@ pub enum Pooled {
     Regex(Regex),
     /// The strings of `in`.
     Words(WordSet),
+    /// The integers of `in`.
+    Longs(HashSet<i64>),
     /// The terms of `has_any` and `has_all`.
     Needles(Needles),
     /// The pattern of `trim`, anchored at either end.

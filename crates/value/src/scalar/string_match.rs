@@ -3,6 +3,7 @@
 //! Both operands may be dynamics, which stand for their text; a missing property is `""`. So nothing here is ever null.
 
 use crate::Value;
+use crate::scalar::args::as_long;
 use crate::scalar::{Call, Fault, Pooled, format};
 use crate::search::{self, Needles, TermEdges, WordSet};
 use dtq_source::Limits;
@@ -90,12 +91,18 @@ pub fn prepare_needles(args: &[Option<&Value>], _limits: &Limits) -> Result<Opti
     }))
 }
 
-/// Builds the set of `in` when all items are constant strings.
+/// Builds the set of `in` when all items are constant strings, or all constant integers.
 ///
 /// # Errors
 /// None.
 pub fn prepare_words(args: &[Option<&Value>], _limits: &Limits) -> Result<Option<Pooled>, Fault> {
-    Ok(words(args, false))
+    Ok(words(args, false).or_else(|| longs(args)))
+}
+
+fn longs(args: &[Option<&Value>]) -> Option<Pooled> {
+    let items = args.get(1..)?.iter();
+    let longs: Option<_> = items.map(|item| item.and_then(as_long)).collect();
+    longs.map(Pooled::Longs)
 }
 
 /// Builds the set of `in~` when all items are constant strings.
@@ -171,6 +178,30 @@ mod tests {
                 for function in [eval_has_any, eval_has_all] {
                     assert_eq!(eval(function, &args, pooled.as_ref()), eval(function, &args, None), "{text} {list:?}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn prepared_sets_answer_as_unprepared_ones() {
+        use crate::scalar::compare::{eval_in, eval_in_ignore_case};
+        let text = Value::string;
+        let lists = [
+            vec![Value::Long(2), Value::Int(5)],
+            vec![text("a"), Value::array(vec![text("B")])],
+            vec![text("a"), Value::Long(2)],
+            vec![text("a"), Value::Null],
+        ];
+        for value in [Value::Long(5), Value::Int(2), Value::Real(2.0), text("a"), text("A"), text("b"), Value::Null] {
+            for list in &lists {
+                let args: Vec<Value> = std::iter::once(value.clone()).chain(list.iter().cloned()).collect();
+                let constants: Vec<Option<&Value>> = args.iter().map(Some).collect();
+                let limits = Limits::default();
+                let exact = prepare_words(&constants, &limits).unwrap();
+                assert_eq!(eval(eval_in, &args, exact.as_ref()), eval(eval_in, &args, None), "{value:?} {list:?}");
+                let folded = prepare_words_ignore_case(&constants, &limits).unwrap();
+                let answers = [folded.as_ref(), None].map(|pooled| eval(eval_in_ignore_case, &args, pooled));
+                assert_eq!(answers[0], answers[1], "{value:?} {list:?}");
             }
         }
     }
