@@ -21,6 +21,14 @@ mod dynamic;
 
 mod array;
 
+mod network;
+
+mod encoding;
+
+mod hash;
+
+mod other;
+
 use crate::function::{Function, FunctionRef};
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -36,6 +44,10 @@ static GROUPS: &[&[Function]] = &[
     regex::ENTRIES,
     dynamic::ENTRIES,
     array::ENTRIES,
+    network::ENTRIES,
+    encoding::ENTRIES,
+    hash::ENTRIES,
+    other::ENTRIES,
 ];
 
 static BY_NAME: LazyLock<HashMap<&'static str, FunctionRef>> = LazyLock::new(|| {

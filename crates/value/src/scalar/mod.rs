@@ -40,6 +40,16 @@ pub mod json_path;
 
 pub mod dynamic;
 
+pub mod network;
+
+pub mod encoding;
+
+pub mod hash;
+
+pub mod parse;
+
+pub mod other;
+
 pub use pool::Pooled;
 
 use crate::Value;
