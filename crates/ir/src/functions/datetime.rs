@@ -2,7 +2,7 @@
 
 use crate::function::{Effect, Function, Group, Naming, Param, ParamKind, Returns, Signature};
 use dtq_value::Type;
-use dtq_value::scalar::{Eval, convert, datetime};
+use dtq_value::scalar::{Eval, convert, datetime, time_zone};
 
 const DATE: [Param; 1] = [Param::is("date", Type::DateTime)];
 const DATE_OFFSET: [Param; 2] = [Param::is("date", Type::DateTime), Param::is("offset", Type::Long)];
@@ -52,6 +52,8 @@ macro_rules! unix_time {
         )
     };
 }
+
+const DATE_ZONE: [Param; 2] = [Param::is("date", Type::DateTime), Param::is("timezone", Type::String)];
 
 const NUMBER: ParamKind = ParamKind::Number;
 const DATE_PARTS: [Param; 6] = [
@@ -267,4 +269,26 @@ pub(crate) static ENTRIES: &[Function] = &[
         ],
     )
     .doc("Says whether a value is at most a delta away from a center.", "around(9, 10, 1)", "true", "around()"),
+    time_function("datetime_utc_to_local", &[date_of(&DATE_ZONE, time_zone::eval_utc_to_local)]).doc(
+        "Gives the local time of an IANA time zone at an instant.",
+        "datetime_utc_to_local(datetime(2020-02-02 19:02:20), 'Europe/Paris')",
+        "2020-02-02T20:02:20.0000000Z",
+        "datetime_utc_to_local()",
+    ),
+    time_function("datetime_local_to_utc", &[date_of(&DATE_ZONE, time_zone::eval_local_to_utc)]).doc(
+        "Gives the instant of a local time of an IANA time zone.",
+        "datetime_local_to_utc(datetime(2020-02-02 20:02:20), 'Europe/Paris')",
+        "2020-02-02T19:02:20.0000000Z",
+        "datetime_local_to_utc()",
+    ),
+    time_function(
+        "datetime_list_timezones",
+        &[Signature::new(&[], Returns::Type(Type::Dynamic), time_zone::eval_list)],
+    )
+    .doc(
+        "Lists the names of the IANA time zones.",
+        "tostring(datetime_list_timezones()[0])",
+        "Africa/Abidjan",
+        "datetime_list_timezones()",
+    ),
 ];

@@ -24,6 +24,8 @@ pub mod math;
 
 pub mod datetime;
 
+pub mod time_zone;
+
 pub mod args;
 
 pub mod bounded;
