@@ -1,6 +1,7 @@
 //! The recorded telemetry in `fixtures/telemetry` against what its manifest says is in it.
 //!
 //! The manifest was counted by `fixtures/telemetry/oracle.py` with other decoders than ours.
+#![allow(clippy::unwrap_used)]
 
 use dtq_record::stream::{Catalog, Projection, Row};
 use dtq_record::{Format, Input, Inputs, Options};

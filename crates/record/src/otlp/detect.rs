@@ -4,29 +4,41 @@
 //! them apart. Each signal gets a score over the records at hand; contradictions weigh more than agreement.
 
 use super::Signal;
-use super::any::value_of;
 use super::frames::Framing;
 use super::metrics::Kind;
 use crate::wire::{Field, Fields, read_varint};
 
 /// How many records are looked at.
 const SAMPLED_RECORDS_MAX: usize = 64;
-/// How much a record that contradicts a signal weighs against fields that agree with it.
-const CONTRADICTION_WEIGHT: i64 = 10;
-/// Nesting of values within the sample; deeper says nothing about the signal.
-const NESTING_MAX: usize = 100;
-
+/// How much a record or container that contradicts a signal weighs against fields that agree with it: little enough that
+/// a few broken records among whole ones don't hide what a file is.
+const CONTRADICTION_WEIGHT: i64 = 2;
 /// Returns framing and signal of an input that begins with `prefix`, or `None` when it is not OTLP protobuf.
 ///
 /// `is_whole` says that the input ends with the prefix. An input without any record counts as logs.
 pub(crate) fn detect(prefix: &[u8], is_whole: bool) -> Option<(Framing, Signal)> {
-    let bare = bare_resources(prefix, is_whole).and_then(|resources| best_signal(&resources));
-    let delimited = delimited_resources(prefix, is_whole).and_then(|resources| best_signal(&resources));
+    let bare = best_signal(bare_resources(prefix, is_whole));
+    let delimited = best_signal(delimited_resources(prefix, is_whole));
     match (bare, delimited) {
-        (Some((signal, score)), Some((_, other))) if score >= other => Some((Framing::Bare, signal)),
-        (_, Some((signal, _))) => Some((Framing::Delimited, signal)),
-        (Some((signal, _)), None) => Some((Framing::Bare, signal)),
+        (Some(bare), Some(delimited)) if bare.rank() < delimited.rank() => Some((Framing::Delimited, delimited.signal)),
+        (None, Some(delimited)) => Some((Framing::Delimited, delimited.signal)),
+        (Some(bare), _) => Some((Framing::Bare, bare.signal)),
         (None, None) => None,
+    }
+}
+
+/// Holds a signal and what speaks for it.
+#[derive(Clone, Copy)]
+struct Finding {
+    signal: Signal,
+    score: i64,
+    /// Whether all containers are well-formed and have known fields only.
+    is_clean: bool,
+}
+
+impl Finding {
+    fn rank(&self) -> (bool, i64) {
+        (self.is_clean, self.score)
     }
 }
 
@@ -37,46 +49,56 @@ struct Part<'a> {
     is_cut: bool,
 }
 
-fn bare_resources(prefix: &[u8], is_whole: bool) -> Option<Vec<Part<'_>>> {
-    let request = Part { bytes: prefix, is_cut: !is_whole };
-    children(request, 1, |number| number == 1)
+/// Holds messages of one level of the sample and how often the level above them contradicts OTLP.
+#[derive(Default)]
+struct Parts<'a> {
+    list: Vec<Part<'a>>,
+    fault_count: i64,
+    /// Whether there were fields that OTLP does not have.
+    has_unknown: bool,
 }
 
-fn delimited_resources(prefix: &[u8], is_whole: bool) -> Option<Vec<Part<'_>>> {
-    let mut resources = Vec::new();
-    let mut rest = prefix;
-    while !rest.is_empty() && resources.len() < SAMPLED_RECORDS_MAX {
-        let Some((size, head_size)) = read_varint(rest) else { break };
-        let size = usize::try_from(size).ok()?;
-        rest = &rest[head_size..];
-        let is_cut = size > rest.len();
-        if is_cut && is_whole && resources.is_empty() {
-            return None;
+impl<'a> Parts<'a> {
+    /// Takes the messages in field `number` of a part in; `known` are the other fields, all of them messages or texts.
+    fn take(&mut self, part: Part<'a>, number: u32, known: &[u32]) {
+        for field in Fields::new(part.bytes) {
+            match field {
+                Ok(field) if field.number == number => match field.bytes() {
+                    Ok(bytes) => self.list.push(Part { bytes, is_cut: false }),
+                    Err(_) => self.fault_count += 1,
+                },
+                Ok(field) if known.contains(&field.number) => self.fault_count += i64::from(field.bytes().is_err()),
+                Ok(_) => self.has_unknown = true,
+                Err(error) => {
+                    let cut = cut_content(&part.bytes[error.offset..], number);
+                    self.list.extend(cut.map(|bytes| Part { bytes, is_cut: true }));
+                    self.fault_count += i64::from(!part.is_cut);
+                }
+            }
         }
+    }
+}
+
+fn bare_resources(prefix: &[u8], is_whole: bool) -> Parts<'_> {
+    let mut resources = Parts::default();
+    resources.take(Part { bytes: prefix, is_cut: !is_whole }, 1, &[]);
+    resources
+}
+
+fn delimited_resources(prefix: &[u8], is_whole: bool) -> Parts<'_> {
+    let mut resources = Parts::default();
+    let mut rest = prefix;
+    while !rest.is_empty() && resources.list.len() < SAMPLED_RECORDS_MAX {
+        let Some((size, head_size)) = read_varint(rest) else { break };
+        rest = &rest[head_size..];
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let is_cut = size > rest.len();
         let (bytes, behind) = rest.split_at(size.min(rest.len()));
-        resources.extend(children(Part { bytes, is_cut }, 1, |number| number == 1)?);
+        resources.take(Part { bytes, is_cut }, 1, &[]);
+        resources.fault_count += i64::from(is_cut && is_whole);
         rest = behind;
     }
-    Some(resources)
-}
-
-/// Returns the messages in field `number`, or `None` when the part is malformed or has a field that is not allowed.
-fn children<'a>(part: Part<'a>, number: u32, is_allowed: impl Fn(u32) -> bool) -> Option<Vec<Part<'a>>> {
-    let mut found = Vec::new();
-    for field in Fields::new(part.bytes) {
-        match field {
-            Ok(field) if !is_allowed(field.number) => return None,
-            Ok(field) if field.number == number => found.push(Part { bytes: field.bytes().ok()?, is_cut: false }),
-            Ok(field) => drop(field.bytes().ok()?),
-            Err(error) if part.is_cut => {
-                let tail = &part.bytes[error.offset..];
-                found.extend(cut_child(tail, number));
-                break;
-            }
-            Err(_) => return None,
-        }
-    }
-    Some(found)
+    resources
 }
 
 /// Returns what is there of a message in field `number` that the sample's end cuts.
@@ -87,41 +109,55 @@ pub(crate) fn cut_content(tail: &[u8], number: u32) -> Option<&[u8]> {
     (tag == u64::from(number) << 3 | 2 && size > content.len() as u64).then_some(content)
 }
 
-fn cut_child(tail: &[u8], number: u32) -> Option<Part<'_>> {
-    cut_content(tail, number).map(|bytes| Part { bytes, is_cut: true })
-}
-
-/// Returns the signal that the records below the resources speak for, and how much they do.
-fn best_signal(resources: &[Part<'_>]) -> Option<(Signal, i64)> {
-    let mut records = Vec::new();
-    let mut container_count = 0;
-    for resource in resources {
-        // Resource, scopes, schema URL, and one number that is reserved (logs.proto, `ResourceLogs`).
-        let scopes = children(*resource, 2, |number| matches!(number, 1..=3 | 1000))?;
-        container_count += 1;
-        for scope in scopes {
-            let found = children(scope, 2, |number| matches!(number, 1..=3))?;
-            records.extend(found.into_iter().filter(|record| !record.is_cut).map(|record| record.bytes));
-        }
-        if records.len() > SAMPLED_RECORDS_MAX {
-            break;
-        }
+/// Returns the signal that the records below the resources speak for.
+fn best_signal(resources: Parts<'_>) -> Option<Finding> {
+    let (mut scopes, mut records) = (Parts::default(), Parts::default());
+    for resource in resources.list.iter().take(SAMPLED_RECORDS_MAX) {
+        // Resource, schema URL, and a number that is reserved (logs.proto, `ResourceLogs`).
+        scopes.take(*resource, 2, &[1, 3, 1000]);
     }
-    if records.is_empty() {
-        let has_content = resources.iter().any(|resource| !resource.bytes.is_empty());
-        return (container_count > 0 && has_content).then_some((Signal::Logs, 0));
+    for scope in scopes.list.iter().take(SAMPLED_RECORDS_MAX) {
+        records.take(*scope, 2, &[1, 3]);
+    }
+    let levels = [&resources, &scopes, &records];
+    let is_clean = levels.iter().all(|level| level.fault_count == 0 && !level.has_unknown);
+    let fault_count: i64 = levels.iter().map(|level| level.fault_count).sum();
+    let whole: Vec<&[u8]> = records
+        .list
+        .iter()
+        .filter(|record| !record.is_cut)
+        .take(SAMPLED_RECORDS_MAX)
+        .map(|record| record.bytes)
+        .collect();
+    if whole.is_empty() {
+        // Only what is beyond doubt counts then: resources, nothing unknown, nothing malformed.
+        let has_resource = resources.list.iter().any(|resource| has_attributes(resource.bytes));
+        return (is_clean && has_resource).then_some(Finding { signal: Signal::Logs, score: 0, is_clean });
     }
     let score = |judge: fn(&Field<'_>) -> Option<bool>| -> i64 {
-        records.iter().take(SAMPLED_RECORDS_MAX).map(|record| record_score(record, judge)).sum()
+        whole.iter().map(|record| record_score(record, judge)).sum::<i64>() - CONTRADICTION_WEIGHT * fault_count
     };
-    let scores = [
-        (Signal::Logs, score(judge_log_field)),
-        (Signal::Spans, score(judge_span_field)),
-        (Signal::Metrics, score(judge_metric_field)),
+    let findings = [
+        Finding { signal: Signal::Logs, score: score(judge_log_field), is_clean },
+        Finding { signal: Signal::Spans, score: score(judge_span_field), is_clean },
+        Finding { signal: Signal::Metrics, score: score(judge_metric_field), is_clean },
     ];
-    // Of equal scores the first wins; all negative means that nothing fits.
-    let best = scores.into_iter().reduce(|best, other| if other.1 > best.1 { other } else { best })?;
-    (best.1 >= 0).then_some(best)
+    // Of equal scores the first wins; none above zero means that nothing fits.
+    let best = findings.into_iter().reduce(|best, other| if other.score > best.score { other } else { best })?;
+    let is_all_empty = whole.iter().all(|record| record.is_empty()) && fault_count == 0;
+    (best.score > 0 || is_all_empty).then_some(best)
+}
+
+/// Says whether the first field of resource is a `Resource` with attributes.
+fn has_attributes(resource: &[u8]) -> bool {
+    Fields::new(resource).any(|field| {
+        field.is_ok_and(|field| {
+            field.number == 1
+                && field.message().is_ok_and(|fields| {
+                    fields.into_iter().any(|field| field.is_ok_and(|field| field.number == 1 && is_key_value(&field)))
+                })
+        })
+    })
 }
 
 /// Counts the fields that agree; a single contradiction makes the whole record speak against the signal.
@@ -143,7 +179,7 @@ fn judge_log_field(field: &Field<'_>) -> Option<bool> {
         1 | 11 => field.fixed64().is_ok(),
         2 => field.varint().is_ok_and(|number| number <= 24),
         3 | 12 => is_text(field),
-        5 => field.message().is_ok_and(|value| value_of(value, NESTING_MAX).is_ok()),
+        5 => is_message(field),
         6 => is_key_value(field),
         7 => field.varint().is_ok(),
         8 => field.fixed32().is_ok(),
@@ -198,7 +234,7 @@ fn is_key_value(field: &Field<'_>) -> bool {
         fields.all(|part| {
             part.is_ok_and(|part| match part.number {
                 1 => is_text(&part),
-                2 => part.message().is_ok_and(|value| value_of(value, NESTING_MAX).is_ok()),
+                2 => is_message(&part),
                 _ => true,
             })
         })
