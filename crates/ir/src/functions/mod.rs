@@ -27,6 +27,8 @@ mod encoding;
 
 mod hash;
 
+mod series;
+
 mod other;
 
 use crate::function::{Function, FunctionRef};
@@ -47,6 +49,7 @@ static GROUPS: &[&[Function]] = &[
     network::ENTRIES,
     encoding::ENTRIES,
     hash::ENTRIES,
+    series::ENTRIES,
     other::ENTRIES,
 ];
 

@@ -6,20 +6,6 @@ use dtq_value::scalar::other;
 
 pub(crate) static ENTRIES: &[Function] = &[
     Function::new(
-        "around",
-        Group::Other,
-        &[Signature::new(
-            &[
-                Param::of("value", ParamKind::Summable),
-                Param::of("center", ParamKind::Summable),
-                Param::of("delta", ParamKind::Summable),
-            ],
-            Returns::Type(Type::Bool),
-            other::around,
-        )],
-    )
-    .doc("Says whether a value is at most so far from a center.", "around(10, 8, 2)", "true", "around-function.md"),
-    Function::new(
         "format_bytes",
         Group::Other,
         &[Signature::new(

@@ -50,6 +50,10 @@ pub mod hash;
 
 pub mod parse;
 
+pub mod series;
+
+pub mod series_filter;
+
 pub mod other;
 
 pub use pool::Pooled;

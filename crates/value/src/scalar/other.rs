@@ -1,19 +1,9 @@
-//! What fits under no other heading: ranges around a value, sizes for people, words in arrays.
+//! What fits under no other heading: sizes for people, words in arrays.
 
 use crate::Value;
 use crate::scalar::bounded::Text;
-use crate::scalar::{Call, Fault, arithmetic, compare, format};
+use crate::scalar::{Call, Fault, format};
 use crate::search::{self, TermEdges};
-use std::cmp::Ordering;
-
-/// `around(value, center, delta)`: whether a value is at most delta away from the center.
-pub fn around(call: &mut Call<'_>) -> Result<Value, Fault> {
-    let (value, center, delta) = (call.arg(0), call.arg(1), call.arg(2));
-    let low = compare::order(value, &arithmetic::subtract(center, delta));
-    let high = compare::order(value, &arithmetic::add(center, delta));
-    let (Some(low), Some(high)) = (low, high) else { return Ok(Value::Null) };
-    Ok(Value::Bool(low != Ordering::Less && high != Ordering::Greater))
-}
 
 /// The units of `format_bytes`, each 1,024 of the one before.
 const UNITS: [&str; 7] = ["Bytes", "KB", "MB", "GB", "TB", "PB", "EB"];
@@ -67,7 +57,7 @@ mod tests {
         function(&mut Call { args, pooled: None, ctx: &mut ctx }).unwrap()
     }
 
-    // The documentation's examples of `format_bytes()` and `has_any_index()`; `emu/around-function-00`.
+    // The documentation's examples of `format_bytes()` and `has_any_index()`.
     #[test]
     fn documented_examples() {
         let long = Value::Long;
@@ -85,8 +75,5 @@ mod tests {
         }
         let numbers = Value::array(vec![long(1), long(2), long(3)]);
         assert_eq!(eval(has_any_index, &[Value::string("Example number 2"), numbers]), long(1));
-        let near = |ticks: i64| eval(around, &[Value::DateTime(ticks), Value::DateTime(100), Value::TimeSpan(10)]);
-        assert_eq!([89, 90, 110, 111].map(near), [false, true, true, false].map(Value::Bool));
-        assert_eq!(eval(around, &[Value::Real(1.5), long(1), Value::Real(0.5)]), Value::Bool(true));
     }
 }
