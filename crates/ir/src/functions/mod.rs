@@ -31,6 +31,10 @@ mod series;
 
 mod other;
 
+mod internal;
+
+pub use internal::AS_DYNAMIC;
+
 use crate::function::{Function, FunctionRef};
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -51,6 +55,7 @@ static GROUPS: &[&[Function]] = &[
     hash::ENTRIES,
     series::ENTRIES,
     other::ENTRIES,
+    internal::ENTRIES,
 ];
 
 static BY_NAME: LazyLock<HashMap<&'static str, FunctionRef>> = LazyLock::new(|| {
