@@ -154,6 +154,7 @@ pub(crate) static ENTRIES: &[Function] = &[
             ),
         ],
     )
+    .prepare(network::prepare_ranges)
     .doc(
         "Says whether an IPv4 address is in one of several ranges.",
         "ipv4_is_in_any_range('192.168.1.6', '192.168.1.1/24', '10.0.0.1/8')",

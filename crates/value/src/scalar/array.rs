@@ -148,8 +148,16 @@ pub fn array_index_of(call: &mut Call<'_>) -> Result<Value, Fault> {
     Ok(Value::Long(found.map_or(-1, |(index, _)| index as i64)))
 }
 
-fn is_same(left: &Value, right: &Value) -> bool {
-    compare::equal(left, right).unwrap_or(true)
+/// Says whether an element is a value; text is never a number, though `==` would convert it, but it may be a time or guid.
+fn is_same(item: &Value, value: &Value) -> bool {
+    let is_number = |value: &Value| {
+        matches!(value, Value::Bool(_) | Value::Int(_) | Value::Long(_) | Value::Real(_) | Value::Decimal(_))
+    };
+    match (item, value) {
+        (Value::String(_), value) | (value, Value::String(_)) if is_number(value) => false,
+        (Value::Bool(_), value) | (value, Value::Bool(_)) if !matches!(value, Value::Bool(_)) => false,
+        _ => compare::equal(item, value).unwrap_or(true),
+    }
 }
 
 /// `array_iff(conditions, when_true, when_false)`: for each condition the element of one array or the other.
@@ -425,6 +433,7 @@ mod tests {
             (array_index_of, &[words, r#""an""#, "1", "-1", "3"], "-1"),
             (array_index_of, &[words, r#""an""#, "-3"], "4"),
             (array_index_of, &[words, r#""is""#, "-4"], "-1"),
+            (array_index_of, &[r#"["1",true,1.0]"#, "1"], "2"),
             (array_iff, &["[true,false,true]", "[1,2,3]", "[4,5,6]"], "[1,5,3]"),
             (array_iff, &["[1,0,50]", r#""yes""#, r#""no""#], r#"["yes","no","yes"]"#),
             (array_iff, &[r#"["some string value",null]"#, "1", "0"], "[null,null]"),

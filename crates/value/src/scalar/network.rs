@@ -4,14 +4,15 @@
 
 use crate::Value;
 use crate::scalar::bounded;
-use crate::scalar::{Call, Fault, format};
+use crate::scalar::{Call, Fault, Pooled, format};
 use bstr::ByteSlice;
+use dtq_source::Limits;
 use std::cmp::Ordering;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Holds an address and how many of its leading bits count, in the width of IPv4 or IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Net<T> {
+pub struct Net<T> {
     address: T,
     prefix: u32,
 }
@@ -151,13 +152,37 @@ pub fn ipv6_is_match(call: &mut Call<'_>) -> Result<Value, Fault> {
     Ok(compare6(call).map_or(Value::Null, |order| Value::Bool(order.is_eq())))
 }
 
+/// Holds the ranges of `ipv4_is_in_any_range`, read once.
+#[derive(Clone, Debug)]
+pub struct Ranges(Vec<Net<u32>>);
+
+/// Reads the ranges of `ipv4_is_in_any_range` when all are constants.
+///
+/// # Errors
+/// None: what is not a range matches nothing.
+pub fn prepare_ranges(args: &[Option<&Value>], _limits: &Limits) -> Result<Option<Pooled>, Fault> {
+    let constants: Option<Vec<&Value>> = args.iter().skip(1).copied().collect();
+    Ok(constants.map(|texts| {
+        let texts = texts.into_iter().flat_map(|text| match text {
+            Value::Array(items) => items.as_slice(),
+            single => std::slice::from_ref(single),
+        });
+        Pooled::Ranges(Ranges(texts.filter_map(range_of).collect()))
+    }))
+}
+
+fn range_of(text: &Value) -> Option<Net<u32>> {
+    if let Value::String(text) = text { parse4(text.as_bytes()) } else { None }
+}
+
 /// `ipv4_is_in_any_range(address, ranges...)`: whether one of the ranges, texts or an array of texts, has the address.
 pub fn ipv4_is_in_any_range(call: &mut Call<'_>) -> Result<Value, Fault> {
     let Some(net) = parse4(&format::dynamic_text(call.arg(0))) else { return Ok(Value::Null) };
-    let is_in = |range: &[u8]| {
-        parse4(range).is_some_and(|range| (net.address ^ range.address) & mask4(range.prefix.min(net.prefix)) == 0)
-    };
-    Ok(Value::Bool(any_text(call, is_in)))
+    let is_in = |range: &Net<u32>| (net.address ^ range.address) & mask4(range.prefix.min(net.prefix)) == 0;
+    Ok(Value::Bool(match call.pooled {
+        Some(Pooled::Ranges(ranges)) => ranges.0.iter().any(is_in),
+        _ => any_text(call, |range| parse4(range).as_ref().is_some_and(is_in)),
+    }))
 }
 
 /// `ipv6_is_in_any_range(address, ranges...)`: as `ipv4_is_in_any_range`, IPv4 addresses mapped.
@@ -267,7 +292,6 @@ pub fn has_any_ipv4_prefix(call: &mut Call<'_>) -> Result<Value, Fault> {
 mod tests {
     use super::*;
     use crate::scalar::{Context, Eval};
-    use dtq_source::Limits;
 
     fn eval(function: Eval, args: &[Value]) -> String {
         let mut ctx = Context::new(Limits::default(), 0, 0);
@@ -354,6 +378,21 @@ mod tests {
         assert_eq!(formatted(32), "192.168.1.0/24");
         assert_eq!(formatted(-1), "");
         assert_eq!(eval(format_ipv4, &[Value::Long(3_232_235_777)]), "192.168.1.1");
+    }
+
+    #[test]
+    fn constant_ranges_are_read_once() {
+        let ranges = Value::array(vec![Value::string("nonsense"), Value::Null, Value::string("10.0.0.0/8")]);
+        let pooled = prepare_ranges(&[None, Some(&ranges)], &Limits::default()).unwrap();
+        let mut ctx = Context::new(Limits::default(), 0, 0);
+        for (ip, expected) in [("10.1.2.3", true), ("11.1.2.3", false)] {
+            let args = [Value::string(ip), ranges.clone()];
+            for pooled in [None, pooled.as_ref()] {
+                let result = ipv4_is_in_any_range(&mut Call { args: &args, pooled, ctx: &mut ctx });
+                assert_eq!(result, Ok(Value::Bool(expected)));
+            }
+        }
+        assert!(prepare_ranges(&[None, Some(&ranges), None], &Limits::default()).unwrap().is_none());
     }
 
     // The documentation's examples of `has_ipv4()` and its relatives; `docs_inline` 37 and 39.

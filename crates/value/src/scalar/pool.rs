@@ -22,6 +22,8 @@ pub enum Pooled {
     Longs(HashSet<i64>),
     /// The terms of `has_any` and `has_all`.
     Needles(Needles),
+    /// The ranges of `ipv4_is_in_any_range`.
+    Ranges(crate::scalar::network::Ranges),
     /// The pattern of `trim`, anchored at either end.
     Trim {
         /// Matches at the start.
