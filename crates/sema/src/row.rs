@@ -30,9 +30,10 @@ impl RowScope {
     }
 }
 
-/// Returns the position of a column by name; a column of the outer row only when no other has the name.
+/// Returns the position of a column by name, the last one where `parse` has added a second of that name; a column of the
+/// outer row only when no other has the name.
 pub(crate) fn find_column(columns: &[Column], name: &str) -> Option<u32> {
-    let found = columns.iter().position(|column| column.name == name);
+    let found = columns.iter().rposition(|column| column.name == name);
     let outer = || columns.iter().position(|column| column.name.strip_prefix(OUTER).is_some_and(|rest| rest == name));
     found.or_else(outer).map(|index| index as u32)
 }

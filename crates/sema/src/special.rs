@@ -112,7 +112,9 @@ impl<'a> Lowerer<'a> {
     }
 
     fn toscalar(&mut self, name: &'a ast::Name, args: &'a [ast::Arg], span: Span) -> Option<ExprId> {
-        let [arg] = args else { return self.wrong_count(name, "1 argument", args.len(), span) };
+        let is_hint = |arg: &&ast::Arg| arg.name.as_ref().is_some_and(|name| name.text == "kind");
+        let args: Vec<&'a ast::Arg> = args.iter().filter(|arg| !is_hint(arg)).collect();
+        let [arg] = args.as_slice() else { return self.wrong_count(name, "1 argument", args.len(), span) };
         if !self.is_tabular(&arg.value) {
             return self.scalar(&arg.value);
         }

@@ -1,4 +1,5 @@
-//! The columns of conformance queries: names and types as the reference engine gave them.
+//! The columns of conformance queries: names and types as the reference engine gave them. Cases that state no columns
+//! (they name tables that are not here) are left out.
 //!
 //! The files lie beside the repository, in `shared/conformance`; without them the test says so and checks nothing.
 
@@ -99,7 +100,7 @@ fn columns_of_conformance_queries() {
     let mut bad = Vec::new();
     for tier in ["P0", "P1", "P2", "rest"] {
         let (mut same, mut refused, mut wrong) = (0, 0, 0);
-        for case in cases(&folder).iter().filter(|case| case.tier == tier) {
+        for case in cases(&folder).iter().filter(|case| case.tier == tier && !case.columns.is_empty()) {
             match run(case) {
                 Outcome::Same => same += 1,
                 Outcome::Refused(why) => {
