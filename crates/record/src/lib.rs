@@ -31,4 +31,4 @@ pub mod tables;
 pub mod input;
 
 pub use format::Format;
-pub use input::{Input, Inputs, Options, Report};
+pub use input::{Description, Input, Inputs, Options, Report, parse_columns};

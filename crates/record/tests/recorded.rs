@@ -73,7 +73,7 @@ fn every_file_has_the_format_and_the_records_that_the_manifest_says() {
     let mut file_count = 0;
     for (name, entry) in &manifest() {
         let inputs = open(name);
-        let (_, format, _) = inputs.formats()[0];
+        let format = inputs.descriptions()[0].format;
         let said = entry["format"].as_str().unwrap().split(' ').next().unwrap();
         assert_eq!(format.name(), said, "{name}");
         let table = match entry["signal"].as_str() {

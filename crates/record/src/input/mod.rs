@@ -19,8 +19,9 @@ use crate::otlp::Signal;
 use crate::stream::{Catalog, Column, Projection, RowStream, StreamError, TableSchema};
 use crate::tables::{self, Base};
 use dtq_source::{Code, Limits};
+use dtq_value::Type;
 use probe::Shape;
-use report::Collector;
+use report::{Collector, Tracker};
 pub use report::{Misfit, Place, Report, Skip};
 use std::cell::RefCell;
 use std::io::{self, Read};
@@ -132,6 +133,34 @@ pub struct Options {
     pub now_ticks: i64,
 }
 
+/// Says what an input is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description<'i> {
+    /// Its name in messages.
+    pub name: &'i str,
+    /// Its format.
+    pub format: Format,
+    /// Its signals, as far as its beginning shows.
+    pub signals: Vec<Signal>,
+    /// The table with its own columns; `None` for OTLP, which fills the standard tables only.
+    pub table: Option<&'i str>,
+}
+
+/// Returns the columns that `name:type,name:type` lists.
+///
+/// # Errors
+/// What is wrong with the text, for people.
+pub fn parse_columns(text: &str) -> Result<Vec<Column>, String> {
+    let parse = |item: &str| {
+        let (name, ty) = item.rsplit_once(':').ok_or_else(|| format!("`{item}` is not of the form name:type"))?;
+        let ty = ty.trim();
+        let known = || Type::ALL.map(Type::name).join(", ");
+        let ty = Type::parse(ty).ok_or_else(|| format!("`{ty}` is no type; types are {}", known()))?;
+        Ok(Column::new(name.trim(), ty))
+    };
+    text.split(',').filter(|item| !item.trim().is_empty()).map(parse).collect()
+}
+
 /// Holds inputs whose formats and columns are known: the tables of a query.
 pub struct Inputs {
     files: Vec<File>,
@@ -180,14 +209,15 @@ impl Inputs {
         signals
     }
 
-    /// Returns name, format and table of each input.
-    pub fn formats(&self) -> Vec<(&str, Format, Option<&str>)> {
-        let table = |file: &'_ File| file.shape.has_own_table().then_some(());
+    /// Returns what is known of each input, in order.
+    pub fn descriptions(&self) -> Vec<Description<'_>> {
+        let describe = |file: &'_ File| (file.shape.format, file.shape.signals(), file.shape.has_own_table());
         self.files
             .iter()
             .map(|file| {
-                let own = table(file).map(|()| file.input.table.as_str());
-                (file.input.name.as_str(), file.shape.format, own)
+                let (format, signals, has_own_table) = describe(file);
+                let table = has_own_table.then_some(file.input.table.as_str());
+                Description { name: &file.input.name, format, signals, table }
             })
             .collect()
     }
@@ -252,11 +282,29 @@ impl Catalog for Inputs {
             return Ok(Box::new(scan::Scan::of_base(self, base, projection.is_read.clone())));
         }
         if let Some(alias) = tables::alias(table) {
-            return Ok(Box::new(tables::AliasRows::new(alias, self, projection)));
+            return Ok(Box::new(tables::AliasRows::new(
+                alias,
+                self,
+                projection,
+                Tracker::new(&self.collector, &alias.name),
+            )));
         }
         let columns = self
             .own_columns(table)
             .ok_or_else(|| StreamError { code: Code::E3008, message: format!("no input fills the table `{table}`") })?;
         Ok(Box::new(scan::Scan::of_own(self, table, columns, projection.is_read.clone())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_listed_with_their_types() {
+        let columns = parse_columns("a:long, b c:string,").unwrap();
+        assert_eq!(columns, [Column::new("a", Type::Long), Column::new("b c", Type::String)]);
+        assert_eq!(parse_columns("a").unwrap_err(), "`a` is not of the form name:type");
+        assert!(parse_columns("a:text").unwrap_err().starts_with("`text` is no type; types are bool, int"));
     }
 }

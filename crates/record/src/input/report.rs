@@ -16,6 +16,8 @@ pub enum Place {
     Line(u64),
     /// Offset in bytes from the beginning of the decompressed input.
     Byte(u64),
+    /// Number of a row of an alias, from 1.
+    Row(u64),
 }
 
 impl fmt::Display for Place {
@@ -23,6 +25,7 @@ impl fmt::Display for Place {
         match self {
             Place::Line(number) => write!(f, "line {number}"),
             Place::Byte(offset) => write!(f, "byte {offset}"),
+            Place::Row(number) => write!(f, "row {number}"),
         }
     }
 }
@@ -47,7 +50,7 @@ impl fmt::Display for Skip {
 /// Holds the values of one column that did not fit its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
-    /// Name of the input.
+    /// Name of the input, or of the alias whose column it is.
     pub input: String,
     /// Name of the column.
     pub column: String,

@@ -4,6 +4,7 @@ use super::expand::expand;
 use super::mapping::Source;
 use super::{Part, Table};
 use crate::convert::fit;
+use crate::input::report::{Place, Tracker};
 use crate::stream::{Catalog, Projection, Row, RowStream, StreamError};
 use dtq_value::Value;
 use std::collections::VecDeque;
@@ -16,11 +17,13 @@ pub(crate) struct AliasRows<'c> {
     parts: VecDeque<&'static Part>,
     current: Option<(&'static Part, Box<dyn RowStream + 'c>)>,
     source: Vec<Row>,
+    tracker: Tracker<'c>,
+    row_count: u64,
 }
 
 impl<'c> AliasRows<'c> {
     /// Returns the rows of `table`, made of the standard tables of `catalog`.
-    pub fn new(table: &'static Table, catalog: &'c dyn Catalog, projection: &Projection) -> Self {
+    pub fn new(table: &'static Table, catalog: &'c dyn Catalog, projection: &Projection, tracker: Tracker<'c>) -> Self {
         Self {
             table,
             catalog,
@@ -28,6 +31,8 @@ impl<'c> AliasRows<'c> {
             parts: table.parts.iter().collect(),
             current: None,
             source: Vec::new(),
+            tracker,
+            row_count: 0,
         }
     }
 
@@ -57,7 +62,7 @@ impl<'c> AliasRows<'c> {
         Projection { is_read }
     }
 
-    fn push_rows(&self, part: &Part, source: Row, batch: &mut Vec<Row>) {
+    fn push_rows(&mut self, part: &Part, source: Row, batch: &mut Vec<Row>) {
         if part.is_expanded {
             expand(&source, &mut |row| self.push_items(part, &row, batch));
         } else {
@@ -65,32 +70,38 @@ impl<'c> AliasRows<'c> {
         }
     }
 
-    fn push_items(&self, part: &Part, row: &Row, batch: &mut Vec<Row>) {
+    fn push_items(&mut self, part: &Part, row: &Row, batch: &mut Vec<Row>) {
         let whole = Source { row, item: &Value::Null };
         if part.test.as_ref().is_some_and(|test| !test.holds(whole)) {
             return;
         }
         let Some(each) = &part.each else {
-            batch.push(self.row(part, whole));
+            let row = self.row(part, whole);
+            batch.push(row);
             return;
         };
         if let Value::Array(items) = each.value(whole) {
             for item in items.iter() {
                 let source = Source { row, item };
                 if part.each_test.as_ref().is_none_or(|test| test.holds(source)) {
-                    batch.push(self.row(part, source));
+                    let row = self.row(part, source);
+                    batch.push(row);
                 }
             }
         }
     }
 
-    fn row(&self, part: &Part, source: Source<'_>) -> Row {
+    fn row(&mut self, part: &Part, source: Source<'_>) -> Row {
+        self.row_count += 1;
         let value = |(index, mapping): (usize, &super::Mapping)| {
             if !self.reads(index) {
                 return Value::Null;
             }
-            let ty = self.table.columns[index].ty;
-            fit(ty, mapping.value(source)).unwrap_or_else(|| Value::missing(ty))
+            let column = &self.table.columns[index];
+            fit(column.ty, mapping.value(source)).unwrap_or_else(|| {
+                self.tracker.misfit(&column.name, column.ty, Place::Row(self.row_count));
+                Value::missing(column.ty)
+            })
         };
         part.mappings.iter().enumerate().map(value).collect()
     }
