@@ -146,6 +146,9 @@ pub(crate) struct RowBuilder {
     misfits: Vec<usize>,
     unknown: Vec<Str>,
     is_lossy: bool,
+    /// What a record without scope and resource has, shared by all rows.
+    empty_scope: Value,
+    empty_bag: Value,
 }
 
 impl RowBuilder {
@@ -167,6 +170,8 @@ impl RowBuilder {
             misfits: Vec::new(),
             unknown: Vec::new(),
             is_lossy: false,
+            empty_scope: empty_scope(),
+            empty_bag: Value::bag(Bag::new()),
         }
     }
 
@@ -289,9 +294,10 @@ impl RowBuilder {
     fn settle_standard(&mut self) {
         for index in (0..column::COUNT).filter(|index| self.plan.reads(*index)) {
             let missing = match index {
-                column::ATTRIBUTES => Value::bag(std::mem::take(&mut self.attributes)),
-                column::RESOURCE => Value::bag(std::mem::take(&mut self.resource)),
-                column::SCOPE => empty_scope(),
+                column::ATTRIBUTES if !self.attributes.is_empty() => Value::bag(std::mem::take(&mut self.attributes)),
+                column::RESOURCE if !self.resource.is_empty() => Value::bag(std::mem::take(&mut self.resource)),
+                column::ATTRIBUTES | column::RESOURCE => self.empty_bag.clone(),
+                column::SCOPE => self.empty_scope.clone(),
                 column::TRACE_FLAGS | column::SEVERITY_NUMBER => Value::Int(0),
                 column::TRACE_ID | column::SPAN_ID | column::SEVERITY_TEXT | column::EVENT_NAME => Value::string(""),
                 _ => Value::Null,

@@ -274,3 +274,21 @@ fn an_empty_input_is_a_table_without_rows() {
     let (rows, report) = read("", "logs");
     assert_eq!((rows.len(), report.skipped_count), (0, 0));
 }
+
+#[test]
+fn nesting_has_the_same_bound_in_protobuf_and_in_json() {
+    let nesting_max = Limits::default().value_nesting_max;
+    for (depth, count) in [(nesting_max, 1), (nesting_max + 1, 0)] {
+        let protobuf = (0..depth).fold(text_value("x"), |value, _| message(5, &message(1, &value)));
+        let json = format!(
+            r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"severityText":"a","body":{}{{"stringValue":"x"}}{}}}]}}]}}]}}"#,
+            r#"{"arrayValue":{"values":["#.repeat(depth),
+            "]}}".repeat(depth)
+        );
+        let bytes = request(&[[message(3, b"a"), message(5, &protobuf)].concat()]);
+        for bytes in [bytes, json.into_bytes()] {
+            let (rows, report) = read(bytes, "logs");
+            assert_eq!((rows.len(), report.skipped_count), (count, 1 - count as u64), "{depth}: {report:?}");
+        }
+    }
+}

@@ -19,7 +19,6 @@ use crate::otlp::Signal;
 use crate::stream::{Catalog, Column, Projection, RowStream, StreamError, TableSchema};
 use crate::tables::{self, Base};
 use dtq_source::{Code, Limits};
-use dtq_value::Type;
 use probe::Shape;
 use report::{Collector, Tracker};
 pub use report::{Misfit, Place, Report, Skip};
@@ -144,21 +143,6 @@ pub struct Description<'i> {
     pub signals: Vec<Signal>,
     /// The table with its own columns; `None` for OTLP, which fills the standard tables only.
     pub table: Option<&'i str>,
-}
-
-/// Returns the columns that `name:type,name:type` lists.
-///
-/// # Errors
-/// What is wrong with the text, for people.
-pub fn parse_columns(text: &str) -> Result<Vec<Column>, String> {
-    let parse = |item: &str| {
-        let (name, ty) = item.rsplit_once(':').ok_or_else(|| format!("`{item}` is not of the form name:type"))?;
-        let ty = ty.trim();
-        let known = || Type::ALL.map(Type::name).join(", ");
-        let ty = Type::parse(ty).ok_or_else(|| format!("`{ty}` is no type; types are {}", known()))?;
-        Ok(Column::new(name.trim(), ty))
-    };
-    text.split(',').filter(|item| !item.trim().is_empty()).map(parse).collect()
 }
 
 /// Holds inputs whose formats and columns are known: the tables of a query.
@@ -293,18 +277,5 @@ impl Catalog for Inputs {
             .own_columns(table)
             .ok_or_else(|| StreamError { code: Code::E3008, message: format!("no input fills the table `{table}`") })?;
         Ok(Box::new(scan::Scan::of_own(self, table, columns, projection.is_read.clone())))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_are_listed_with_their_types() {
-        let columns = parse_columns("a:long, b c:string,").unwrap();
-        assert_eq!(columns, [Column::new("a", Type::Long), Column::new("b c", Type::String)]);
-        assert_eq!(parse_columns("a").unwrap_err(), "`a` is not of the form name:type");
-        assert!(parse_columns("a:text").unwrap_err().starts_with("`text` is no type; types are bool, int"));
     }
 }

@@ -137,7 +137,7 @@ impl Splitter {
         }
     }
 
-    /// Finds the end of the object that begins here; `None` when it was too long or cut and is behind now.
+    /// Finds the end of the object that begins here; `None` when it was too long and is behind now.
     fn measure_document(&mut self, window: &mut Window<'_>, tracker: &Tracker<'_>) -> io::Result<Option<Piece>> {
         let (place, mut scan, mut searched, mut is_dropped) = (Place::Line(self.line), Scan::default(), 0, false);
         loop {
@@ -161,8 +161,9 @@ impl Splitter {
                 searched = 0;
             }
             if window.is_finished() {
+                // What is there of a cut document is given: its reader keeps what is complete and counts the fault.
                 if !is_dropped {
-                    tracker.skip(place, "the input ends within a record");
+                    return Ok(Some(Piece { size: searched, whole: searched, place }));
                 }
                 window.consume(searched);
                 return Ok(None);

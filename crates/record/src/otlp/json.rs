@@ -83,6 +83,7 @@ fn transcribe(document: &[u8], nesting_max: usize) -> (Vec<u8>, Vec<(usize, Stri
 struct Writer<'d> {
     out: Vec<u8>,
     document: &'d [u8],
+    /// How many arrays and bags of values may still be opened: what the reader of the result allows, too.
     nesting_left: usize,
     signal: Option<Signal>,
     found: Option<Signal>,
@@ -97,12 +98,10 @@ struct Writer<'d> {
 impl<'d> Writer<'d> {
     fn new(mut out: Vec<u8>, document: &'d [u8], nesting_max: usize, signal: Option<Signal>) -> Self {
         out.clear();
-        // The messages around a value take some levels besides those of values.
-        let nesting_left = 4 * nesting_max + 16;
         Self {
             out,
             document,
-            nesting_left,
+            nesting_left: nesting_max,
             signal,
             found: None,
             has_request_key: false,
@@ -212,7 +211,7 @@ impl<'de> Visitor<'de> for MessageSeed<'_, '_> {
                 self.writer.found = Some(signal);
             }
             let (number, kind) = (field.number, field.kind);
-            entries.next_value_seed(ValueSeed { number, kind, writer: &mut *self.writer })?;
+            entries.next_value_seed(ValueSeed { number, kind, is_element: false, writer: &mut *self.writer })?;
         }
         Ok(())
     }
@@ -253,6 +252,8 @@ impl<'de> Visitor<'de> for KeySeed<'_, '_> {
 struct ValueSeed<'w, 'd> {
     number: u32,
     kind: Kind,
+    /// Whether it is an element of an array.
+    is_element: bool,
     writer: &'w mut Writer<'d>,
 }
 
@@ -345,11 +346,11 @@ impl ValueSeed<'_, '_> {
                 None => writer.fail("bytes are not base64"),
             },
             Kind::Enum(names) => match names.iter().find(|(name, _)| *name == text) {
-                Some((_, value)) => ValueSeed { number, kind: self.kind, writer }.integer(i128::from(*value)),
-                None => number_text(ValueSeed { number, kind: self.kind, writer }, text),
+                Some((_, value)) => ValueSeed { writer, ..self }.integer(i128::from(*value)),
+                None => number_text(ValueSeed { writer, ..self }, text),
             },
             Kind::Bool | Kind::Message(_) => writer.fail("a text stands where something else is expected"),
-            _ => number_text(ValueSeed { number, kind: self.kind, writer }, text),
+            _ => number_text(ValueSeed { writer, ..self }, text),
         }
     }
 }
@@ -432,32 +433,24 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        if self.writer.nesting_left == 0 {
-            self.writer.fail("a value is nested too deep");
+        // An array in an array is in no message; refusing it also bounds the recursion.
+        if self.is_element {
+            self.writer.fail("an array stands where something else is expected");
             while items.next_element::<IgnoredAny>()?.is_some() {}
             return Ok(());
         }
-        self.writer.nesting_left -= 1;
         let (number, kind) = (self.number, self.kind);
-        let mut result = Ok(());
-        loop {
-            match items.next_element_seed(ValueSeed { number, kind, writer: &mut *self.writer }) {
-                Ok(Some(())) => {}
-                Ok(None) => break,
-                Err(error) => {
-                    result = Err(error);
-                    break;
-                }
-            }
-        }
-        self.writer.nesting_left += 1;
-        result
+        while items
+            .next_element_seed(ValueSeed { number, kind, is_element: true, writer: &mut *self.writer })?
+            .is_some()
+        {}
+        Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         let writer = self.writer;
         let message = match self.kind {
-            Kind::Message(message) if writer.nesting_left > 0 => message,
+            Kind::Message(message) if !message.is_nested_value || writer.nesting_left > 0 => message,
             kind => {
                 let is_message = matches!(kind, Kind::Message(_));
                 let expected = "an object stands where something else is expected";
@@ -468,9 +461,10 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
         };
         let (begin, at, outer_fault) = (writer.out.len(), writer.at, writer.fault.take());
         let content = writer.open(self.number);
-        writer.nesting_left -= 1;
+        let level = usize::from(message.is_nested_value);
+        writer.nesting_left -= level;
         let result = MessageSeed { message, writer: &mut *writer }.visit_map(entries);
-        writer.nesting_left += 1;
+        writer.nesting_left += level;
         let fault = writer.fault.take();
         writer.fault = outer_fault;
         match fault {

@@ -67,6 +67,8 @@ pub(super) struct Message {
     pub is_unit: bool,
     /// Whether it holds records.
     pub is_container: bool,
+    /// Whether it is an array or a bag of values, whose nesting is bounded.
+    pub is_nested_value: bool,
 }
 
 impl Message {
@@ -93,15 +95,19 @@ const fn signal(key: &'static str, message: &'static Message, signal: Signal) ->
 }
 
 const fn part(fields: &'static [Field]) -> Message {
-    Message { fields, is_unit: false, is_container: false }
+    Message { fields, is_unit: false, is_container: false, is_nested_value: false }
+}
+
+const fn nested_value(fields: &'static [Field]) -> Message {
+    Message { fields, is_unit: false, is_container: false, is_nested_value: true }
 }
 
 const fn record(fields: &'static [Field]) -> Message {
-    Message { fields, is_unit: true, is_container: false }
+    Message { fields, is_unit: true, is_container: false, is_nested_value: false }
 }
 
 const fn container(fields: &'static [Field]) -> Message {
-    Message { fields, is_unit: true, is_container: true }
+    Message { fields, is_unit: true, is_container: true, is_nested_value: false }
 }
 
 /// Any of the three requests: the key tells which.
@@ -113,6 +119,7 @@ pub(super) static REQUEST: Message = Message {
     ],
     is_unit: false,
     is_container: true,
+    is_nested_value: false,
 };
 
 static ANY_VALUE: Message = part(&[
@@ -124,8 +131,8 @@ static ANY_VALUE: Message = part(&[
     field("kvlistValue", 6, Kind::Message(&KEY_VALUES)),
     field("bytesValue", 7, Kind::Base64),
 ]);
-static VALUES: Message = part(&[field("values", 1, Kind::Message(&ANY_VALUE))]);
-static KEY_VALUES: Message = part(&[field("values", 1, Kind::Message(&KEY_VALUE))]);
+static VALUES: Message = nested_value(&[field("values", 1, Kind::Message(&ANY_VALUE))]);
+static KEY_VALUES: Message = nested_value(&[field("values", 1, Kind::Message(&KEY_VALUE))]);
 static KEY_VALUE: Message = part(&[field("key", 1, Kind::Text), field("value", 2, Kind::Message(&ANY_VALUE))]);
 
 static RESOURCE: Message =

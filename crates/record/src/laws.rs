@@ -1,0 +1,90 @@
+//! What holds for any bytes whatever, as one function that fuzz targets and property tests call.
+
+use crate::format::Format;
+use crate::input::{Input, Inputs, Options};
+use crate::stream::{Catalog, Column, Projection, Row};
+use dtq_source::Limits;
+use dtq_value::{Type, Value};
+
+/// Name of the table with the input's own columns.
+const OWN: &str = "own";
+
+/// Reads all tables of an input and returns how many records it has in them.
+///
+/// The format is found when none is given. Bounds are small, so that inputs of a few kilobytes can pass them.
+///
+/// # Panics
+/// When a row has not the width of its table, a value not the type of its column, a string is null, a second reading
+/// gives other rows, or a projection changes the values of the columns that it reads.
+pub fn check(bytes: &[u8], format: Option<Format>) -> u64 {
+    let limits = Limits {
+        record_bytes_max: 16_384,
+        document_bytes_max: 65_536,
+        value_nesting_max: 20,
+        sampled_records_max: 10,
+        ..Limits::default()
+    };
+    let input = Input::from_bytes("fuzz", OWN, bytes.to_vec());
+    let input = match format {
+        Some(format) => input.with_format(format),
+        None => input,
+    };
+    let options = Options { now_ticks: crate::time::UNIX_EPOCH_TICKS };
+    let Ok(inputs) = Inputs::probe(vec![input], &options, &limits) else { return 0 };
+    let mut record_count = 0;
+    for table in inputs.table_names() {
+        let schema = inputs.schema(&table).expect("a table that is named has columns");
+        let rows = read(&inputs, &table, &Projection::all(schema.columns.len()));
+        rows.iter().for_each(|row| check_row(row, &schema.columns));
+        check_projection(&inputs, &table, &schema.columns, &rows);
+        if table == OWN || crate::tables::standard(&table).is_some() {
+            record_count += rows.len() as u64;
+        }
+    }
+    let report = inputs.report();
+    assert!(report.skips.len() as u64 <= report.skipped_count, "skips are kept only when counted");
+    record_count
+}
+
+fn read(inputs: &Inputs, table: &str, projection: &Projection) -> Vec<Row> {
+    let mut rows = Vec::new();
+    if let Ok(mut stream) = inputs.scan(table, projection) {
+        while let Ok(true) = stream.read(&mut rows) {}
+    }
+    rows
+}
+
+fn check_row(row: &Row, columns: &[Column]) {
+    assert_eq!(row.len(), columns.len(), "a row has the width of its table");
+    for (value, column) in row.iter().zip(columns) {
+        let is_typed = match (column.ty, value) {
+            (Type::String, Value::String(_)) => true,
+            (Type::String, _) => false,
+            (Type::Dynamic, _) | (_, Value::Null) => true,
+            (Type::Bool, Value::Bool(_))
+            | (Type::Int, Value::Int(_))
+            | (Type::Long, Value::Long(_))
+            | (Type::Real, Value::Real(_))
+            | (Type::Decimal, Value::Decimal(_))
+            | (Type::DateTime, Value::DateTime(_))
+            | (Type::TimeSpan, Value::TimeSpan(_))
+            | (Type::Guid, Value::Guid(_)) => true,
+            _ => false,
+        };
+        assert!(is_typed, "column {} is {}, not {value:?}", column.name, column.ty);
+    }
+}
+
+/// Reads every third column alone. A record whose fault lies in another column then counts, so only inputs in which
+/// both readings give all records can be compared.
+fn check_projection(inputs: &Inputs, table: &str, columns: &[Column], rows: &[Row]) {
+    for chosen in (0..columns.len()).step_by(3) {
+        let is_read = (0..columns.len()).map(|column| column == chosen).collect();
+        let narrow = read(inputs, table, &Projection { is_read });
+        assert!(narrow.len() >= rows.len(), "reading less of {table} loses no record");
+        if narrow.len() == rows.len() {
+            let same = narrow.iter().zip(rows).all(|(narrow, row)| narrow[chosen] == row[chosen]);
+            assert!(same, "column {} of {table} is the same alone", columns[chosen].name);
+        }
+    }
+}
