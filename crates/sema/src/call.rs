@@ -9,7 +9,7 @@ use dtq_ir::function::{FunctionRef, ParamKind, Signature};
 use dtq_ir::{ExprId, aggregate, functions};
 use dtq_source::{Code, Diagnostic, Span};
 use dtq_syntax::ast;
-use dtq_value::{Type, Value};
+use dtq_value::Type;
 use smallvec::SmallVec;
 
 impl<'a> Lowerer<'a> {
@@ -100,23 +100,11 @@ impl<'a> Lowerer<'a> {
             return None;
         }
         let ids = self.args(args)?;
-        let mut id = self.resolve(function, name, &ids, args, span)?;
-        if name.text == "datetime_diff" && self.is_week(&ids) {
-            id = self.convert(id, Type::Real)?;
-        }
+        let id = self.resolve(function, name, &ids, args, span)?;
         match named {
             None => Some(id),
             Some(ty) => self.convert(id, ty?),
         }
-    }
-
-    /// Says whether the first argument is the period of a week.
-    ///
-    /// # Source
-    /// The engine gives a difference in weeks as a real: conformance `emu/datetime-diff-function-00`.
-    fn is_week(&self, ids: &[ExprId]) -> bool {
-        let period = ids.first().and_then(|id| self.constant_value(*id));
-        matches!(period, Some(Value::String(text)) if text.as_bytes().eq_ignore_ascii_case(b"week"))
     }
 
     /// Separates a last argument `typeof(type)` from the others.

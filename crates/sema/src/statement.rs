@@ -276,17 +276,16 @@ impl<'a> Lowerer<'a> {
     ) -> Option<View<'a>> {
         let params = &binding.function.params;
         let mut given: Vec<Option<&'a ast::Expr>> = vec![None; params.len()];
-        let mut next = usize::from(input.is_some());
+        let first = usize::from(input.is_some());
+        let named: Vec<&str> = args.iter().filter_map(|arg| arg.name.as_ref()).map(|name| name.text.as_str()).collect();
+        let mut free = (first..params.len()).filter(|position| !named.contains(&params[*position].name.text.as_str()));
         let mut is_valid = true;
         for arg in args {
             let position = match &arg.name {
                 Some(name) => params.iter().position(|param| param.name.text == name.text),
-                None => {
-                    next += 1;
-                    Some(next - 1)
-                }
+                None => free.next(),
             };
-            match position.filter(|position| *position < params.len()) {
+            match position {
                 Some(position) => given[position] = Some(&arg.value),
                 None => {
                     is_valid = false;
@@ -336,8 +335,8 @@ impl<'a> Lowerer<'a> {
             (ast::ParamType::Scalar(ty), Some(expr)) => {
                 let ty = self.type_name(ty)?;
                 let expr = match self.row().is_some() {
-                    true => self.scalar_of(expr, ty)?,
-                    false => self.over(Vec::new(), |this| this.scalar_of(expr, ty))?,
+                    true => self.argument_of(expr, ty)?,
+                    false => self.over(Vec::new(), |this| this.argument_of(expr, ty))?,
                 };
                 let row = if self.has_column(expr) { self.row().map(|row| row.id) } else { None };
                 Some(Binding::Scalar(Some(ScalarBinding { expr, row })))
@@ -362,6 +361,18 @@ impl<'a> Lowerer<'a> {
                 let message = format!("`{}` needs a table for its parameter `{}`", name.text, param.name.text);
                 self.fail(Code::E2018, span, message)
             }
+        }
+    }
+
+    /// Lowers an argument; a whole number is also an int, as literals have no other way to be one.
+    fn argument_of(&mut self, expr: &'a ast::Expr, ty: Type) -> Option<ExprId> {
+        let id = self.scalar(expr)?;
+        let value = if ty == Type::Int && self.ty(id) == Type::Long { self.constant_value(id) } else { None };
+        match value {
+            Some(Value::Long(number)) if i32::try_from(number).is_ok() => {
+                self.constant(Value::Int(number as i32), Type::Int, expr.span)
+            }
+            _ => self.coerce(id, ty, expr),
         }
     }
 

@@ -142,7 +142,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         "datetime_part",
         &[Signature::new(
             &[PERIOD, Param::is("date", Type::DateTime)],
-            Returns::Type(Type::Long),
+            Returns::Type(Type::Int),
             datetime::eval_datetime_part,
         )],
     )

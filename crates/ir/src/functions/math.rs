@@ -5,7 +5,6 @@ use dtq_value::Type;
 use dtq_value::scalar::{Eval, math};
 
 const NUMBER: [Param; 1] = [Param::of("number", ParamKind::Number)];
-const DECIMAL: [Param; 1] = [Param::of("number", ParamKind::Exactly(Type::Decimal))];
 const REAL: [Param; 1] = [Param::is("number", Type::Real)];
 const TWO_INTEGERS: [Param; 2] = [Param::of("value1", ParamKind::Integer), Param::of("value2", ParamKind::Integer)];
 const SHIFT: [Param; 2] = [Param::of("value", ParamKind::Integer), Param::of("shift", ParamKind::Integer)];
@@ -105,14 +104,12 @@ pub(crate) static ENTRIES: &[Function] = &[
         "4.5",
         "bin_at()",
     ),
-    math_function(
-        "ceiling",
-        &[
-            Signature::new(&REAL, Returns::Type(Type::Real), math::eval_ceiling),
-            Signature::new(&DECIMAL, Returns::Type(Type::Decimal), math::eval_ceiling),
-        ],
-    )
-    .doc("Gives the smallest whole number that is not less.", "ceiling(0.9)", "1.0", "ceiling()"),
+    math_function("ceiling", &[Signature::new(&NUMBER, Returns::Param(0), math::eval_ceiling)]).doc(
+        "Gives the smallest whole number that is not less.",
+        "ceiling(0.9)",
+        "1.0",
+        "ceiling()",
+    ),
     math_function("round", &[Signature::new(&ROUNDED, Returns::Param(0), math::eval_round).at_least(1)]).doc(
         "Rounds to a count of digits after the point (before it, when negative); halves go away from zero.",
         "round(2.98765, 3)",

@@ -276,9 +276,7 @@ pub fn eval_dayofweek(call: &mut Call<'_>) -> Result<Value, Fault> {
 /// `datetime_part(part, date)`: null for a part that does not exist.
 pub fn eval_datetime_part(call: &mut Call<'_>) -> Result<Value, Fault> {
     let found = Period::parse(call.bytes(0)).zip(ticks_of(call.arg(1)));
-    let number = int_or_null(found.map(|(period, ticks)| part(period, ticks)));
-    // A long, unlike `monthofyear()` and its relatives: conformance `emu/datetime-part-function-00`.
-    Ok(if let Value::Int(number) = number { Value::Long(i64::from(number)) } else { number })
+    Ok(int_or_null(found.map(|(period, ticks)| part(period, ticks))))
 }
 
 /// `datetime_add(period, count, date)`: null for a period that does not exist.
