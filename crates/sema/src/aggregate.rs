@@ -153,12 +153,12 @@ impl<'a> Lowerer<'a> {
         let Some((target, _)) = accept(kind, ty, false) else {
             let code = if ty == Type::Dynamic { Code::E2009 } else { Code::E2005 };
             let wanted = match kind {
-                ParamKind::Is(ty) | ParamKind::Exactly(ty) => format!("a {ty}"),
+                ParamKind::Is(ty) | ParamKind::Exactly(ty) => format!("{ty:#}"),
                 ParamKind::Orderable => "a value that has an order".to_owned(),
                 ParamKind::NotDynamic => "a value that is not dynamic".to_owned(),
                 _ => "a number".to_owned(),
             };
-            let message = format!("{} is a {ty}, but `{}` takes {wanted}", suggest::quoted(expr), name.text);
+            let message = format!("{} is {ty:#}, but `{}` takes {wanted}", suggest::quoted(expr), name.text);
             let to = match kind {
                 ParamKind::Is(to) | ParamKind::Exactly(to) => to,
                 ParamKind::Orderable | ParamKind::NotDynamic => Type::String,

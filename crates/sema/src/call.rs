@@ -58,6 +58,13 @@ impl<'a> Lowerer<'a> {
 
     /// Reports a name that no function has, or one that is known but not implemented.
     pub fn unknown_function<T>(&mut self, name: &ast::Name) -> Option<T> {
+        if self.expanding.contains(&name.text.as_str()) {
+            return self.fail(
+                Code::E2013,
+                name.span,
+                format!("`{}` calls itself, which is not possible in KQL", name.text),
+            );
+        }
         if crate::known::is_known(&name.text) {
             return self.unsupported(name.span, format!("the function `{}`", name.text));
         }
@@ -126,17 +133,9 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    /// Returns the type a name means.
+    /// Returns the type a name means; the parser has reported a name that means none.
     pub fn type_name(&mut self, name: &ast::TypeName) -> Option<Type> {
-        let found = Type::parse(&name.text);
-        if found.is_none() {
-            let known: Vec<String> = Type::ALL.iter().map(|ty| ty.name().to_owned()).collect();
-            let message = format!("no type is called `{}`", name.text);
-            let written = ast::Name { text: name.text.clone(), span: name.span, is_bracketed: false };
-            let diagnostic = Diagnostic::error(Code::E2003, name.span, message).note(suggest::listing("types", &known));
-            self.report(suggest::did_you_mean(diagnostic, &written, &known));
-        }
-        found
+        Type::parse(&name.text)
     }
 
     /// Lowers arguments, all of them even after one that has an error.
@@ -205,7 +204,7 @@ impl<'a> Lowerer<'a> {
         let (ty, expr) = (types[index], &args[index].value);
         let code = if ty == Type::Dynamic { Code::E2009 } else { Code::E2005 };
         let message =
-            format!("{} is a {ty}, but `{}` takes {} here", suggest::quoted(expr), name.text, wanted_by(kind));
+            format!("{} is {ty:#}, but `{}` takes {} here", suggest::quoted(expr), name.text, wanted_by(kind));
         let diagnostic = Diagnostic::error(code, expr.span, message);
         self.report(match example_type(kind) {
             Some(to) if to != Type::Dynamic => suggest::cast(diagnostic, expr, to),
@@ -233,7 +232,7 @@ fn first_misfit(signature: &Signature, types: &[Type]) -> Option<(usize, ParamKi
 
 fn wanted_by(kind: ParamKind) -> String {
     match kind {
-        ParamKind::Is(ty) | ParamKind::Exactly(ty) => format!("a {ty}"),
+        ParamKind::Is(ty) | ParamKind::Exactly(ty) => format!("{ty:#}"),
         ParamKind::NotDynamic => "a value that is not dynamic".to_owned(),
         ParamKind::Number => "a number".to_owned(),
         ParamKind::Integer => "an int or long".to_owned(),

@@ -145,10 +145,10 @@ impl Lowerer<'_> {
         let name = converter(to);
         let Some(function) = functions::by_name(name) else { return self.unsupported(span, format!("`{name}`")) };
         let Some(choice) = choose(&function, &[from]) else {
-            return self.unsupported(span, format!("`{name}` of a {from}"));
+            return self.unsupported(span, format!("`{name}` of {from:#}"));
         };
         let arg =
-            if choice.types[0] == from { id } else { return self.unsupported(span, format!("`{name}` of a {from}")) };
+            if choice.types[0] == from { id } else { return self.unsupported(span, format!("`{name}` of {from:#}")) };
         self.call(function, choice.signature, SmallVec::from_slice(&[arg]), to, span)
     }
 

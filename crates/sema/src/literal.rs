@@ -47,7 +47,7 @@ impl Lowerer<'_> {
         };
         let value = parse_typed(ty, text);
         if value.is_none() {
-            let message = format!("`{text}` is not a {ty}");
+            let message = format!("`{text}` is not {ty:#}");
             let diagnostic = Diagnostic::error(Code::E2017, span, message);
             let label = match ty {
                 Type::DateTime => "write it as in `datetime(2024-01-31 13:45:00)`",

@@ -25,8 +25,6 @@ pub(crate) struct Lowerer<'a> {
     pub env: View<'a>,
     /// The rows that expressions here see, the innermost last.
     pub rows: Vec<RowScope>,
-    /// Rows given by enclosing operators, the innermost last: what a subquery begins with.
-    pub inputs: Vec<RelId>,
     /// Functions being expanded, to find recursion.
     pub expanding: Vec<&'a str>,
     /// Columns whose value has an error: what uses them says nothing.
@@ -62,7 +60,6 @@ impl<'a> Lowerer<'a> {
             options,
             env: View::inside(None),
             rows: Vec::new(),
-            inputs: Vec::new(),
             expanding: Vec::new(),
             unknown: HashSet::new(),
             is_open: false,
@@ -94,11 +91,6 @@ impl<'a> Lowerer<'a> {
     pub fn fail<T>(&mut self, code: Code, span: Span, message: impl Into<String>) -> Option<T> {
         self.report(Diagnostic::error(code, span, message));
         None
-    }
-
-    /// Says whether an error was reported; warnings do not count.
-    pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(Diagnostic::is_error)
     }
 
     /// Runs `work` without keeping what it reports.

@@ -144,11 +144,6 @@ impl Projection {
     pub fn finish(self) -> (Vec<Column>, Vec<ExprId>) {
         self.columns.into_iter().unzip()
     }
-
-    /// Returns the columns so far.
-    pub fn columns(&self) -> impl Iterator<Item = &Column> {
-        self.columns.iter().map(|(column, _)| column)
-    }
 }
 
 impl<'a> Lowerer<'a> {

@@ -77,7 +77,7 @@ impl<'a> Lowerer<'a> {
             Type::Bool => Some(id),
             Type::Dynamic => self.convert(id, Type::Bool),
             other => {
-                let message = format!("{} is a {other}, but `{}` joins bools", suggest::quoted(expr), op.text());
+                let message = format!("{} is {other:#}, but `{}` joins bools", suggest::quoted(expr), op.text());
                 self.report(suggest::cast(Diagnostic::error(Code::E2004, expr.span, message), expr, Type::Bool));
                 None
             }
@@ -122,13 +122,15 @@ impl<'a> Lowerer<'a> {
                 let message =
                     format!("`{}` with null is {} or null, whatever the value", op.text(), op == BinaryOp::NotEqual);
                 let test = if op == BinaryOp::Equal { "isnull" } else { "isnotnull" };
-                let diagnostic = Diagnostic::warning(Code::E2103, span, message);
+                let is_refused = types == [Type::Dynamic, Type::Dynamic];
+                let report = if is_refused { Diagnostic::error } else { Diagnostic::warning };
+                let diagnostic = report(Code::E2103, span, message);
                 let fixed = match suggest::text(other) {
                     Some(text) => diagnostic.fix(span, format!("{test}({text})")),
                     None => diagnostic.label(format!("write `{test}(...)`")),
                 };
                 self.report(fixed);
-                return Some(());
+                return (!is_refused).then_some(());
             }
         }
         let (text_expr, other_expr, other) = match types {
@@ -141,13 +143,13 @@ impl<'a> Lowerer<'a> {
         }
         let is_literal = matches!(text_expr.kind, ast::ExprKind::Literal(_));
         let message = format!(
-            "{} is a string and {} a {other}: they are never equal as they stand",
+            "{} is a string and {} {other:#}: they are never equal as they stand",
             suggest::quoted(text_expr),
             suggest::quoted(other_expr)
         );
         if matches!(other, Type::DateTime | Type::TimeSpan | Type::Guid) {
             let diagnostic =
-                Diagnostic::error(Code::E2004, span, message.replace(": they are never equal as they stand", ""));
+                Diagnostic::error(Code::E2004, span, message.replace("never equal as they stand", "not compared"));
             self.report(suggest::cast(diagnostic, text_expr, other));
             return None;
         }
@@ -221,7 +223,7 @@ impl<'a> Lowerer<'a> {
             .iter()
             .map(|(id, expr)| {
                 let ty = self.ty(*id);
-                suggest::text(expr).map_or_else(|| format!("a {ty}"), |text| format!("`{text}` (a {ty})"))
+                suggest::text(expr).map_or_else(|| format!("{ty:#}"), |text| format!("`{text}` ({ty:#})"))
             })
             .collect();
         let described = described.join(" and ");
@@ -337,14 +339,14 @@ impl<'a> Lowerer<'a> {
         for (id, expr) in &pairs[1..] {
             let ty = self.ty(*id);
             if wants_text && !matches!(ty, Type::String | Type::Dynamic) {
-                let message = format!("{} is a {ty}, but `{}` searches for strings", suggest::quoted(expr), op.text());
+                let message = format!("{} is {ty:#}, but `{}` searches for strings", suggest::quoted(expr), op.text());
                 self.report(suggest::cast(Diagnostic::error(Code::E2004, expr.span, message), expr, Type::String));
                 return None;
             }
             let is_text_and_number =
                 (left == Type::String && ty.is_numeric()) || (left.is_numeric() && ty == Type::String);
             if !wants_text && is_text_and_number {
-                let message = format!("{} is a {ty}: it never equals a {left}", suggest::quoted(expr));
+                let message = format!("{} is {ty:#}: it never equals {left:#}", suggest::quoted(expr));
                 let diagnostic = Diagnostic::warning(Code::E2103, expr.span, message);
                 let written = suggest::text(expr).unwrap_or_default();
                 let fixed = match left {
@@ -409,7 +411,7 @@ impl<'a> Lowerer<'a> {
             Some(ty) => ty,
             None => {
                 let message =
-                    format!("{} is a {found}, but the table's first column is a {column}", suggest::quoted(left));
+                    format!("{} is {found:#}, but the table's first column is {column:#}", suggest::quoted(left));
                 self.report(suggest::cast(Diagnostic::error(Code::E2004, left.span, message), left, column));
                 return None;
             }

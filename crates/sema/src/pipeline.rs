@@ -195,15 +195,8 @@ impl<'a> Lowerer<'a> {
             _ if dtq_ir::functions::by_name(&name.text).is_some() => {
                 self.fail(Code::E2006, span, format!("`{}` gives one value, but a table is needed", name.text))
             }
-            _ => self.unknown_tabular_function(name),
+            _ => self.unknown_function(name),
         }
-    }
-
-    fn unknown_tabular_function(&mut self, name: &'a ast::Name) -> Option<RelId> {
-        if self.expanding.contains(&name.text.as_str()) {
-            return self.fail(Code::E2013, name.span, format!("`{}` calls itself", name.text));
-        }
-        self.unknown_function(name)
     }
 
     /// Evaluates a relation once although it is used several times.

@@ -64,7 +64,7 @@ impl<'a> Lowerer<'a> {
         }
         let code = if found == Type::Dynamic { Code::E2009 } else { Code::E2004 };
         let diagnostic =
-            Diagnostic::error(code, expr.span, format!("{} is a {found}, but a {ty} is needed", suggest::quoted(expr)));
+            Diagnostic::error(code, expr.span, format!("{} is {found:#}, but {ty:#} is needed", suggest::quoted(expr)));
         self.report(suggest::cast(diagnostic, expr, ty));
         None
     }
@@ -77,7 +77,7 @@ impl<'a> Lowerer<'a> {
             return Some(id);
         }
         let code = if found == Type::Dynamic { Code::E2009 } else { Code::E2004 };
-        let message = format!("{} is a {found}, but a condition is a bool", suggest::quoted(expr));
+        let message = format!("{} is {found:#}, but a condition is a bool", suggest::quoted(expr));
         self.report(suggest::cast(Diagnostic::error(code, expr.span, message), expr, Type::Bool));
         None
     }
@@ -90,6 +90,12 @@ impl<'a> Lowerer<'a> {
                     return None;
                 }
                 let columns = row.columns.clone();
+                if columns.iter().filter(|column| column.name == name.text).count() > 1 {
+                    let message = format!("there are two columns called `{}` here", name.text);
+                    let diagnostic = Diagnostic::error(Code::E2016, name.span, message);
+                    self.report(diagnostic.label("give the one that `parse` adds another name"));
+                    return None;
+                }
                 return self.column(&columns, index as usize, name.span);
             }
             if let Some(aggregation) = &row.aggregation
@@ -157,8 +163,12 @@ impl<'a> Lowerer<'a> {
         });
         let message = format!("no column or variable is called `{}`", name.text);
         let mut diagnostic = Diagnostic::error(Code::E2001, name.span, message);
-        if dtq_ir::functions::by_name(&name.text).is_some() {
-            return diagnostic.label(format!("`{0}` is a function: write `{0}(...)`", name.text));
+        if let Some(function) = dtq_ir::functions::by_name(&name.text) {
+            let is_bare = function.signatures.iter().any(|signature| signature.args_min == 0);
+            return match is_bare {
+                true => diagnostic.fix(name.span, format!("{}()", name.text)),
+                false => diagnostic.label(format!("`{0}` is a function: write `{0}(...)`", name.text)),
+            };
         }
         diagnostic = suggest::did_you_mean(diagnostic, name, &candidates);
         if diagnostic.fix.is_none() && !candidates.is_empty() {
@@ -194,7 +204,7 @@ impl<'a> Lowerer<'a> {
         if ty == Type::Dynamic {
             return Some(());
         }
-        let message = format!("{} is a {ty}: it has no property or element `{key}`", suggest::quoted(base));
+        let message = format!("{} is {ty:#}: it has no property or element `{key}`", suggest::quoted(base));
         let mut diagnostic = Diagnostic::error(Code::E2004, span, message);
         if ty == Type::String {
             diagnostic = suggest::wrap(diagnostic, base, "parse_json");
@@ -271,7 +281,7 @@ impl<'a> Lowerer<'a> {
                 None
             }
             other => {
-                let message = format!("{} is a {other}, but an index is a long or a string", suggest::quoted(index));
+                let message = format!("{} is {other:#}, but an index is a long or a string", suggest::quoted(index));
                 self.fail(Code::E2004, index.span, message)
             }
         }

@@ -92,13 +92,13 @@ impl<'a> Lowerer<'a> {
         let other = types.iter().find(|ty| **ty != Type::Dynamic);
         if let (Some(other), Some(index)) = (other, types.iter().position(|ty| *ty == Type::Dynamic)) {
             let expr = &args[index].value;
-            let message = format!("{} is a dynamic beside a {other} in `coalesce`", suggest::quoted(expr));
+            let message = format!("{} is a dynamic beside {other:#} in `coalesce`", suggest::quoted(expr));
             self.report(suggest::cast(Diagnostic::error(Code::E2009, expr.span, message), expr, *other));
             return None;
         }
         let ty = types.iter().copied().map(Some).reduce(|left, right| common(left?, right?)).flatten();
         let Some(ty) = ty else {
-            let names: Vec<String> = types.iter().map(|ty| format!("a {ty}")).collect();
+            let names: Vec<String> = types.iter().map(|ty| format!("{ty:#}")).collect();
             let message = format!("`coalesce` needs values of one type, not {}", names.join(" and "));
             let mut diagnostic = Diagnostic::error(Code::E2004, span, message);
             if let Some(index) = types.iter().position(|ty| *ty != types[0]) {

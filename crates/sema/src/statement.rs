@@ -136,7 +136,7 @@ impl<'a> Lowerer<'a> {
         let depth_max = self.options.limits.value_nesting_max;
         let value = if ty == Type::String { given } else { convert::convert(&given, Type::String, ty, depth_max) };
         if value.is_null() && !matches!(text.trim(), "null" | "") {
-            let message = format!("`{text}`, given for the parameter `{}`, is not a {ty}", param.name.text);
+            let message = format!("`{text}`, given for the parameter `{}`, is not {ty:#}", param.name.text);
             return self.fail(Code::E2017, param.name.span, message);
         }
         self.constant(value, ty, param.name.span)
@@ -298,7 +298,7 @@ impl<'a> Lowerer<'a> {
             let value = if position == 0 && input.is_some() {
                 input.and_then(|input| self.table_argument(param, input, span)).map(|rel| Binding::Table(Some(rel)))
             } else {
-                self.argument(binding, name, param, given[position], span)
+                self.argument(binding, name, param, given[position], (span, is_valid))
             };
             match value {
                 Some(value) => drop(view.declare(&param.name.text, value)),
@@ -329,7 +329,7 @@ impl<'a> Lowerer<'a> {
         name: &ast::Name,
         param: &'a ast::Param,
         given: Option<&'a ast::Expr>,
-        span: Span,
+        (span, is_complete): (Span, bool),
     ) -> Option<Binding<'a>> {
         match (&param.ty, given) {
             (ast::ParamType::Scalar(ty), Some(expr)) => {
@@ -344,6 +344,9 @@ impl<'a> Lowerer<'a> {
             (ast::ParamType::Scalar(ty), None) => {
                 let ty = self.type_name(ty)?;
                 let Some(default) = &param.default else {
+                    if !is_complete {
+                        return None;
+                    }
                     let message = format!("`{}` needs a value for its parameter `{}`", name.text, param.name.text);
                     return self.fail(Code::E2018, span, message);
                 };

@@ -135,7 +135,7 @@ impl<'a> Lowerer<'a> {
             ty if ty.is_numeric() || ty == Type::TimeSpan => Some(ty),
             ty => {
                 let code = if ty == Type::Dynamic { Code::E2009 } else { Code::E2005 };
-                let message = format!("{} is a {ty}, but a number is summed here", crate::suggest::quoted(expr));
+                let message = format!("{} is {ty:#}, but a number is summed here", crate::suggest::quoted(expr));
                 self.report(crate::suggest::cast(Diagnostic::error(code, expr.span, message), expr, Type::Real));
                 None
             }

@@ -95,6 +95,11 @@ impl Type {
 
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        // `{:#}` has the article, for sentences: `an int`, `a long`.
+        match (f.alternate(), self) {
+            (false, _) => f.write_str(self.name()),
+            (true, Type::Int) => f.write_str("an int"),
+            (true, _) => write!(f, "a {}", self.name()),
+        }
     }
 }

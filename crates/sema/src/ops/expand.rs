@@ -69,7 +69,7 @@ impl<'a> Lowerer<'a> {
         let found = self.ty(expr);
         if found != Type::Dynamic {
             let message =
-                format!("{} is a {found}, but only a dynamic array or bag can be expanded", suggest::quoted(value));
+                format!("{} is {found:#}, but only a dynamic array or bag can be expanded", suggest::quoted(value));
             let diagnostic = Diagnostic::error(Code::E2004, value.span, message);
             let fixed = if found == Type::String { suggest::wrap(diagnostic, value, "parse_json") } else { diagnostic };
             self.report(fixed);

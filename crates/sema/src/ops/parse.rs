@@ -26,13 +26,8 @@ impl<'a> Lowerer<'a> {
                 "simple" => ParseKind::Simple,
                 "relaxed" => ParseKind::Relaxed,
                 "regex" => ParseKind::Regex,
-                _ => {
-                    let known = ["simple", "relaxed", "regex"].map(str::to_owned);
-                    let diagnostic =
-                        Diagnostic::error(Code::E1015, name.span, format!("`{}` is not a kind of parse", name.text));
-                    self.report(suggest::did_you_mean(diagnostic, name, &known));
-                    return None;
-                }
+                // The parser has reported it.
+                _ => return None,
             },
         };
         let mut columns = self.columns(input);

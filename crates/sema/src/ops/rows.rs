@@ -59,7 +59,7 @@ impl<'a> Lowerer<'a> {
         let id = self.over(Vec::new(), |this| this.scalar(expr))?;
         let found = self.ty(id);
         if found != ty && !crate::convert::widens(found, ty) {
-            let message = format!("{} is a {found}, but {what} is a {ty}", suggest::quoted(expr));
+            let message = format!("{} is {found:#}, but {what} is {ty:#}", suggest::quoted(expr));
             let code = if found == Type::Dynamic { Code::E2009 } else { Code::E2004 };
             self.report(suggest::cast(Diagnostic::error(code, expr.span, message), expr, ty));
             return None;

@@ -29,7 +29,7 @@ impl<'a> Lowerer<'a> {
         let is_time = ty == Type::DateTime;
         if !(is_time || ty == Type::TimeSpan || ty.is_numeric()) {
             let message =
-                format!("{} is a {ty}: an axis is a datetime, timespan or number", suggest::quoted(&series.on.value));
+                format!("{} is {ty:#}: an axis is a datetime, timespan or number", suggest::quoted(&series.on.value));
             let code = if ty == Type::Dynamic { Code::E2009 } else { Code::E2004 };
             let diagnostic = Diagnostic::error(code, series.on.value.span, message);
             self.report(suggest::cast(diagnostic, &series.on.value, Type::DateTime));
@@ -103,7 +103,7 @@ impl<'a> Lowerer<'a> {
                 || (found.is_numeric() && ty.is_numeric())
                 || self.constant_value(id).is_some_and(|value| value.is_null());
             if !fits {
-                let message = format!("the default is a {found}, but the aggregate gives a {ty}");
+                let message = format!("the default is {found:#}, but the aggregate gives {ty:#}");
                 return self.fail(Code::E2004, default.span, message);
             }
             return self.convert(id, if crate::convert::widens(ty, found) { found } else { ty });

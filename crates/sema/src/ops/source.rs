@@ -67,7 +67,7 @@ impl<'a> Lowerer<'a> {
         };
         let Some(ty) = ty else {
             let message = format!(
-                "`range` from a {} to a {} in steps of a {step_ty}: these types do not fit",
+                "`range` from a {} to a {} in steps of {step_ty:#}: these types do not fit",
                 self.ty(from_id),
                 self.ty(to_id)
             );
@@ -135,7 +135,7 @@ impl<'a> Lowerer<'a> {
             };
             if !value.is_null() && converted.is_null() && !matches!(&value, Value::String(text) if text.is_empty()) {
                 let written = suggest::text(expr).unwrap_or_else(|| "this value".to_owned());
-                let message = format!("{written} is a {from}, but the column `{}` is a {}", column.name, column.ty);
+                let message = format!("{written} is {from:#}, but the column `{}` is a {}", column.name, column.ty);
                 return self.fail(Code::E2015, expr.span, message);
             }
             return self.constant(converted, column.ty, expr.span);

@@ -15,10 +15,7 @@ impl<'a> Lowerer<'a> {
             return self.unsupported(bin.span, "`bin =` after the keys of `summarize`");
         }
         let columns = self.columns(input);
-        let keys = self.group_keys(&columns, &summarize.by);
-        let is_valid = keys.is_some();
-        let (mut projection, keys, key_sources) =
-            keys.unwrap_or_else(|| (Projection::new(Style::Project), Vec::new(), Vec::new()));
+        let (mut projection, keys, key_sources) = self.group_keys(&columns, &summarize.by)?;
         let aggregation = self.begin_aggregation(&columns, keys.len(), key_sources);
         let scope = self.scope(Vec::new().into());
         self.rows.push(scope);
@@ -28,9 +25,6 @@ impl<'a> Lowerer<'a> {
         }
         let scope = self.rows.pop().expect("pushed above");
         let calls = scope.aggregation.expect("the scope was given one").calls;
-        if !is_valid {
-            return None;
-        }
         self.finish_summarize(input, keys, calls, projection, span)
     }
 
@@ -40,13 +34,13 @@ impl<'a> Lowerer<'a> {
         Aggregation { input: columns.to_vec().into(), input_id, keys, base: key_count as u32, calls: Vec::new() }
     }
 
-    /// Lowers keys; gives their columns, what they compute, and which input columns they are.
+    /// Lowers keys; gives their columns, what they compute, and which input columns they are. A key that has an error is
+    /// there too, with a stand-in.
     pub fn group_keys(
         &mut self,
         columns: &[Column],
         by: &'a [ast::Assignment],
     ) -> Option<(Projection, Vec<ExprId>, Vec<u32>)> {
-        let mut is_valid = true;
         let (projection, sources) = self.over(columns.to_vec(), |this| {
             let mut projection = Projection::new(Style::Project);
             let mut sources = Vec::new();
@@ -57,7 +51,6 @@ impl<'a> Lowerer<'a> {
                 {
                     id = None;
                 }
-                is_valid &= id.is_some();
                 sources.extend(id.and_then(|id| this.column_index(id)));
                 this.project_one(&mut projection, item, id, position);
             }
@@ -70,7 +63,7 @@ impl<'a> Lowerer<'a> {
             keys.append(column.name.clone(), column.ty, expr);
         }
         sources.iter().for_each(|source| keys.skip(*source));
-        is_valid.then_some((keys, exprs, sources))
+        Some((keys, exprs, sources))
     }
 
     /// Lowers one aggregate expression; a call of several outputs gives several columns.
