@@ -184,3 +184,55 @@ fn the_same_telemetry_in_protobuf_and_in_json_gives_the_same_rows() {
         }
     }
 }
+
+#[test]
+fn records_of_other_formats_have_the_words_of_the_manifest() {
+    let manifest = manifest();
+    for (name, column, key) in [
+        ("alertmanager.logfmt.zst", "level", "by_level"),
+        ("node-exporter.logfmt", "level", "by_level"),
+        ("frontend.ndjson", "level", "by_level"),
+        ("frontend.ndjson", "msg", "by_msg"),
+        ("postgres.ndjson.gz", "error_severity", "by_level"),
+        ("postgres.ndjson", "backend_type", "by_backend_type"),
+        // PostgreSQL documentation, "Using CSV-Format Log Output": error_severity is the twelfth column.
+        ("postgres.csv", "Column12", "by_level"),
+        ("orders.csv", "status", "by_status"),
+    ] {
+        let mut found = counts(&open(name), "own", column);
+        found.remove("");
+        assert_eq!(found, expected_counts(&manifest[name], key), "{name} {column}");
+    }
+    let orders = open("orders.csv");
+    let amount = column(&orders, "own", "amount");
+    let total: f64 =
+        rows(&orders, "own").iter().map(|row| if let Value::Real(v) = row[amount] { v } else { 0.0 }).sum();
+    assert!((total - manifest["orders.csv"]["amount_total"].as_f64().unwrap()).abs() < 1e-6, "{total}");
+}
+
+#[test]
+fn syslog_has_the_priorities_of_the_manifest() {
+    let severities = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+    for name in ["syslog-rfc3164.log", "syslog-rfc5424.log"] {
+        let inputs = open(name);
+        let expected: BTreeMap<String, u64> = expected_counts(&manifest()[name], "by_severity")
+            .into_iter()
+            .map(|(number, count)| (severities[number.parse::<usize>().unwrap()].to_owned(), count))
+            .collect();
+        assert_eq!(counts(&inputs, "own", "Severity"), expected, "{name}");
+        assert_eq!(counts(&inputs, "logs", "SeverityText"), expected, "{name}");
+    }
+    let inputs = open("syslog-rfc5424.log");
+    let manifest = &manifest()["syslog-rfc5424.log"];
+    assert_eq!(counts(&inputs, "own", "AppName"), expected_counts(manifest, "by_app_name"));
+    let data = column(&inputs, "own", "StructuredData");
+    let with_data = rows(&inputs, "own").iter().filter(|row| !row[data].is_null()).count() as u64;
+    assert_eq!(with_data, manifest["with_structured_data"].as_u64().unwrap());
+    // The same messages in four forms: time, host and text agree where the form has them.
+    for name in ["syslog-iso.log", "syslog-traditional.log", "syslog-rfc3164.log"] {
+        let other = open(name);
+        assert_eq!(counts(&other, "own", "Hostname"), counts(&inputs, "own", "Hostname"), "{name}");
+        let unreadable = counts(&other, "own", "Time").get("Null").copied().unwrap_or(0);
+        assert_eq!(unreadable, 0, "{name}");
+    }
+}

@@ -42,14 +42,18 @@ struct Once {
     prefix: RefCell<Vec<u8>>,
 }
 
+/// How many bytes of an input that can be read once are kept while it is probed; the sample ends there.
+const KEPT_BYTES_MAX: usize = 16 << 20;
+
 /// Reads from a [`Once`] and keeps what it read.
 struct Keeping(Rc<Once>);
 
 impl Read for Keeping {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let is_full = self.0.prefix.borrow().len() >= KEPT_BYTES_MAX;
         let size = match self.0.reader.borrow_mut().as_mut() {
-            Some(reader) => reader.read(buffer)?,
-            None => 0,
+            Some(reader) if !is_full => reader.read(buffer)?,
+            _ => 0,
         };
         self.0.prefix.borrow_mut().extend_from_slice(&buffer[..size]);
         Ok(size)
