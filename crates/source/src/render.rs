@@ -79,6 +79,29 @@ pub fn github(source: &SourceText, diagnostic: &Diagnostic) -> String {
     )
 }
 
+/// Returns diagnostics as fixtures hold them: a line each with its place in bytes, below it help, fix and notes.
+pub fn golden(diagnostics: &[Diagnostic]) -> String {
+    let mut out = String::new();
+    for diagnostic in diagnostics {
+        let kind = match diagnostic.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        let span = diagnostic.span;
+        out.push_str(&format!("{kind}[{}] {}..{}: {}\n", diagnostic.code, span.start, span.end, diagnostic.message));
+        if !diagnostic.label.is_empty() {
+            out.push_str(&format!("  help: {}\n", diagnostic.label));
+        }
+        if let Some(fix) = &diagnostic.fix {
+            out.push_str(&format!("  fix: {}..{} {:?}\n", fix.span.start, fix.span.end, fix.replacement));
+        }
+        for note in &diagnostic.notes {
+            out.push_str(&format!("  note: {note}\n"));
+        }
+    }
+    out
+}
+
 /// Returns the largest character boundary at or below `offset` and within the text.
 fn floor_char_boundary(text: &str, offset: usize) -> usize {
     let mut offset = offset.min(text.len());

@@ -62,6 +62,8 @@ enum Raw {
     Comment,
     #[regex(r"[A-Za-z_$][A-Za-z0-9_]*", word)]
     Word(WordForm),
+    #[regex(r"[\p{L}_$][\p{L}\p{N}_]*", priority = 1)]
+    ForeignWord,
     #[token("in~")]
     InTilde,
     #[regex(r"!(in|contains|startswith|endswith|has|between)[A-Za-z0-9_]*~?")]
@@ -134,6 +136,10 @@ fn token(lexed: &mut Lexed, text: &str, raw: Raw, span: Span) {
         Raw::Comment => return lexed.comments.push(span),
         Raw::Word(WordForm::Plain) | Raw::InTilde => TokenKind::Word,
         Raw::Word(WordForm::Typed) => TokenKind::Typed,
+        Raw::ForeignWord => {
+            lexed.diagnostics.push(foreign_word(text, span));
+            TokenKind::Word
+        }
         Raw::Word(WordForm::TypedUnclosed) => {
             lexed.diagnostics.push(unclosed_typed(text, span));
             TokenKind::Typed
@@ -198,8 +204,9 @@ fn dashed_size(start: &str, rest: &str) -> Option<usize> {
 /// Takes `(text)` after a type's name; a string in it may hold parentheses, a line end stops it.
 fn typed(lexer: &mut Lexer<'_, Raw>) -> WordForm {
     let rest = lexer.remainder().as_bytes();
-    let end = rest.iter().position(|byte| matches!(byte, b')' | b'\n' | b'\r')).unwrap_or(rest.len());
+    let end = rest.iter().position(|byte| matches!(byte, b')' | b'|' | b';' | b'\n' | b'\r')).unwrap_or(rest.len());
     let is_closed = rest.get(end) == Some(&b')');
+    let end = if is_closed { end } else { lexer.remainder()[..end].trim_end().len() };
     lexer.bump(if is_closed { end + 1 } else { end });
     if is_closed { WordForm::Typed } else { WordForm::TypedUnclosed }
 }
@@ -349,15 +356,21 @@ fn unclosed_typed(text: &str, span: Span) -> Diagnostic {
         .label("add `)`")
 }
 
+fn foreign_word(text: &str, span: Span) -> Diagnostic {
+    let written = &text[span.range()];
+    let message = format!("`{}` has letters that a name can have only in brackets", shortened(written));
+    Diagnostic::error(Code::E1003, span, message).fix(span, format!("['{written}']"))
+}
+
 fn unclosed_string(text: &str, span: Span) -> Diagnostic {
     let written = &text[span.range()];
     let start = written.trim_start_matches(['h', 'H', '@']);
     let fence = ["```", "~~~"].into_iter().find(|fence| start.starts_with(fence));
     let quote = fence.unwrap_or_else(|| start.get(..1).unwrap_or("\""));
-    let diagnostic = Diagnostic::error(Code::E1004, span, "this string is not closed")
-        .fix(span.after(), quote)
-        .label(format!("close it with `{quote}`"));
-    if fence.is_none() && !written.contains('@') && written.ends_with(&format!("\\{quote}")) {
+    let diagnostic = Diagnostic::error(Code::E1004, span, "this string is not closed").fix(span.after(), quote).label(
+        if quote == "```" { "close it with three backquotes".to_owned() } else { format!("close it with `{quote}`") },
+    );
+    if fence.is_none() && !written.contains('@') && written.contains(&format!("\\{quote}")) {
         return diagnostic.note("a backslash before a quote makes it part of the string; write `\\\\` for a backslash");
     }
     diagnostic

@@ -101,7 +101,7 @@ pub struct Found<'a> {
 }
 
 /// Parses operands joined by operators that bind at least as tightly as `least`.
-fn level(i: Tokens<'_>, least: Level) -> Res<'_, Expr> {
+pub fn level(i: Tokens<'_>, least: Level) -> Res<'_, Expr> {
     let (mut rest, mut left) = operand(i)?;
     let mut height = i.shared.tallest.get() + 1;
     // The loosest level that may still be used: after a non-chaining operator only looser ones may follow.

@@ -212,7 +212,7 @@ fn is_word<'a>(i: Tokens<'a>, left: &Expr) -> Option<Found<'a>> {
     };
     let rest = i.skip(count);
     let span = left.span.to(i.span_to(rest));
-    let message = format!("`{}` is a function here", i.slice(i.span_to(rest)));
+    let message = format!("`{}` is not an operator; `{function}` is a function", i.slice(i.span_to(rest)));
     i.report(Diagnostic::error(Code::E1010, span, message).fix(span, format!("{function}({})", i.slice(left.span))));
     Some(Found { op: Infix::Passed, level: Level::Text, rest, span })
 }
@@ -313,7 +313,7 @@ pub fn word<'a>(i: Tokens<'a>) -> Option<Res<'a, Expr>> {
             i.report(wrong_case(i.peek().span, i.text(), "not"));
             None
         }
-        "not" if starts_operand(i.skip(1)) => Some(negation(i, i.peek().span, i.skip(1))),
+        "not" if starts_operand(i.skip(1)) => Some(negation(i, i.skip(1), loose_operand)),
         "case" if i.skip(1).is(TokenKind::Word) && i.text_at(1).eq_ignore_ascii_case("when") => Some(case_when(i)),
         _ => {
             check_unit(i);
@@ -331,9 +331,15 @@ fn starts_operand(i: Tokens<'_>) -> bool {
     }
 }
 
+/// Parses what SQL's `not` applies to: it binds looser than a comparison.
+fn loose_operand(i: Tokens<'_>) -> Res<'_, Expr> {
+    super::expr::level(i, Level::Equality)
+}
+
 /// Reports `!x` and `not x`, and reads them as `not(x)`.
-fn negation<'a>(i: Tokens<'a>, sign: Span, rest: Tokens<'a>) -> Res<'a, Expr> {
-    let (rest, operand) = match super::input::deeper(rest, primary::postfix) {
+fn negation<'a>(i: Tokens<'a>, rest: Tokens<'a>, parse: fn(Tokens<'a>) -> Res<'a, Expr>) -> Res<'a, Expr> {
+    let sign = i.peek().span;
+    let (rest, operand) = match super::input::deeper(rest, parse) {
         Ok(done) => done,
         Err(nom::Err::Error(_)) => return fail(not_an_expression(rest)),
         Err(other) => return Err(other),
@@ -353,7 +359,7 @@ fn negation<'a>(i: Tokens<'a>, sign: Span, rest: Tokens<'a>) -> Res<'a, Expr> {
 /// Parses `!x` at the start of an operand.
 pub fn bang(i: Tokens<'_>) -> Res<'_, Expr> {
     if i.is(TokenKind::Bang) {
-        return negation(i, i.peek().span, i.skip(1));
+        return negation(i, i.skip(1), primary::postfix);
     }
     let text = &i.text()[1..];
     let span = i.peek().span;
@@ -476,7 +482,8 @@ pub fn after_expression(i: Tokens<'_>) -> Option<Diagnostic> {
         TokenKind::Word if recover::starts_operator(i) => Some(super::pipeline::missing_pipe(i)),
         TokenKind::Word if matches!(i.text().to_ascii_lowercase().as_str(), "as") => {
             let message = "a name stands before its value, not after it";
-            Some(Diagnostic::error(Code::E1010, span, message).label("write `name = value`"))
+            let name = if i.peek_at(1).kind == TokenKind::Word { i.text_at(1) } else { "name" };
+            Some(Diagnostic::error(Code::E1010, span, message).label(format!("write `{name} = ...`")))
         }
         _ => None,
     }
@@ -544,6 +551,15 @@ pub fn range_without_parentheses(i: Tokens<'_>) -> Res<'_, (Expr, Expr)> {
     let fix = format!("({} .. {})", i.slice(low.span), i.slice(high.span));
     i.report(Diagnostic::error(Code::E1010, span, message).fix(span, fix));
     Ok((rest, (low, high)))
+}
+
+/// Reports `(1 and 2)` as the range of `between` and takes it apart.
+pub fn bounds_joined_by_and(i: Tokens<'_>, range: &Expr) -> Option<(Expr, Expr)> {
+    let ExprKind::Binary { op: BinaryOp::And, op_span, left, right } = &range.kind else { return None };
+    i.report(
+        Diagnostic::error(Code::E1010, *op_span, "the bounds of `between` are joined by `..`").fix(*op_span, ".."),
+    );
+    Some(((**left).clone(), (**right).clone()))
 }
 
 /// Reports a comma or `and` between the bounds of `between`.

@@ -70,7 +70,11 @@ fn where_(i: Tokens<'_>) -> Res<'_, OperatorKind> {
     let (rest, predicate) = recover::or_skip(i, "a condition", &[], condition, missing)?;
     if rest.is(TokenKind::Comma) {
         let span = rest.peek().span;
-        rest.report(Diagnostic::error(Code::E1010, span, "conditions are joined by `and`").fix(span, " and"));
+        rest.report(
+            Diagnostic::error(Code::E1010, span, "conditions are joined by `and`")
+                .fix(span, " and")
+                .label("write `and`"),
+        );
         return Ok((recover::skip_operator(rest), OperatorKind::Where(Vec::new(), predicate)));
     }
     Ok((rest, OperatorKind::Where(Vec::new(), predicate)))
@@ -182,7 +186,7 @@ fn summarize(i: Tokens<'_>) -> Res<'_, OperatorKind> {
         return fail(Diagnostic::error(Code::E1007, i.previous_span(), message).label("write `count()` after it"));
     }
     let (rest, aggregates) =
-        if keyword(rest, "by").is_some() { (rest, Vec::new()) } else { assignments(rest, &["by"])? };
+        if keyword(rest, "by").is_some() { (rest, Vec::new()) } else { assignments(rest, &["by", "group"])? };
     let rest = group_by(rest);
     let Some(after) = keyword(rest, "by") else {
         let kind = Summarize { properties, aggregates, by: Vec::new(), has_by: false, bin: None };

@@ -2,9 +2,7 @@
 
 use super::expr::{expr, need_expr};
 use super::habit;
-use super::input::{
-    NameUse, Res, Tokens, bracketed_name, expectation, expected, fail, name, need, need_name, no_match,
-};
+use super::input::{NameUse, Res, Tokens, bracketed_name, expected, fail, name, need, need_name, no_match};
 use super::primary;
 use super::recover;
 use crate::ast::{Assignment, Column, Expr, ExprKind, Name, Param, ParamType, Property, SortKey, TypeName};
@@ -408,6 +406,6 @@ pub fn keyword<'a>(i: Tokens<'a>, word: &str) -> Option<Tokens<'a>> {
 
 /// Returns the error for a count that is needed and absent.
 pub fn count_missing(i: Tokens<'_>, operator: &str) -> Diagnostic {
-    let diagnostic = expectation(i, "how many rows");
-    Diagnostic { message: format!("`{operator}` needs a number of rows"), ..diagnostic }
+    let message = format!("`{operator}` needs a number of rows");
+    Diagnostic::error(Code::E1007, i.previous_span(), message).label(format!("write `{operator} 10`"))
 }

@@ -266,6 +266,10 @@ pub fn close<'a>(open: Tokens<'a>, i: Tokens<'a>) -> Res<'a, ()> {
     }
     let text = open.kind().text();
     let Some(partner) = open.partner() else {
+        if i.kind().is_closing() && i.partner().is_none() {
+            i.report(unexpected(i, kind));
+            return Ok((i.skip(1), ()));
+        }
         let message = format!("this `{text}` is not closed");
         let label = format!("add `{}`", kind.text());
         let at = i.previous_span().after();
@@ -308,6 +312,11 @@ pub fn range_operand(i: Tokens<'_>) -> Res<'_, (Expr, Expr)> {
         return habit::range_without_parentheses(i);
     }
     let (rest, low) = need_expr(i.skip(1))?;
+    if rest.is(TokenKind::ParenClose)
+        && let Some((low, high)) = habit::bounds_joined_by_and(i, &low)
+    {
+        return Ok((rest.skip(1), (low, high)));
+    }
     let rest = match symbol(TokenKind::DotDot)(rest) {
         Ok((rest, _)) => rest,
         Err(_) => habit::range_separator(rest)?.0,

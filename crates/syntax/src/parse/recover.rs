@@ -150,5 +150,7 @@ pub fn starts_operator(i: Tokens<'_>) -> bool {
             | TokenKind::Star
             | TokenKind::ParenOpen
     );
-    is_operator && (continues && !takes_nothing || takes_nothing && ends_operator(next))
+    // A name after its value, as in SQL, is far more frequent than `as` without its pipe.
+    let is_alias = text == "as" && !i.slice(i.previous_span().after().to(i.peek().span)).contains('\n');
+    is_operator && !is_alias && (continues && !takes_nothing || takes_nothing && ends_operator(next))
 }

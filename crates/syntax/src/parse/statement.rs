@@ -33,6 +33,9 @@ pub fn statements(start: Tokens<'_>) -> (Tokens<'_>, Vec<Statement>) {
     let mut i = start;
     loop {
         while i.is(TokenKind::Semicolon) {
+            let span = i.peek().span;
+            let message = "no statement stands before this `;`";
+            i.report(Diagnostic::error(Code::E1007, span, message).fix(span, "").label("remove it"));
             i = i.skip(1);
         }
         if i.is(TokenKind::End) || i.is(TokenKind::BraceClose) && start.index() > 0 {
@@ -41,8 +44,9 @@ pub fn statements(start: Tokens<'_>) -> (Tokens<'_>, Vec<Statement>) {
         let before = i;
         match statement(i) {
             Ok((rest, statement)) => {
+                let is_let = matches!(statement, Statement::Let(_));
                 statements.push(statement);
-                i = end_of_statement(rest);
+                i = end_of_statement(rest, is_let);
             }
             Err(error) => {
                 match error {
@@ -51,6 +55,9 @@ pub fn statements(start: Tokens<'_>) -> (Tokens<'_>, Vec<Statement>) {
                 }
                 i = recover::skip_statement(i);
             }
+        }
+        if i.is(TokenKind::Semicolon) {
+            i = i.skip(1);
         }
         if i.shared.is_stopped() {
             return (i.seek(usize::MAX), statements);
@@ -62,7 +69,7 @@ pub fn statements(start: Tokens<'_>) -> (Tokens<'_>, Vec<Statement>) {
 }
 
 /// Returns the place of the `;` after a statement; what stands before it is reported.
-fn end_of_statement(mut i: Tokens<'_>) -> Tokens<'_> {
+fn end_of_statement(mut i: Tokens<'_>, is_let: bool) -> Tokens<'_> {
     loop {
         match i.kind() {
             TokenKind::Semicolon | TokenKind::End | TokenKind::BraceClose => return i,
@@ -72,7 +79,7 @@ fn end_of_statement(mut i: Tokens<'_>) -> Tokens<'_> {
                 i.report(Diagnostic::error(Code::E1008, span, message).fix(span, "").label("remove it"));
                 i = pipeline::operators_after(i.skip(1));
             }
-            _ if is_next_statement(i) => {
+            _ if is_next_statement(i) || is_let && is_on_new_line(i) => {
                 let before = i.previous_span().after();
                 let message = format!("a `;` is missing before `{}`", i.text());
                 let diagnostic = Diagnostic::error(Code::E1007, i.peek().span, message).fix(before, ";");
@@ -91,6 +98,12 @@ fn end_of_statement(mut i: Tokens<'_>) -> Tokens<'_> {
 fn is_next_statement(i: Tokens<'_>) -> bool {
     let is_let = i.is_word("let") && i.peek_at(2).kind == TokenKind::Assign;
     is_let || i.is_word("declare") && i.is_word_at(1, "query_parameters")
+}
+
+/// Says whether a name begins a line here.
+fn is_on_new_line(i: Tokens<'_>) -> bool {
+    let between = i.previous_span().after().to(Span { end: i.peek().span.start, ..i.peek().span });
+    i.is(TokenKind::Word) && i.slice(between).contains('\n')
 }
 
 /// Parses one statement.

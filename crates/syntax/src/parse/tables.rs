@@ -73,7 +73,7 @@ fn range(i: Tokens<'_>) -> Res<'_, Source> {
     let Some(rest) = keyword(rest, "step") else {
         let message = "`range` needs a `step`";
         let at = rest.previous_span().after();
-        return fail(Diagnostic::error(Code::E1007, at, message).fix(at, " step 1"));
+        return fail(Diagnostic::error(Code::E1007, at, message).fix(at, " step 1").label("write `step 1` after it"));
     };
     let (rest, step) = need_expr(rest)?;
     Ok((rest, Source::Range { column, from, to, step: Some(step) }))
