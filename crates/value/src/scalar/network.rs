@@ -48,6 +48,17 @@ fn parse6(text: &[u8]) -> Option<Net<u128>> {
     Some(Net { address: u128::from(address), prefix })
 }
 
+/// Reads an IPv6 address as [`parse6`] does, but for a prefix length behind dots, which counts as one of IPv4.
+///
+/// # Source
+/// Conformance `emu/parse-ipv6-mask-function-00`: `::192.168.255.255/24` keeps 120 bits. `ipv6_compare` reads the same
+/// text with 24: `emu/ipv6-compare-function-00`.
+fn parse6_dotted(text: &[u8]) -> Option<Net<u128>> {
+    let net = parse6(text)?;
+    let is_dotted = text.contains(&b'.') && text.contains(&b':') && net.prefix <= 32;
+    Some(if is_dotted { Net { prefix: net.prefix + 96, ..net } } else { net })
+}
+
 fn split_prefix(text: &[u8], prefix_max: u32) -> Option<(&[u8], u32)> {
     let Some(slash) = memchr::memchr(b'/', text) else { return Some((text, prefix_max)) };
     let digits = &text[slash + 1..];
@@ -83,12 +94,12 @@ pub fn parse_ipv4_mask(call: &mut Call<'_>) -> Result<Value, Fault> {
 
 /// `parse_ipv6(text)`: the address in full, `""` when it is none.
 pub fn parse_ipv6(call: &mut Call<'_>) -> Result<Value, Fault> {
-    Ok(parse6(call.bytes(0)).map_or(Value::string(""), |net| full6(net.address & mask6(net.prefix))))
+    Ok(parse6_dotted(call.bytes(0)).map_or(Value::string(""), |net| full6(net.address & mask6(net.prefix))))
 }
 
 /// `parse_ipv6_mask(text, prefix)`: the address, of which at most so many bits count, in full.
 pub fn parse_ipv6_mask(call: &mut Call<'_>) -> Result<Value, Fault> {
-    let net = parse6(call.bytes(0)).zip(prefix_arg(call, 1, 128));
+    let net = parse6_dotted(call.bytes(0)).zip(prefix_arg(call, 1, 128));
     Ok(net.map_or(Value::string(""), |(net, prefix)| full6(net.address & mask6(prefix.min(net.prefix)))))
 }
 
@@ -344,6 +355,7 @@ mod tests {
         }
         let masked = |text: &str, prefix: i64| eval(parse_ipv6_mask, &[Value::string(text), Value::Long(prefix)]);
         assert_eq!(masked("192.168.255.255/24", 124), "0000:0000:0000:0000:0000:ffff:c0a8:ff00");
+        assert_eq!(masked("::192.168.255.255/24", 128), "0000:0000:0000:0000:0000:0000:c0a8:ff00");
         assert_eq!(masked("fe80::85d:e82c:9446:7994/120", 124), "fe80:0000:0000:0000:085d:e82c:9446:7900");
     }
 

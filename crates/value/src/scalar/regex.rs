@@ -230,7 +230,7 @@ pub fn indexof_regex(call: &mut Call<'_>) -> Result<Value, Fault> {
     let regex = call.regex(1)?;
     let (mut start, mut remaining) = (range.start, range.occurrence);
     while start <= text.len() {
-        let Some(found) = regex.find_at(&text[..range.end(text, start)], start) else { break };
+        let Some(found) = regex.find_at(text, start).filter(|found| range.holds(text, found.start())) else { break };
         remaining -= 1;
         if remaining == 0 {
             return Ok(Value::Long(character_count(&text[..found.start()]) as i64));

@@ -142,22 +142,22 @@ fn parts<'a>(text: &'a [u8], delimiter: &'a [u8]) -> Box<dyn Iterator<Item = &'a
 /// `indexof(text, match, start, length, occurrence)`: the position of a text, -1 when it is not there.
 ///
 /// # Source
-/// Kusto documentation, `indexof()`: its nine examples. `length` bounds each occurrence anew from where the search for
-/// it starts (the eighth); occurrences may overlap, as for `countof`: our choice.
+/// Kusto documentation, `indexof()`; conformance `emu/indexof-function-00`, where `length` bounds where an occurrence
+/// starts, not where it ends. Occurrences may overlap, as for `countof`: our choice.
 pub fn indexof(call: &mut Call<'_>) -> Result<Value, Fault> {
     let (text, needle) = (call.bytes(0), call.bytes(1));
     let Some(range) = SearchRange::of(call, text) else { return Ok(Value::Null) };
-    let mut start = range.start;
-    for remaining in (0..range.occurrence).rev() {
-        let end = range.end(text, start);
-        let Some(found) = memmem::find(&text[start..end], needle) else { break };
-        if remaining == 0 {
-            return Ok(Value::Long(character_count(&text[..start + found]) as i64));
-        }
-        start = next_character(text, start + found);
-        if start > text.len() {
+    let (mut start, mut remaining) = (range.start, range.occurrence);
+    while start <= text.len() {
+        let Some(found) = memmem::find(&text[start..], needle).map(|found| start + found) else { break };
+        if !range.holds(text, found) {
             break;
         }
+        remaining -= 1;
+        if remaining == 0 {
+            return Ok(Value::Long(character_count(&text[..found]) as i64));
+        }
+        start = next_character(text, found);
     }
     Ok(Value::Long(-1))
 }
@@ -187,9 +187,9 @@ impl SearchRange {
         Some(Self { start: byte_offset(text, start as usize), occurrence, length })
     }
 
-    /// Returns where a search that starts at a byte offset ends.
-    pub(super) fn end(&self, text: &[u8], start: usize) -> usize {
-        self.length.map_or(text.len(), |length| start + byte_offset(&text[start..], length))
+    /// Says whether an occurrence may start at a byte offset.
+    pub(super) fn holds(&self, text: &[u8], found: usize) -> bool {
+        self.length.is_none_or(|length| found < self.start + byte_offset(&text[self.start..], length))
     }
 }
 
@@ -425,13 +425,14 @@ mod tests {
         assert_eq!(eval(substring, &[text("abc"), Value::Long(1), Value::Null]), Value::Null);
     }
 
-    // The documentation's table of `indexof()`.
+    // Conformance `emu/indexof-function-00`, which differs from the documentation's table in the third.
     #[test]
     fn indexof_as_documented() {
         let cases: &[(&str, &[i64], i64)] = &[
             ("abcdefg", &[], 2),
             ("abcdefg", &[1, 4], 2),
-            ("abcdefg", &[1, 2], -1),
+            ("abcdefg", &[1, 2], 2),
+            ("abcdefg", &[1, 1], -1),
             ("abcdefg", &[3, 4], -1),
             ("abcdefg", &[-5], 2),
             ("abcdefg", &[2, -1], 2),
