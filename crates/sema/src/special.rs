@@ -60,7 +60,7 @@ impl<'a> Lowerer<'a> {
     /// Lowers `iff(c, a, b)` and `case(c, a, ..., b)`.
     fn case(&mut self, name: &'a ast::Name, args: &'a [ast::Arg], span: Span) -> Option<ExprId> {
         let is_case = name.text == "case";
-        if args.len() < 3 || args.len() % 2 == 0 || (!is_case && args.len() != 3) {
+        if args.len() < 3 || args.len().is_multiple_of(2) || (!is_case && args.len() != 3) {
             self.lower_args_for_errors(args);
             let wanted = if is_case { "pairs of condition and value, and a last value" } else { "3 arguments" };
             return self.wrong_count(name, wanted, args.len(), span);

@@ -42,16 +42,16 @@ fn cases(folder: &Path) -> Vec<Case> {
     for (file, columns) in
         [("kusto_engine.jsonl", "columns"), ("semantics_traps.jsonl", "columns"), ("docs_examples.jsonl", "schema")]
     {
-        let text = std::fs::read_to_string(folder.join(file)).unwrap();
+        let text = std::fs::read_to_string(folder.join(file)).expect("the folder was found");
         for line in text.lines() {
-            let json: Json = serde_json::from_str(line).unwrap();
+            let json: Json = serde_json::from_str(line).expect("a JSON object a line");
             let text = |json: &Json| json.as_str().unwrap_or_default().to_owned();
             let pair = |pair: &Json| (text(&pair[0]), text(&pair[1]));
             cases.push(Case {
                 id: text(&json["id"]),
                 tier: text(&json["tier"]),
                 query: text(&json["query"]),
-                columns: json[columns].as_array().unwrap().iter().map(pair).collect(),
+                columns: json[columns].as_array().expect("pairs of name and type").iter().map(pair).collect(),
             });
         }
     }

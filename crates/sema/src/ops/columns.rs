@@ -262,7 +262,7 @@ impl<'a> Lowerer<'a> {
         let mut order: Vec<usize> = Vec::new();
         for (item, mut found) in items.iter().zip(listed) {
             let is_pattern = !matches!(item.column.kind, ast::ExprKind::Name(_));
-            found.retain(|index| !order.contains(index) && !(is_pattern && named.contains(index)));
+            found.retain(|index| !(order.contains(index) || is_pattern && named.contains(index)));
             if let Some(by) = item.order {
                 found.sort_by(|left, right| compare(by, &columns[*left].name, &columns[*right].name));
             }

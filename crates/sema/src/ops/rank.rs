@@ -34,7 +34,7 @@ impl<'a> Lowerer<'a> {
                 Some(others) => Some(self.constant_expr(others, self.ty(of), "the name of the others")?),
                 None => None,
             };
-            let (_, by) = self.one_aggregate(&columns, 0, &[], &level.by)?;
+            let (_, by) = self.one_aggregate(&columns, 0, &[], &level.by.value, None)?;
             let by_name = match level.by.names.first() {
                 Some(name) => names.take(&name.text),
                 None => names.take(&format!("aggregated_{of_name}")),

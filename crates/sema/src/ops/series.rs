@@ -18,7 +18,7 @@ impl<'a> Lowerer<'a> {
         let (mut projection, keys, sources) = keys?;
         let mut aggregates = Vec::new();
         for (item, default) in &series.aggregates {
-            let (name, call) = self.one_aggregate(&columns, keys.len(), &sources, item)?;
+            let (name, call) = self.one_aggregate(&columns, keys.len(), &sources, &item.value, item.names.first())?;
             let default = self.series_default(&call, default.as_ref(), item.span)?;
             let expr = self.placeholder(item.span)?;
             projection.append(name, Type::Dynamic, expr);
@@ -57,15 +57,16 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    /// Lowers an assignment that is one aggregate with one output.
+    /// Lowers a value that is one aggregate with one output; gives its name and the call.
     pub fn one_aggregate(
         &mut self,
         columns: &[Column],
         key_count: usize,
         keys: &[u32],
-        item: &'a ast::Assignment,
+        value: &'a ast::Expr,
+        written: Option<&'a ast::Name>,
     ) -> Option<(String, AggregateCall)> {
-        let mut value = &item.value;
+        let mut value = value;
         while let ast::ExprKind::Paren(inner) = &value.kind {
             value = inner;
         }
@@ -89,7 +90,7 @@ impl<'a> Lowerer<'a> {
         let [output] = outputs.as_slice() else {
             return self.unsupported(value.span, "an aggregate of several columns here");
         };
-        let written = item.names.first().map(|name| name.text.clone());
+        let written = written.map(|name| name.text.clone());
         Some((written.unwrap_or_else(|| output.name.clone()), call?))
     }
 

@@ -103,7 +103,7 @@ impl<'a> Lowerer<'a> {
             cells.push(cell);
         }
         self.rows.pop();
-        if values.len() % width != 0 {
+        if !values.len().is_multiple_of(width) {
             let message = format!("{} values do not fill rows of {width} columns", values.len());
             let at = values.last().map_or(span, |value| value.span);
             return self.fail(Code::E2015, at, message);
