@@ -13,6 +13,8 @@ mod math;
 
 mod datetime;
 
+mod units;
+
 mod string;
 
 mod regex;
@@ -46,6 +48,7 @@ static GROUPS: &[&[Function]] = &[
     conversion::ENTRIES,
     math::ENTRIES,
     datetime::ENTRIES,
+    units::ENTRIES,
     string::ENTRIES,
     regex::ENTRIES,
     dynamic::ENTRIES,

@@ -26,6 +26,8 @@ pub mod datetime;
 
 pub mod time_zone;
 
+pub mod units;
+
 pub mod args;
 
 pub mod bounded;
