@@ -107,6 +107,7 @@ impl<'a> Lowerer<'a> {
             return None;
         }
         let ids = self.args(args)?;
+        self.check_args(name, &ids, args)?;
         let id = self.resolve(function, name, &ids, args, span)?;
         match named {
             None => Some(id),

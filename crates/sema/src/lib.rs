@@ -22,6 +22,8 @@ mod convert;
 
 mod call;
 
+mod checks;
+
 mod special;
 
 mod known;

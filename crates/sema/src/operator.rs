@@ -304,6 +304,7 @@ impl<'a> Lowerer<'a> {
             }
         }
         let name = if op == UnaryOp::Negate { "-" } else { "+" };
+        let id = if self.ty(id) == Type::Int { self.convert(id, Type::Long)? } else { id };
         self.apply(name, span, &[(id, operand)], span)
     }
 
