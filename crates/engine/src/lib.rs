@@ -1,4 +1,22 @@
 //! Query text and options to a compiled query that runs: the embedding API.
 //!
-//! [`compile`] takes text and the tables it may name; the [`Query`] it gives can be explained and run. No thread is
-//! started, no file opened, no clock read: the host passes tables, time and bounds.
+//! [`compile`] takes the text and the tables that it may name, and gives a [`Query`] or all its mistakes at once. A
+//! query can be explained (its [`dtq_ir::Program`]) and run any number of times. Nothing here starts a thread, opens a
+//! file or reads a clock: the host passes tables, time, randomness and bounds.
+//!
+//! ```
+//! use dtq_engine::{NoTables, Options, compile};
+//!
+//! let (query, diagnostics) = compile("print x = 1 + 1", &NoTables, &Options::default());
+//! assert!(diagnostics.is_empty());
+//! let query = query.expect("there are no errors");
+//! let mut run = query.run(&NoTables, &Options::default())?;
+//! let rows = run.rest(0)?;
+//! assert_eq!(rows, [[dtq_value::Value::Long(2)]]);
+//! # Ok::<(), dtq_value::scalar::Fault>(())
+//! ```
+
+pub mod query;
+
+pub use dtq_exec::Run;
+pub use query::{NoTables, Options, Query, compile};

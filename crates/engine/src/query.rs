@@ -1,0 +1,122 @@
+//! Text to a verified program, and a program to a run.
+
+use dtq_exec::Run;
+use dtq_ir::Program;
+use dtq_ir::rel::RelId;
+use dtq_record::stream::{Catalog, Column, Projection, Row, RowStream, StreamError, TableSchema};
+use dtq_source::{Code, Diagnostic, Limits, diagnostic};
+use dtq_value::scalar::Fault;
+use std::collections::BTreeMap;
+
+/// Holds what the host decides about compiling and running a query.
+#[derive(Clone, Default)]
+pub struct Options<'a> {
+    /// The bounds.
+    pub limits: Limits,
+    /// What `now()` gives: ticks of 100 ns since 0001-01-01T00:00Z.
+    pub now_ticks: i64,
+    /// Seed of `rand()`, `new_guid()` and `sample`.
+    pub random_seed: u64,
+    /// Values for `declare query_parameters`, as literals of KQL.
+    pub params: BTreeMap<String, String>,
+    /// Says, once a batch, whether the run should end early.
+    pub is_cancelled: Option<&'a dyn Fn() -> bool>,
+}
+
+impl Options<'_> {
+    fn for_exec(&self) -> dtq_exec::Options<'_> {
+        dtq_exec::Options {
+            limits: self.limits.clone(),
+            now_ticks: self.now_ticks,
+            random_seed: self.random_seed,
+            is_cancelled: self.is_cancelled,
+            ..dtq_exec::Options::default()
+        }
+    }
+}
+
+/// Holds a compiled query.
+#[derive(Clone, Debug)]
+pub struct Query {
+    program: Program,
+}
+
+/// Returns the compiled query, unless there are errors, and every error and warning about it.
+///
+/// # Errors
+/// Not as a `Result`: diagnostics `E1xxx` (syntax) and `E2xxx` (meaning) come back beside `None`.
+///
+/// # Panics
+/// When the front end yields a program that breaks its own rules: a bug of ours.
+pub fn compile(text: &str, catalog: &dyn Catalog, options: &Options<'_>) -> (Option<Query>, Vec<Diagnostic>) {
+    let (ast, mut diagnostics) = dtq_syntax::parse(text, &options.limits);
+    if diagnostic::has_errors(&diagnostics) {
+        return (None, diagnostics);
+    }
+    let probe = Probe { catalog, options };
+    let sema_options = dtq_sema::Options {
+        limits: options.limits.clone(),
+        params: options.params.clone(),
+        probe: Some(&probe),
+        now_ticks: options.now_ticks,
+    };
+    let (program, more) = dtq_sema::lower(&ast, catalog, &sema_options);
+    diagnostics.extend(more);
+    (program.map(|program| Query { program }), diagnostics)
+}
+
+impl Query {
+    /// Returns the program, for `explain`.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Returns the columns of the first result.
+    pub fn columns(&self) -> &[Column] {
+        match self.program.outputs.first() {
+            Some(output) => &self.program.rel(output.rel).columns,
+            None => &[],
+        }
+    }
+
+    /// Returns a run over the tables of `catalog` that has read nothing yet.
+    ///
+    /// # Errors
+    /// `E2901` when the program is nested too deeply to run.
+    pub fn run<'a>(&'a self, catalog: &'a dyn Catalog, options: &'a Options<'_>) -> Result<Run<'a>, Fault> {
+        Run::new(&self.program, catalog, options.for_exec())
+    }
+}
+
+/// Runs the beginning of a query while the rest of it is still being compiled.
+struct Probe<'a> {
+    catalog: &'a dyn Catalog,
+    options: &'a Options<'a>,
+}
+
+impl dtq_sema::Probe for Probe<'_> {
+    fn rows(&self, program: &Program, rel: RelId) -> Result<Vec<Row>, String> {
+        let mut program = program.clone();
+        program.outputs = vec![dtq_ir::Output { name: "probe".to_owned(), rel }];
+        let run = Run::new(&program, self.catalog, self.options.for_exec());
+        run.and_then(|mut run| run.rest(0)).map_err(|fault| fault.message)
+    }
+}
+
+/// A catalog without tables, for `print`, `range` and `datatable`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoTables;
+
+impl Catalog for NoTables {
+    fn schema(&self, _table: &str) -> Option<TableSchema> {
+        None
+    }
+
+    fn table_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn scan(&self, table: &str, _projection: &Projection) -> Result<Box<dyn RowStream + '_>, StreamError> {
+        Err(StreamError { code: Code::E3008, message: format!("there is no table `{table}`") })
+    }
+}
