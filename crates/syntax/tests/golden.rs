@@ -20,6 +20,13 @@ fn formatted(text: &str) -> String {
     dtq_syntax::format(text, &Limits::default()).unwrap_or_else(|diagnostics| render::golden(&diagnostics))
 }
 
+/// Returns the limits that the case sets.
+fn limits(case: &dtq_fixture::Case) -> Limits {
+    let size_max = case.attribute("query_bytes_max").map(|text| text.parse().expect("a count of bytes"));
+    let standard = Limits::default();
+    Limits { query_bytes_max: size_max.unwrap_or(standard.query_bytes_max), ..standard }
+}
+
 #[test]
 fn golden() {
     let mut run = dtq_fixture::Run::new("syntax");
@@ -29,9 +36,7 @@ fn golden() {
         case.check(&mut run, "fmt", || formatted(case.query()));
         // Elsewhere the stages above add their own diagnostics, and compare them.
         if case.path.components().any(|part| part.as_os_str() == "syntax") {
-            case.check(&mut run, "diagnostics", || {
-                render::golden(&dtq_syntax::parse(case.query(), &Limits::default()).1)
-            });
+            case.check(&mut run, "diagnostics", || render::golden(&dtq_syntax::parse(case.query(), &limits(&case)).1));
         }
     }
     run.finish();
@@ -41,7 +46,7 @@ fn golden() {
 fn fixes_remove_the_mistake_they_belong_to() {
     for case in dtq_fixture::load(&dtq_fixture::root().join("syntax")) {
         let text = case.query();
-        let (_, found) = dtq_syntax::parse(text, &Limits::default());
+        let (_, found) = dtq_syntax::parse(text, &limits(&case));
         for diagnostic in &found {
             let Some(fix) = &diagnostic.fix else { continue };
             let mut fixed = text.to_owned();

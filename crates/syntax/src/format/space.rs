@@ -318,6 +318,10 @@ impl<'a> Scan<'a> {
     fn has_space(&mut self, index: usize) -> bool {
         let (before, kind) = (self.kind(index - 1), self.kind(index));
         let frame = self.frame().clone();
+        if words::UNSUPPORTED.contains(&frame.operator) {
+            // Signs such as `-->` are several tokens; what they mean is not known here.
+            return self.tokens[index - 1].span.end < self.tokens[index].span.start;
+        }
         if matches!(kind, TokenKind::Comma | TokenKind::Semicolon) || before == TokenKind::Dot {
             return false;
         }
@@ -363,6 +367,7 @@ impl<'a> Scan<'a> {
             {
                 true
             }
+            TokenKind::Word if self.frame().operator == "partition" => true,
             TokenKind::Word => !self.is_name(index - 1),
             TokenKind::BracketClose | TokenKind::Colon => self.kind(index.saturating_sub(2)) == TokenKind::ParenClose,
             TokenKind::Minus | TokenKind::Plus => index > 1 && self.ends_operand(index - 2),
