@@ -245,7 +245,7 @@ impl<'a> Lowerer<'a> {
     pub fn call_user_table(
         &mut self,
         binding: &Rc<FunctionBinding<'a>>,
-        name: &'a ast::Name,
+        name: &ast::Name,
         args: &'a [ast::Arg],
         input: Option<RelId>,
         span: Span,
@@ -263,6 +263,11 @@ impl<'a> Lowerer<'a> {
                 self.fail(Code::E2006, span, message)
             }
         }
+    }
+
+    /// Returns the table that a view without parameters gives.
+    pub fn expand_view(&mut self, binding: &Rc<FunctionBinding<'a>>, name: &ast::Name, span: Span) -> Option<RelId> {
+        self.call_user_table(binding, name, &[], None, span)
     }
 
     /// Binds arguments to parameters: by name, then by position, then defaults.
