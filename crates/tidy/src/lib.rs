@@ -1,4 +1,4 @@
-//! This repository to the places where it breaks a rule that `docs/STYLE.md` marks **[checked]**.
+//! This repository to the places where it breaks a rule that `docs/STYLE.md` marks as checked.
 //!
 //! Every rule is a function from texts to findings, so that its own test can feed it a bad example; only [`tree`] and
 //! [`arrows::packages`] look at the disk. `tests/repository.rs` applies all of them to the repository.
