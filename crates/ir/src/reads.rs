@@ -41,9 +41,9 @@ type Origins = Vec<Path>;
 pub fn of(program: &Program) -> Vec<Read> {
     let is_reached = reached(program);
     let mut reads = Reads { program, columns: Vec::new(), found: Vec::new() };
-    for index in 0..program.rels().len() {
+    for (index, is_needed) in is_reached.into_iter().enumerate() {
         let id = RelId(u32::try_from(index).expect("Limits::ir_nodes_max is far below u32::MAX"));
-        let origins = reads.rel(id, is_reached[index]);
+        let origins = reads.rel(id, is_needed);
         reads.columns.push(origins);
     }
     let mut seen = BTreeSet::new();
