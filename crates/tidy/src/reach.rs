@@ -15,6 +15,9 @@ const OUTWARD_CRATES: &[&str] =
 /// The modules of `std` that reach outside.
 const OUTWARD_MODULES: &[&str] = &["fs", "net", "env", "time"];
 
+/// What those modules hold that is a plain value and reaches nothing.
+const PLAIN_VALUES: &[&str] = &["Duration", "IpAddr", "Ipv4Addr", "Ipv6Addr", "AddrParseError"];
+
 /// The files that may hold `unsafe` (docs/STYLE.md, "Unsafe"); one that ends in `/` is a folder.
 const UNSAFE_FILES: &[&str] = &[
     "crates/jit/src/call.rs",
@@ -32,8 +35,7 @@ pub fn outside(file: &RustFile) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (path, line) in std_paths(file).into_iter().filter(|(_, line)| !file.is_test_line(*line)) {
         let module = path.get(1).map_or("", String::as_str);
-        let is_harmless = module == "time" && path.get(2).is_some_and(|item| item == "Duration");
-        if OUTWARD_MODULES.contains(&module) && !is_harmless {
+        if OUTWARD_MODULES.contains(&module) && !is_plain_value(&path) {
             let message = format!(
                 "`{}` in crate `{}`: only processors, fleet and cli reach outside; take it as a parameter",
                 path.join("::"),
@@ -55,6 +57,11 @@ pub fn unsafety(file: &RustFile) -> Vec<Finding> {
     let found = file.tokens.iter().filter(|(token, _)| token == "unsafe" || token == "unsafe_code");
     let message = "`unsafe` here: it may stand only in the files listed in docs/STYLE.md, \"Unsafe\"";
     found.map(|(_, line)| Finding::new(&file.path, *line, "unsafe", message)).collect()
+}
+
+/// Says whether a path below `std` names a type that reaches nothing, such as a duration or an address.
+pub(crate) fn is_plain_value(path: &[String]) -> bool {
+    path.get(2).is_some_and(|item| PLAIN_VALUES.contains(&item.as_str()))
 }
 
 /// Returns every path that begins with `std`, with the line where it is written.
@@ -140,6 +147,7 @@ mod tests {
     fn parameters_tests_and_outward_crates_are_fine() {
         for good in [
             "use std::time::Duration;",
+            "use std::net::{Ipv4Addr, Ipv6Addr};",
             "use std::io::Read;",
             "const A: &str = env!(\"CARGO_PKG_NAME\");",
             "#[cfg(test)]\nmod tests {\n    use std::fs;\n}",

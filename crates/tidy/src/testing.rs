@@ -3,7 +3,7 @@
 //! `tests/live` may wait for loopback and read the clock, for deadlines. Next: `arrows.rs`.
 
 use crate::Finding;
-use crate::reach::std_paths;
+use crate::reach::{is_plain_value, std_paths};
 use crate::tree::{Role, RustFile};
 use proc_macro2::{TokenStream, TokenTree};
 use syn::spanned::Spanned;
@@ -30,7 +30,7 @@ pub fn surroundings(file: &RustFile) -> Vec<Finding> {
         return Vec::new();
     }
     let mut findings = Vec::new();
-    for (path, line) in std_paths(file) {
+    for (path, line) in std_paths(file).into_iter().filter(|(path, _)| !is_plain_value(path)) {
         let is_forbidden = |names: &[&str]| path[1..].iter().zip(names).filter(|(a, b)| a == *b).count() == names.len();
         if let Some((_, why)) = FORBIDDEN.iter().find(|(names, _)| is_forbidden(names)) {
             findings.push(Finding::new(&file.path, line, "test-surroundings", advice(why)));
@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(surroundings(&RustFile::new("crates/x/tests/live/main.rs", text)), []);
         assert_eq!(surroundings(&RustFile::new("benches/src/main.rs", text)), []);
         assert_eq!(surroundings(&RustFile::new("crates/cli/src/main.rs", text)), []);
-        assert_eq!(surroundings(&in_test("use std::time::Duration; use std::fs;")), []);
+        assert_eq!(surroundings(&in_test("use std::time::Duration; use std::fs; use std::net::IpAddr;")), []);
     }
 
     #[test]
