@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::rc::Rc;
 
 /// Bytes asked for at a time.
-const CHUNK_BYTES: usize = 256 << 10;
+const CHUNK_BYTES: usize = 64 << 10;
 /// Decompressed size from which on the inflation ratio counts ([`Limits::inflation_ratio_max`]).
 const INFLATION_FREE_BYTES: u64 = 16 << 20;
 
@@ -136,8 +136,7 @@ impl<'r> Window<'r> {
             self.start = 0;
         }
         let size = self.buffer.len();
-        // A long record is read in steps that grow with it, so that moving it costs no more than reading it.
-        self.buffer.resize(size + CHUNK_BYTES.max(size / 2), 0);
+        self.buffer.resize(size + CHUNK_BYTES, 0);
         let result = self.reader.read(&mut self.buffer[size..]);
         self.buffer.truncate(size + *result.as_ref().unwrap_or(&0));
         match result {
