@@ -6,8 +6,8 @@
 
 use crate::env::Binding;
 use crate::lowerer::Lowerer;
-use dtq_ir::ExprId;
 use dtq_ir::function::Naming;
+use dtq_ir::{ExprId, ExprKind};
 use dtq_ir::{aggregate, functions};
 use dtq_record::stream::Column;
 use dtq_source::{Code, Span};
@@ -157,6 +157,10 @@ impl<'a> Lowerer<'a> {
     ) {
         let span = assignment.span;
         let Some(expr) = id.or_else(|| self.placeholder(span)) else { return };
+        if self.is_several_columns(expr) {
+            let what = "a sort of several arrays as several columns (take one with `[0]`)";
+            return self.unsupported(assignment.value.span, what).unwrap_or_default();
+        }
         let ty = self.ty(expr);
         if let [name, ..] = assignment.names.as_slice() {
             if assignment.names.len() > 1 {
@@ -194,6 +198,13 @@ impl<'a> Lowerer<'a> {
         };
         self.mark(id, &name);
         projection.add(name, ty, expr);
+    }
+
+    /// Says whether an expression stands for several columns: `array_sort_asc` or `array_sort_desc` of several arrays.
+    fn is_several_columns(&self, id: ExprId) -> bool {
+        let ExprKind::Call { function, args, .. } = &self.program.expr(id).kind else { return false };
+        let arrays = args.iter().filter(|arg| self.ty(**arg) == Type::Dynamic).count();
+        function.name.starts_with("array_sort_") && arrays > 1
     }
 
     /// Reports a column that is declared twice.
