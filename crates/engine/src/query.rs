@@ -23,8 +23,8 @@ pub struct Options<'a> {
     pub is_cancelled: Option<&'a dyn Fn() -> bool>,
 }
 
-impl Options<'_> {
-    fn for_exec(&self) -> dtq_exec::Options<'_> {
+impl<'a> Options<'a> {
+    fn for_exec(&self) -> dtq_exec::Options<'a> {
         dtq_exec::Options {
             limits: self.limits.clone(),
             now_ticks: self.now_ticks,
@@ -83,7 +83,7 @@ impl Query {
     ///
     /// # Errors
     /// `E2901` when the program is nested too deeply to run.
-    pub fn run<'a>(&'a self, catalog: &'a dyn Catalog, options: &'a Options<'_>) -> Result<Run<'a>, Fault> {
+    pub fn run<'a>(&'a self, catalog: &'a dyn Catalog, options: &Options<'a>) -> Result<Run<'a>, Fault> {
         Run::new(&self.program, catalog, options.for_exec())
     }
 }

@@ -3,8 +3,12 @@
 use dtq_engine::{NoTables, Options, compile};
 use dtq_value::Value;
 
+/// 2024-01-01T00:00Z.
+const NOW_TICKS: i64 = 638_396_640_000_000_000;
+
+/// Returns the text of a value as a table shows it: as `tostring`, but bools in lower case.
 fn evaluate(expression: &str) -> Result<String, String> {
-    let options = Options::default();
+    let options = Options { now_ticks: NOW_TICKS, ..Options::default() };
     let text = format!("print result = tostring({expression})");
     let (query, diagnostics) = compile(&text, &NoTables, &options);
     let messages: Vec<&str> = diagnostics.iter().map(|one| one.message.as_str()).collect();
@@ -12,6 +16,9 @@ fn evaluate(expression: &str) -> Result<String, String> {
     let mut run = query.run(&NoTables, &options).map_err(|fault| fault.to_string())?;
     let rows = run.rest(0).map_err(|fault| fault.to_string())?;
     match rows.first().and_then(|row| row.first()) {
+        Some(Value::String(text)) if matches!(text.as_bytes(), b"True" | b"False") => {
+            Ok(text.to_string().to_ascii_lowercase())
+        }
         Some(Value::String(text)) => Ok(text.to_string()),
         other => Err(format!("{other:?}")),
     }
