@@ -31,6 +31,8 @@ mod hash;
 
 mod series;
 
+mod series_whole;
+
 mod other;
 
 mod internal;
@@ -57,6 +59,7 @@ static GROUPS: &[&[Function]] = &[
     encoding::ENTRIES,
     hash::ENTRIES,
     series::ENTRIES,
+    series_whole::ENTRIES,
     other::ENTRIES,
     internal::ENTRIES,
 ];
