@@ -22,7 +22,7 @@ use rustc_hash::FxBuildHasher;
 pub(crate) struct Scan<'a> {
     input: BoxedOperator<'a>,
     scan: &'a ScanSteps,
-    /// What each step remembers before it has matched: nothing of the input columns, then of the declared ones.
+    /// What each step remembers before it has matched: nothing of the input columns, the defaults of the declared ones.
     empty: Row,
     defaults: Row,
     hold: Option<Hold>,
@@ -60,13 +60,13 @@ impl<'a> Scan<'a> {
             return Err(Fault::new(Code::E2900, "a step of `scan` marked `optional` is not supported yet"));
         }
         let defaults: Vec<ExprId> = scan.declared.iter().map(|(_, default)| *default).collect();
+        let defaults = env.eval_all(&defaults, &[])?;
         let missing = |column: &Column| Value::missing(column.ty);
-        let declared = scan.declared.iter().map(|(column, _)| column);
         Ok(Self {
             input,
             scan,
-            empty: input_columns.iter().chain(declared).map(missing).collect(),
-            defaults: env.eval_all(&defaults, &[])?,
+            empty: input_columns.iter().map(missing).chain(defaults.iter().cloned()).collect(),
+            defaults,
             hold: Some(env.budget.hold("scan")),
             output: None,
         })

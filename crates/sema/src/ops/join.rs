@@ -5,7 +5,7 @@ use crate::lowerer::Lowerer;
 use crate::naming::make_unique;
 use crate::suggest;
 use dtq_ir::rel::JoinKind;
-use dtq_ir::{ExprId, RelId, RelKind};
+use dtq_ir::{Effect, ExprId, ExprKind, RelId, RelKind};
 use dtq_record::stream::Column;
 use dtq_source::{Code, Diagnostic, Span};
 use dtq_syntax::ast::{self, BinaryOp};
@@ -68,6 +68,77 @@ impl<'a> Lowerer<'a> {
         let columns = self.joined_columns(left, right, kind);
         let keys = self.key_exprs(left, right, &keys)?;
         self.add_rel(RelKind::Join { left, right, kind, keys }, columns, false, span)
+    }
+
+    /// Filters the left side of an `innerunique` join by those parts of a later filter that only look at it.
+    ///
+    /// Which left row stands for a key is decided among the rows that such a filter keeps.
+    ///
+    /// # Source
+    /// Kusto documentation, "innerunique join", "Two possible outputs": a filter on the left side after the join "will
+    /// never give the first result".
+    pub(super) fn filter_before_innerunique(&mut self, rel: RelId, predicate: ExprId, span: Span) -> Option<RelId> {
+        let (columns, kind) = (self.columns(rel), self.program.rel(rel).kind.clone());
+        match kind {
+            RelKind::Filter { input, predicate: earlier } => {
+                let filtered = self.filter_before_innerunique(input, predicate, span)?;
+                if filtered == input {
+                    return Some(rel);
+                }
+                let is_ordered = self.is_ordered(rel);
+                self.add_rel(RelKind::Filter { input: filtered, predicate: earlier }, columns, is_ordered, span)
+            }
+            RelKind::Join { left, right, kind: JoinKind::InnerUnique, keys } => {
+                let left_columns = self.columns(left);
+                let mut filtered = left;
+                for predicate in self.conjuncts(predicate) {
+                    if self.reads_only(predicate, left_columns.len()) {
+                        let kind = RelKind::Filter { input: filtered, predicate };
+                        let is_ordered = self.is_ordered(left);
+                        filtered = self.add_rel(kind, left_columns.clone(), is_ordered, span)?;
+                    }
+                }
+                if filtered == left {
+                    return Some(rel);
+                }
+                let kind = RelKind::Join { left: filtered, right, kind: JoinKind::InnerUnique, keys };
+                self.add_rel(kind, columns, false, span)
+            }
+            _ => Some(rel),
+        }
+    }
+
+    /// Returns the operands of a chain of `and`.
+    fn conjuncts(&self, predicate: ExprId) -> Vec<ExprId> {
+        let mut found = Vec::new();
+        let mut open = vec![predicate];
+        while let Some(id) = open.pop() {
+            match &self.program.expr(id).kind {
+                ExprKind::And(left, right) => open.extend([*right, *left]),
+                _ => found.push(id),
+            }
+        }
+        found
+    }
+
+    /// Says whether an expression reads only the first `count` columns, at least one, and gives the same each time.
+    fn reads_only(&self, expr: ExprId, count: usize) -> bool {
+        let mut reads_column = false;
+        let mut seen = std::collections::HashSet::new();
+        let mut open = vec![expr];
+        while let Some(id) = open.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            match &self.program.expr(id).kind {
+                ExprKind::Column(index) if *index as usize >= count => return false,
+                ExprKind::Column(_) => reads_column = true,
+                ExprKind::Call { function, .. } if function.effect > Effect::Time => return false,
+                _ => {}
+            }
+            open.extend(self.program.expr(id).kind.children());
+        }
+        reads_column
     }
 
     fn joined_columns(&self, left: RelId, right: RelId, kind: JoinKind) -> Vec<Column> {

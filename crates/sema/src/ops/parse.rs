@@ -111,12 +111,18 @@ impl<'a> Lowerer<'a> {
             let at = property(properties, "regex").map_or(span, |(_, span)| span);
             return self.fail(Code::E2011, at, message);
         }
+        // Without any delimiter, every character that is no letter or digit is one.
+        let has_delimiters = text("pair_delimiter").or(text("kv_delimiter")).is_some();
+        let delimiter = |name: &str, default: &str| match has_delimiters {
+            true => text(name).unwrap_or_else(|| default.to_owned()),
+            false => String::new(),
+        };
         let parse = ParseKv {
             input,
             value: value?,
             keys,
-            pair_delimiter: text("pair_delimiter").unwrap_or_else(|| " ".to_owned()),
-            kv_delimiter: text("kv_delimiter").unwrap_or_else(|| "=".to_owned()),
+            pair_delimiter: delimiter("pair_delimiter", " "),
+            kv_delimiter: delimiter("kv_delimiter", "="),
             quotes: text("quote").map(|text| quotes(&text)).unwrap_or_default(),
             escape: text("escape").and_then(|text| text.chars().next()),
             is_greedy: text("greedy").as_deref() == Some("true"),

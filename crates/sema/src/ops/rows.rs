@@ -48,9 +48,10 @@ impl<'a> Lowerer<'a> {
         let is_ordered = self.is_ordered(input);
         let width = self.columns(input).len();
         let (rel, predicate) = self.over_windows(input, is_ordered, span, |this| this.condition(predicate))?;
+        let predicate = predicate?;
+        let rel = self.filter_before_innerunique(rel, predicate, span)?;
         let columns = self.columns(rel);
-        let filtered =
-            self.add_rel(RelKind::Filter { input: rel, predicate: predicate? }, columns, is_ordered, span)?;
+        let filtered = self.add_rel(RelKind::Filter { input: rel, predicate }, columns, is_ordered, span)?;
         self.drop_hidden(filtered, width, span)
     }
 

@@ -428,7 +428,7 @@ fn parse_kv(i: Tokens<'_>) -> Res<'_, OperatorKind> {
     let Some(open) = keyword(rest, "with") else {
         return Ok((rest, OperatorKind::ParseKv { value, columns, properties: Vec::new() }));
     };
-    let known = ["pair_delimiter", "kv_delimiter", "quote", "escape", "greedy"];
+    let known = ["pair_delimiter", "kv_delimiter", "quote", "escape", "greedy", "regex"];
     let (rest, properties) = tables::property_list(open, &known)?;
     Ok((rest, OperatorKind::ParseKv { value, columns, properties }))
 }
