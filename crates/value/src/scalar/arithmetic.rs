@@ -129,7 +129,8 @@ pub fn divide(left: &Value, right: &Value) -> Value {
             Some(Pair::Long(_, 0)) => Value::Null,
             Some(Pair::Long(a, b)) => Value::Long(a.wrapping_div(b)),
             Some(Pair::Real(a, b)) => Value::Real(a / b),
-            Some(Pair::Decimal(a, b)) => decimal_or_null(a.checked_div(b)),
+            // A quotient comes with zeros at its end, which carry nothing.
+            Some(Pair::Decimal(a, b)) => decimal_or_null(a.checked_div(b).map(|quotient| quotient.normalize())),
             None => Value::Null,
         },
     }
@@ -236,7 +237,7 @@ mod tests {
         assert_eq!(divide(&Value::Real(1.0), &long(0)), Value::Real(f64::INFINITY));
         assert_eq!(divide(&Value::Real(-1.0), &long(0)), Value::Real(f64::NEG_INFINITY));
         let (seven, two) = (Value::Decimal(7.into()), Value::Decimal(2.into()));
-        assert_eq!(divide(&seven, &two), Value::Decimal("3.5".parse().unwrap()));
+        assert_eq!(format!("{:?}", divide(&seven, &two)), "Decimal(3.5)");
         assert_eq!(divide(&seven, &Value::Decimal(0.into())), Value::Null);
     }
 
