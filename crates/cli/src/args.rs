@@ -1,0 +1,329 @@
+//! The command line to typed arguments. Next: `commands/mod.rs`.
+
+use crate::output::Form;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Shown below `dtq --help`.
+const AFTER_HELP: &str = "\
+Exit codes:
+   0  ok
+   1  a comparison failed (fmt --check)
+  64  wrong usage
+  65  input could not be read whole
+  74  output could not be written
+  78  the query is wrong or failed
+
+`dtq help functions` and `dtq help operators` list what the language has;
+`dtq help NAME` explains a function, an operator or a code such as E2004.";
+
+/// Answers queries written in KQL over telemetry in files
+#[derive(Debug, Parser)]
+#[command(name = "dtq", version, after_help = AFTER_HELP, disable_help_subcommand = true, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Names the commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a query over files, stdin (`-`), or nothing
+    #[command(override_usage = "dtq run [OPTIONS] QUERY [FILES]...\n       \
+                          dtq run [OPTIONS] --file FILE.kql [FILES]...\n       \
+                          dtq run [OPTIONS] --batch FILE.jsonl --output kusto [FILES]...")]
+    Run(RunArguments),
+    /// Say what is wrong with queries and how to fix it
+    #[command(override_usage = "dtq check [OPTIONS] QUERY [FILES]...\n       \
+                          dtq check [OPTIONS] --file FILE.kql... [FILES]...\n       \
+                          dtq check [OPTIONS] --batch FILE.jsonl")]
+    Check(CheckArguments),
+    /// Format queries; without files, stdin to stdout
+    Fmt(FmtArguments),
+    /// Print a stage of the compilation of a query
+    #[command(override_usage = "dtq explain [OPTIONS] --stage STAGE QUERY [FILES]...\n       \
+                          dtq explain [OPTIONS] --stage STAGE --file FILE.kql [FILES]...")]
+    Explain(ExplainArguments),
+    /// List the tables and columns that files give
+    Tables(TablesArguments),
+    /// Explain a command, a function, an operator or a code
+    Help(HelpArguments),
+    /// Print a completion script for a shell
+    Completions(CompletionsArguments),
+    /// Print the manual page
+    #[command(hide = true)]
+    Man,
+}
+
+/// Says how input is read.
+#[derive(Args, Clone, Debug, Default)]
+pub struct InputArguments {
+    /// Format of the input, instead of finding it from the content
+    #[arg(long, value_name = "FORMAT", help_heading = "Input")]
+    pub format: Option<Format>,
+    /// Columns and types of the input, instead of sampling them: `time:datetime, ['a b']:string`
+    #[arg(long, value_name = "COLUMNS", help_heading = "Input")]
+    pub schema: Option<String>,
+    /// Name of the table for input that is not OTLP, instead of the file's stem
+    #[arg(long, value_name = "NAME", help_heading = "Input")]
+    pub table: Option<String>,
+    /// Exit with 0 even when records were skipped because they cannot be read
+    #[arg(long, help_heading = "Input")]
+    pub lenient: bool,
+}
+
+/// Says what a query is given besides its tables.
+#[derive(Args, Clone, Debug, Default)]
+pub struct QueryArguments {
+    /// Value of a parameter that the query declares with `declare query_parameters`
+    #[arg(long = "param", value_name = "NAME=VALUE", help_heading = "Query")]
+    pub params: Vec<String>,
+    /// What `now()` is, such as 2024-01-31T12:00:00Z, instead of the clock
+    #[arg(long, value_name = "DATETIME", help_heading = "Query")]
+    pub now: Option<String>,
+    /// Seed of `rand()` and its like, instead of a new one each run
+    #[arg(long, value_name = "NUMBER", help_heading = "Query")]
+    pub seed: Option<u64>,
+}
+
+/// Names a format of input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One JSON object a line
+    Ndjson,
+    /// One JSON document: an object, or an array of objects
+    Json,
+    /// OTLP as JSON: one request, or one a line
+    OtlpJson,
+    /// OTLP as protobuf: one request, or each with its length before it
+    Otlp,
+    /// Comma-separated values
+    Csv,
+    /// Tab-separated values
+    Tsv,
+    /// Syslog, RFC 3164 or RFC 5424, or as it stands in files
+    Syslog,
+    /// key=value pairs
+    Logfmt,
+    /// Plain lines
+    Text,
+}
+
+/// The arguments of `run`.
+#[derive(Args, Debug)]
+pub struct RunArguments {
+    /// The query, unless --file or --batch gives it; then files, globs, or `-` for stdin
+    #[arg(value_name = "QUERY|FILES")]
+    pub words: Vec<String>,
+    /// File that holds the query
+    #[arg(short, long, value_name = "FILE.kql", help_heading = "Query", conflicts_with = "batch")]
+    pub file: Option<PathBuf>,
+    /// File with a query a line, `{"id":...,"query":...}`; needs --output kusto
+    #[arg(long, value_name = "FILE.jsonl", help_heading = "Query")]
+    pub batch: Option<PathBuf>,
+    /// How input is read
+    #[command(flatten)]
+    pub input: InputArguments,
+    /// What the query is given
+    #[command(flatten)]
+    pub query: QueryArguments,
+    /// Form of the result [default: table on a terminal, else ndjson]
+    #[arg(short, long, value_name = "FORM", env = "DTQ_OUTPUT", hide_env_values = true)]
+    pub output: Option<Form>,
+    /// Write records, bytes, time by stage and the engine to stderr
+    #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "text")]
+    pub stats: Option<StatsForm>,
+    /// What evaluates expressions; this version has the interpreter only
+    #[arg(long, value_name = "ENGINE", default_value = "auto")]
+    pub engine: Engine,
+    /// Run without the optimizer; this version has none, so it changes nothing
+    #[arg(long)]
+    pub no_opt: bool,
+    /// Memory for rows that operators hold at once (sort, summarize, join), such as 512MiB
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub limit_memory: Option<usize>,
+}
+
+/// Names what evaluates expressions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    /// The best that this build has
+    Auto,
+    /// Native code
+    Jit,
+    /// The interpreter
+    Interp,
+}
+
+/// Names a form of statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StatsForm {
+    /// A line for people
+    Text,
+    /// A JSON object
+    Json,
+}
+
+/// The arguments of `check`.
+#[derive(Args, Debug)]
+pub struct CheckArguments {
+    /// The query, unless --file or --batch gives it; then files whose tables it reads
+    #[arg(value_name = "QUERY|FILES")]
+    pub words: Vec<String>,
+    /// File that holds a query; may be given several times
+    #[arg(short, long = "file", value_name = "FILE.kql", help_heading = "Query", conflicts_with = "batch")]
+    pub files: Vec<PathBuf>,
+    /// File with a query a line: `{"id":...,"query":...,"tables":{"T":[["x","long"]]}}`
+    #[arg(long, value_name = "FILE.jsonl", help_heading = "Query", conflicts_with = "output")]
+    pub batch: Option<PathBuf>,
+    /// How input is read
+    #[command(flatten)]
+    pub input: InputArguments,
+    /// What the query is given
+    #[command(flatten)]
+    pub query: QueryArguments,
+    /// Form of the diagnostics
+    #[arg(short, long, value_name = "FORM", default_value = "text")]
+    pub output: CheckForm,
+}
+
+/// Names a form of diagnostics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CheckForm {
+    /// The marked query, on stderr
+    Text,
+    /// One JSON object a diagnostic, on stdout
+    Json,
+    /// Annotations for GitHub Actions, on stdout
+    Github,
+}
+
+/// The arguments of `fmt`.
+#[derive(Args, Debug)]
+pub struct FmtArguments {
+    /// Files to format; none or `-` is stdin to stdout
+    #[arg(value_name = "FILES")]
+    pub files: Vec<PathBuf>,
+    /// Change nothing; name the files that are not formatted and exit with 1
+    #[arg(long, conflicts_with = "write")]
+    pub check: bool,
+    /// Write the files back instead of to stdout
+    #[arg(short, long)]
+    pub write: bool,
+}
+
+/// The arguments of `explain`.
+#[derive(Args, Debug)]
+pub struct ExplainArguments {
+    /// The query, unless --file gives it; then files whose tables it reads
+    #[arg(value_name = "QUERY|FILES")]
+    pub words: Vec<String>,
+    /// File that holds the query
+    #[arg(short, long, value_name = "FILE.kql", help_heading = "Query")]
+    pub file: Option<PathBuf>,
+    /// What to print; this version has `ast` and `ir`
+    #[arg(long)]
+    pub stage: Stage,
+    /// How input is read
+    #[command(flatten)]
+    pub input: InputArguments,
+    /// What the query is given
+    #[command(flatten)]
+    pub query: QueryArguments,
+}
+
+/// Names a stage of compilation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Stage {
+    /// The syntax tree
+    Ast,
+    /// The typed program
+    Ir,
+    /// The typed program after the optimizer; not in this version
+    #[value(hide = true)]
+    Opt,
+    /// Cranelift's form of the native code; not in this version
+    #[value(hide = true)]
+    Clif,
+    /// The native code; not in this version
+    #[value(hide = true)]
+    Asm,
+    /// The kernel program; not in this version
+    #[value(hide = true)]
+    Ebpf,
+    /// The estimated cost; not in this version
+    #[value(hide = true)]
+    Cost,
+}
+
+/// The arguments of `tables`.
+#[derive(Args, Debug)]
+pub struct TablesArguments {
+    /// Files, globs, or `-` for stdin; none lists the tables that OTLP gives
+    #[arg(value_name = "FILES")]
+    pub files: Vec<String>,
+    /// How input is read
+    #[command(flatten)]
+    pub input: InputArguments,
+    /// Form of the list [default: table on a terminal, else ndjson]
+    #[arg(short, long, value_name = "FORM", env = "DTQ_OUTPUT", hide_env_values = true)]
+    pub output: Option<Form>,
+}
+
+/// The arguments of `help`.
+#[derive(Args, Debug)]
+pub struct HelpArguments {
+    /// `functions`, `operators`, or the name of a command, function, operator or code
+    #[arg(value_name = "TOPIC", allow_hyphen_values = true)]
+    pub topic: Option<String>,
+    /// With `functions`: the whole reference as markdown
+    #[arg(long, hide = true)]
+    pub markdown: bool,
+}
+
+/// The arguments of `completions`.
+#[derive(Args, Debug)]
+pub struct CompletionsArguments {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Returns the bytes that a size such as `64MiB`, `2 GB` or `1000` names.
+fn parse_size(text: &str) -> Result<usize, String> {
+    let digits = text.trim_start().chars().take_while(char::is_ascii_digit).count();
+    let (number, unit) = text.trim().split_at(digits);
+    let factor: usize = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        _ => return Err(format!("`{unit}` is no unit of size: write KiB, MiB or GiB")),
+    };
+    let count: usize = number.parse().map_err(|_| "a size is a number and a unit, such as 512MiB".to_owned())?;
+    count.checked_mul(factor).filter(|size| *size > 0).ok_or_else(|| "the size is out of range".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(parse_size("512MiB"), Ok(512 << 20));
+        assert_eq!(parse_size(" 2 GB "), Ok(2_000_000_000));
+        assert_eq!(parse_size("10"), Ok(10));
+        for wrong in ["", "MiB", "-1", "1 parsec", "99999999999999999999", "99999999999GiB", "0", "\u{e9}"] {
+            assert!(parse_size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What a run has to say besides its result, to lines on stderr: skipped records, missing columns, statistics.
+
+use crate::args::StatsForm;
+use crate::console::Console;
+use crate::observe::{NeverSeen, Observed};
+use dtq_record::input::Report;
+use std::time::{Duration, Instant};
+
+/// How many skipped records are named one by one.
+const SKIPS_SHOWN_MAX: usize = 10;
+
+/// Says which records were skipped and what else happened to the input.
+pub fn inputs(report: &Report, console: &Console) {
+    for skip in report.skips.iter().take(SKIPS_SHOWN_MAX) {
+        console.say(&format!("skipped: {skip}"));
+    }
+    for misfit in &report.misfits {
+        console.say(&format!("note: {misfit}"));
+    }
+    for note in &report.notes {
+        console.say(&format!("note: {note}"));
+    }
+    if report.skipped_count > 0 {
+        let plural = if report.skipped_count == 1 { "record was" } else { "records were" };
+        console.say(&format!(
+            "error: {} {plural} skipped, all others were read; --lenient accepts that",
+            report.skipped_count
+        ));
+    }
+}
+
+/// Says what the query reads and no record had.
+pub fn never_seen(never: &[NeverSeen], console: &Console) {
+    for NeverSeen { table, row_count, path, nearest } in never {
+        let Some(path) = path else {
+            console.say(&format!("note: the input has no records of `{table}`"));
+            continue;
+        };
+        let hint = nearest.as_ref().map(|key| format!("; did you mean `{key}`?")).unwrap_or_default();
+        let records = if *row_count == 1 { "the one record".to_owned() } else { format!("all {row_count} records") };
+        console.say(&format!("note: `{path}` was null in {records} of `{table}`{hint}"));
+    }
+}
+
+/// Measures the stages of a run.
+pub struct Clock {
+    began: Instant,
+    laps: Vec<(&'static str, Duration)>,
+}
+
+impl Clock {
+    /// Returns a clock that runs.
+    pub fn start() -> Self {
+        Self { began: Instant::now(), laps: Vec::new() }
+    }
+
+    /// Ends a stage.
+    pub fn lap(&mut self, stage: &'static str) {
+        self.laps.push((stage, self.began.elapsed()));
+        self.began = Instant::now();
+    }
+
+    /// Returns the stages; reading is a stage of its own, taken from that which did it.
+    fn stages(&self, read_time: Duration) -> Vec<(&'static str, Duration)> {
+        let mut stages = Vec::new();
+        for (stage, took) in &self.laps {
+            if *stage == "run" {
+                stages.push(("read", read_time));
+                stages.push(("run", took.saturating_sub(read_time)));
+            } else {
+                stages.push((*stage, *took));
+            }
+        }
+        stages
+    }
+}
+
+/// Writes the statistics of a run.
+pub fn stats(form: StatsForm, report: &Report, observed: &Observed<'_>, clock: &Clock, console: &Console) {
+    let stages = clock.stages(observed.read_time());
+    let (records, bytes, skipped) = (observed.row_count(), report.bytes_read, report.skipped_count);
+    match form {
+        StatsForm::Json => {
+            let ns: serde_json::Map<String, serde_json::Value> = stages
+                .iter()
+                .map(|(stage, took)| ((*stage).to_owned(), u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).into()))
+                .collect();
+            let object = serde_json::json!({
+                "records": records, "bytes": bytes, "skipped": skipped, "ns": ns, "engine": "interp",
+            });
+            console.say(&object.to_string());
+        }
+        StatsForm::Text => {
+            let times: Vec<String> = stages.iter().map(|(stage, took)| format!("{stage} {took:.1?}")).collect();
+            console.say(&format!(
+                "stats: {records} records, {bytes} bytes, {skipped} skipped; {}; engine interp",
+                times.join(", ")
+            ));
+        }
+    }
+}
