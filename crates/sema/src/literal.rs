@@ -4,6 +4,7 @@ use crate::lowerer::Lowerer;
 use dtq_ir::ExprId;
 use dtq_source::{Code, Diagnostic, Span};
 use dtq_syntax::ast;
+use dtq_value::literal::inside_dynamic;
 use dtq_value::scalar::{convert, time};
 use dtq_value::{Bag, Str, Type, Value};
 
@@ -64,8 +65,8 @@ impl Lowerer<'_> {
         match content {
             ast::DynamicLiteral::Scalar(ast::Literal::Null, _) => Some(Value::Null),
             ast::DynamicLiteral::Scalar(literal, span) => {
-                let (value, ty) = self.literal(literal, *span)?;
-                Some(convert::dynamic(&value, if ty == Type::String { Type::Dynamic } else { ty }, 0))
+                let (value, _) = self.literal(literal, *span)?;
+                Some(inside_dynamic(value))
             }
             ast::DynamicLiteral::Array(items) => {
                 let items: Option<Vec<Value>> = items.iter().map(|item| self.dynamic(item)).collect();
