@@ -77,13 +77,14 @@ impl Plan {
     fn new(file: &[Column], table: &[Column], is_read: &[bool], standard: Option<Vec<bool>>, is_mapped: bool) -> Self {
         let first = if standard.is_some() { column::COUNT } else { 0 };
         let mut keys = HashMap::default();
-        for (index, known) in file.iter().enumerate() {
+        for known in file {
             let position = table.iter().skip(first).position(|column| column.name == known.name);
             let read = position.map(|at| at + first).filter(|at| is_read.get(*at).copied().unwrap_or(false));
             let role = if is_mapped { role_of(known.name.as_bytes()) } else { None };
             let name = Str::from(known.name.as_str());
+            let index = keys.len();
             let key = Key { name, index, ty: known.ty, column: read.map(|at| (at, table[at].ty)), role };
-            keys.insert(known.name.clone().into_bytes(), key);
+            keys.entry(known.name.clone().into_bytes()).or_insert(key);
         }
         let is_text = |at: &usize| table[*at].ty == Type::String && is_read.get(*at).copied().unwrap_or(false);
         let texts = (first..table.len()).filter(is_text).collect();

@@ -87,6 +87,23 @@ proptest! {
     }
 }
 
+/// Inputs that once broke a law.
+#[test]
+fn regressions_keep_the_laws() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/regressions");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if let Some(rest) = name.strip_prefix("record_") {
+            let format = Format::ALL.into_iter().find(|format| rest.starts_with(&format!("{}-", format.name())));
+            laws::check(&std::fs::read(&path).unwrap(), format);
+            count += 1;
+        }
+    }
+    assert!(count > 0);
+}
+
 /// The seeds themselves get past every parser, so that damage to them tests more than refusals.
 #[test]
 fn seeds_give_records() {

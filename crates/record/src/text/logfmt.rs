@@ -14,7 +14,9 @@ pub(crate) fn decode(line: &[u8], sink: &mut dyn Sink) -> Result<(), String> {
     }
     for (key, value) in &pairs {
         // A key alone is a flag (kr/logfmt, "Grammar").
-        sink.text(key, value.as_deref().unwrap_or(b"true"));
+        // A column's name is text, so two keys that differ only in what is not UTF-8 are one.
+        let key = String::from_utf8_lossy(key);
+        sink.text(key.as_bytes(), value.as_deref().unwrap_or(b"true"));
     }
     Ok(())
 }
