@@ -10,7 +10,7 @@ use dtq_ir::{Expr, ExprId, Program, Rel, RelId};
 use dtq_record::stream::{Catalog, Column};
 use dtq_source::{Code, Diagnostic, Span};
 use dtq_value::{Type, Value};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 /// Holds the state of lowering one query.
@@ -25,6 +25,8 @@ pub(crate) struct Lowerer<'a> {
     pub env: View<'a>,
     /// The rows that expressions here see, the innermost last.
     pub rows: Vec<RowScope>,
+    /// The names that `as` gave, by relation.
+    pub aliases: HashMap<RelId, &'a str>,
     /// Functions being expanded, to find recursion.
     pub expanding: Vec<&'a str>,
     /// Columns whose value has an error: what uses them says nothing.
@@ -60,6 +62,7 @@ impl<'a> Lowerer<'a> {
             options,
             env: View::inside(None),
             rows: Vec::new(),
+            aliases: HashMap::new(),
             expanding: Vec::new(),
             unknown: HashSet::new(),
             is_open: false,

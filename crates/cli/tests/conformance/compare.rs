@@ -145,9 +145,8 @@ fn timespan_ticks(text: &str) -> Option<i64> {
 
 #[test]
 fn the_comparison_can_fail() {
-    let equal = |ty, wanted: &str, found: &str| {
-        values(&Value::String(wanted.into()), &Value::String(found.into()), ty, false)
-    };
+    let equal =
+        |ty, wanted: &str, found: &str| values(&Value::String(wanted.into()), &Value::String(found.into()), ty, false);
     assert!(equal("datetime", "2020-01-01T00:00:00.10Z", "2020-01-01 00:00:00.1"));
     assert!(!equal("datetime", "2020-01-01T00:00:00Z", "2020-01-01T00:00:01Z"));
     assert!(equal("timespan", "1.00:00:00", "1.00:00:00.0000000") && !equal("timespan", "01:00:00", "-01:00:00"));

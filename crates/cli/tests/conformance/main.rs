@@ -12,7 +12,10 @@ use std::path::{Path, PathBuf};
 
 /// The root of the checkout.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the crate lies two folders below the root")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .expect("the crate lies two folders below the root")
 }
 
 fn cases_dir() -> Option<PathBuf> {
@@ -52,7 +55,9 @@ fn judge(case: Case, answer: Answer) -> Outcome {
 #[test]
 fn results_are_those_of_the_real_engine() {
     let Some(dir) = cases_dir() else {
-        println!("\n!!! CONFORMANCE NOT RUN: there is no ../shared/conformance beside the checkout, and DTQ_CONFORMANCE is not set !!!\n");
+        println!(
+            "\n!!! CONFORMANCE NOT RUN: there is no ../shared/conformance beside the checkout, and DTQ_CONFORMANCE is not set !!!\n"
+        );
         return;
     };
     let cases = cases::load(&dir);

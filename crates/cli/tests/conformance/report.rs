@@ -60,7 +60,14 @@ pub fn failures(outcomes: &[Outcome], exceptions: &BTreeSet<String>) -> String {
         };
         match (failure, exceptions.contains(&case.id)) {
             (Some(failure), false) => {
-                let _ = writeln!(out, "{} {} {}: {failure}\n    {}", case.file, case.tier, case.id, case.query.replace('\n', "\n    "));
+                let _ = writeln!(
+                    out,
+                    "{} {} {}: {failure}\n    {}",
+                    case.file,
+                    case.tier,
+                    case.id,
+                    case.query.replace('\n', "\n    ")
+                );
             }
             (None, true) => {
                 let _ = writeln!(out, "{} is listed as an exception, but passes", case.id);
@@ -105,7 +112,8 @@ pub fn check_document(document: &Path, outcomes: &[Outcome]) {
     });
     let new = format!("\n{}\n{}\n", summary(outcomes), table("operator or function", rows));
     if std::env::var_os("DTQ_BLESS").is_some() {
-        std::fs::write(document, format!("{before}{BEGIN}{new}{END}{after}")).expect("docs/conformance.md can be written");
+        std::fs::write(document, format!("{before}{BEGIN}{new}{END}{after}"))
+            .expect("docs/conformance.md can be written");
     } else if old != new {
         println!("docs/conformance.md is not current: DTQ_BLESS=1 cargo test -p dtq-cli --test conformance");
     }

@@ -102,6 +102,7 @@ impl<'a> Lowerer<'a> {
     pub(super) fn lower_as(&mut self, input: RelId, name: &'a ast::Name, span: Span) -> Option<RelId> {
         let rel = self.materialize(input, span)?;
         self.declare(name, Binding::Table(Some(rel)));
+        self.aliases.insert(rel, &name.text);
         Some(rel)
     }
 

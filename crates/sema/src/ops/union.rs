@@ -59,10 +59,13 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    /// Returns the table that a relation reads, through operators with one input.
+    /// Returns the name that `as` gave a relation, or the table that it reads, through operators with one input.
     fn scanned_name(&self, rel: RelId) -> Option<String> {
         let mut rel = rel;
         loop {
+            if let Some(name) = self.aliases.get(&rel) {
+                return Some((*name).to_owned());
+            }
             match &self.program.rel(rel).kind {
                 RelKind::Scan { table } => return Some(table.clone()),
                 kind => match kind.inputs().as_slice() {
