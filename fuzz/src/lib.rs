@@ -1,9 +1,11 @@
-//! What all fuzz targets share: counting how many inputs get past the parser.
+//! What all fuzz targets share: counting how many inputs get past the parser, and texts of queries from a fuzzer's bytes.
+
+pub mod query;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Inputs between two reports.
-const REPORT_EVERY: u64 = 1 << 16;
+const REPORT_EVERY: u64 = 1 << 12;
 
 /// Counts inputs and those that got past the parser, and says the share on stderr now and then.
 ///
