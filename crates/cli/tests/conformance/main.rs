@@ -3,6 +3,8 @@
 //! `cargo test -p dtq-cli --test conformance -- --nocapture` prints the numbers; `DTQ_BLESS=1` rewrites the tables in
 //! `docs/conformance.md`. The cases lie beside the checkout, in `../shared/conformance`, or where `DTQ_CONFORMANCE` says.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "all of it is a test, and its numbers are for people")]
+
 mod cases;
 mod compare;
 mod report;
