@@ -38,8 +38,6 @@ codes! {
     E1004 = 1004,
     /// An escape in a string literal is not known.
     E1005 = 1005,
-    /// A number, timespan, datetime or guid literal is malformed or out of range.
-    E1006 = 1006,
     /// Something else was expected here.
     E1007 = 1007,
     /// A closing bracket is missing or does not match.

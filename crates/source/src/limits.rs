@@ -2,7 +2,7 @@
 
 /// Holds every bound that a query, a rule or telemetry can run into.
 ///
-/// Passing one is a diagnostic (`E1001`, `E2901`, `E3901`...), never a panic, a hang or an exhausted host.
+/// Passing one is a diagnostic (`E1001`, `E2901`, `E3001`...), never a panic, a hang or an exhausted host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Size in bytes of a query's text.
