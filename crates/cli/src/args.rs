@@ -3,6 +3,7 @@
 use crate::output::Form;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Shown below `dtq --help`.
 const AFTER_HELP: &str = "\
@@ -143,6 +144,9 @@ pub struct RunArguments {
     /// Memory for rows that operators hold at once (sort, summarize, join), such as 512MiB
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub limit_memory: Option<usize>,
+    /// Time that the query may take, each of a batch, such as 30s or 500ms
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub limit_time: Option<Duration>,
 }
 
 /// Names what evaluates expressions.
@@ -307,6 +311,21 @@ fn parse_size(text: &str) -> Result<usize, String> {
     count.checked_mul(factor).filter(|size| *size > 0).ok_or_else(|| "the size is out of range".to_owned())
 }
 
+/// Returns the duration that a number and a unit stand for.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_start().chars().take_while(char::is_ascii_digit).count();
+    let (number, unit) = text.trim().split_at(digits);
+    let factor_ms: u64 = match unit.trim() {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(format!("`{unit}` is no unit of time: write ms, s, m or h")),
+    };
+    let count: u64 = number.parse().map_err(|_| "a duration is a number and a unit, such as 30s".to_owned())?;
+    count.checked_mul(factor_ms).map(Duration::from_millis).ok_or_else(|| "the duration is out of range".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,6 +343,16 @@ mod tests {
         assert_eq!(parse_size("10"), Ok(10));
         for wrong in ["", "MiB", "-1", "1 parsec", "99999999999999999999", "99999999999GiB", "0", "\u{e9}"] {
             assert!(parse_size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_duration(" 2 m "), Ok(Duration::from_secs(120)));
+        assert_eq!(parse_duration("0s"), Ok(Duration::ZERO));
+        for wrong in ["", "10", "s", "-1s", "1 parsec", "99999999999999999999s", "9999999999999999h", "\u{e9}"] {
+            assert!(parse_duration(wrong).is_err(), "{wrong}");
         }
     }
 }

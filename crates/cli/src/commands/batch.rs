@@ -69,6 +69,9 @@ pub fn run(path: &Path, arguments: &RunArguments, limits: Limits, console: &mut 
     for_each_line(path, &options.limits, console, |line, console| {
         let id = id_of(line);
         let catalog: &dyn Catalog = &opened;
+        let deadline = query::Deadline::start(arguments.limit_time);
+        let is_over = || deadline.is_over();
+        let options = Options { is_cancelled: Some(&is_over), ..options.clone() };
         let answered = panic::catch_unwind(AssertUnwindSafe(|| answer(line, &id, catalog, &options)));
         let (bytes, is_line) = answered.unwrap_or_else(|_| (internal_error(&id), true));
         console.out.write_all(&bytes)?;

@@ -28,7 +28,10 @@ pub fn execute(arguments: &RunArguments, console: &mut Console) -> Outcome {
     }
     let form = arguments.output.unwrap_or(if console.is_out_terminal { Form::Table } else { Form::Ndjson });
     let (source, files) = query::take(&arguments.words, arguments.file.as_deref(), &limits)?;
-    let options = query::options(&arguments.query, limits)?;
+    let mut options = query::options(&arguments.query, limits)?;
+    let deadline = query::Deadline::start(arguments.limit_time);
+    let is_over = || deadline.is_over();
+    options.is_cancelled = Some(&is_over);
     let mut clock = Clock::start();
     let opened =
         inputs::open(files, &arguments.input, &options, WithoutInput::NoTables, progress_wanted(form, console))?;
