@@ -57,7 +57,8 @@ fn versions_stand_in_the_root_manifest() {
 #[test]
 fn every_code_has_a_fixture() {
     let list = fs::read_to_string(root().join(codes::LIST)).expect("the list of codes is where STYLE says");
-    expect_none(codes::check(&list, &dtq_fixture::load(&dtq_fixture::root())));
+    let transcripts = texts(&root(), &["console"]);
+    expect_none(codes::check(&list, &dtq_fixture::load(&dtq_fixture::root()), &transcripts));
 }
 
 #[test]
