@@ -2,69 +2,10 @@
 //! program prints and parses back.
 
 use dtq_engine::{Options, Query, compile};
-use dtq_generate::{Choices, query};
-use dtq_record::stream::{Catalog, Column, Projection, Row, RowStream, StreamError, TableSchema};
+use dtq_generate::{Choices, Events, query};
+use dtq_record::stream::TableSchema;
 use dtq_source::Limits;
-use dtq_value::{Str, Type, Value};
-
-/// A table with a column of every type, and rows with ordinary, extreme and null values.
-struct Events;
-
-impl Events {
-    fn rows() -> Vec<Row> {
-        let dynamic = Value::array(vec![Value::Long(1), Value::string("two"), Value::Null]);
-        let ordinary = vec![
-            Value::Bool(true),
-            Value::Int(-7),
-            Value::Long(42),
-            Value::Real(1.5),
-            Value::Null,
-            Value::string("Some error text 10.1.2.3"),
-            Value::DateTime(638_396_640_000_000_000),
-            Value::TimeSpan(36_000_000_000),
-            Value::Guid([7; 16]),
-            dynamic,
-        ];
-        let extreme = vec![
-            Value::Bool(false),
-            Value::Int(i32::MIN),
-            Value::Long(i64::MIN),
-            Value::Real(f64::NAN),
-            Value::Null,
-            Value::String(Str::from(&b"\xff\xfe not UTF-8"[..])),
-            Value::DateTime(i64::MAX),
-            Value::TimeSpan(i64::MIN),
-            Value::Guid([0; 16]),
-            Value::string("text in a dynamic"),
-        ];
-        let null = Type::ALL.iter().map(|ty| Value::missing(*ty)).collect();
-        vec![ordinary, extreme, null]
-    }
-}
-
-struct Once(Option<Vec<Row>>);
-
-impl RowStream for Once {
-    fn read(&mut self, batch: &mut Vec<Row>) -> Result<bool, StreamError> {
-        batch.extend(self.0.take().into_iter().flatten());
-        Ok(false)
-    }
-}
-
-impl Catalog for Events {
-    fn schema(&self, table: &str) -> Option<TableSchema> {
-        let columns = Type::ALL.iter().map(|ty| Column::new(format!("{}_column", ty.name()), *ty)).collect();
-        (table == "Events").then(|| TableSchema { name: table.to_owned(), columns })
-    }
-
-    fn table_names(&self) -> Vec<String> {
-        vec!["Events".to_owned()]
-    }
-
-    fn scan(&self, _table: &str, _projection: &Projection) -> Result<Box<dyn RowStream + '_>, StreamError> {
-        Ok(Box::new(Once(Some(Self::rows()))))
-    }
-}
+use dtq_value::{Type, Value};
 
 fn is_of(value: &Value, ty: Type) -> bool {
     match value {
@@ -104,7 +45,7 @@ fn what_is_accepted_runs_and_keeps_its_types() {
     let limits =
         Limits { held_bytes_max: 8 << 20, produced_rows_max: 10_000, value_bytes_max: 1 << 16, ..Limits::default() };
     let options = Options { limits, now_ticks: 638_396_640_000_000_000, ..Options::default() };
-    let tables: Vec<TableSchema> = Events.schema("Events").into_iter().collect();
+    let tables: [TableSchema; 1] = [Events::table()];
     let count = 3_000;
     let mut accepted_count = 0;
     for seed in 0..count {

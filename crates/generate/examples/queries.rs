@@ -3,16 +3,14 @@
 //! The lines are what `dtq check --batch` and the comparison with Microsoft's binder in `grammar/kusto-peer` read.
 #![allow(clippy::print_stdout, reason = "printing is what this program is for")]
 
-use dtq_generate::{Choices, query};
-use dtq_record::stream::{Column, TableSchema};
-use dtq_value::Type;
+use dtq_generate::{Choices, Events, query};
 use serde_json::json;
 
 fn main() {
     let mut args = std::env::args().skip(1);
     let mut number = |default: u64| args.next().and_then(|text| text.parse().ok()).unwrap_or(default);
     let (count, seed) = (number(1000), number(1));
-    let tables = vec![table()];
+    let tables = [Events::table()];
     let columns: Vec<_> = tables[0].columns.iter().map(|column| json!([column.name, column.ty.name()])).collect();
     for index in 0..count {
         let text = query(&mut Choices::Seed(seed.wrapping_mul(1_000_003).wrapping_add(index)), &tables);
@@ -23,10 +21,4 @@ fn main() {
         });
         println!("{line}");
     }
-}
-
-/// A table with a column of every type.
-fn table() -> TableSchema {
-    let columns = Type::ALL.iter().map(|ty| Column::new(format!("{}_column", ty.name()), *ty)).collect();
-    TableSchema { name: "Events".to_owned(), columns }
 }

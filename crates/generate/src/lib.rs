@@ -2,7 +2,7 @@
 //!
 //! A generated query is meant to be accepted: every name exists and the types fit the signatures of the one table of
 //! functions, so that tests reach what lies behind the front end. It is for tests only; nothing that ships uses it.
-//! Read in order: [`choices`], [`literal`], [`scalar`], [`pipeline`].
+//! Read in order: [`choices`], [`literal`], [`scalar`], [`pipeline`], [`events`].
 
 pub mod choices;
 
@@ -12,5 +12,8 @@ pub mod scalar;
 
 pub mod pipeline;
 
+pub mod events;
+
 pub use choices::Choices;
+pub use events::Events;
 pub use pipeline::query;
