@@ -329,7 +329,7 @@ fn consume(i: Tokens<'_>) -> Res<'_, OperatorKind> {
 
 /// Skips an operator that is refused by name.
 fn unsupported<'a>(i: Tokens<'a>, keyword: &str, span: Span) -> Res<'a, OperatorKind> {
-    let rest = recover::skip_operator(i);
+    let rest = recover::skip_opaque(i, true);
     Ok((rest, OperatorKind::Unsupported(Name { text: keyword.to_owned(), span, is_bracketed: false })))
 }
 
@@ -487,7 +487,7 @@ fn mv_item(i: Tokens<'_>) -> Res<'_, MvItem> {
 fn fork(mut i: Tokens<'_>) -> Res<'_, OperatorKind> {
     let mut branches = Vec::new();
     loop {
-        let (rest, name) = if i.is(TokenKind::Word) && i.peek_at(1).kind == TokenKind::Assign {
+        let (rest, name) = if parts::is_named(i) {
             let (rest, name) = need_name(NameUse::Declare, "a name")(i)?;
             (rest.skip(1), Some(name))
         } else {

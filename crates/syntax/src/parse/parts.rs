@@ -5,10 +5,14 @@ use super::habit;
 use super::input::{NameUse, Res, Tokens, bracketed_name, expected, fail, name, need, need_name, no_match};
 use super::primary;
 use super::recover;
-use crate::ast::{Assignment, Column, Expr, ExprKind, Name, Param, ParamType, Property, SortKey, TypeName};
+use crate::ast::{
+    Assignment, Column, Expr, ExprKind, Literal, Name, Param, ParamType, Property, SortKey, TypeName, UnaryOp,
+};
 use crate::token::TokenKind;
 use crate::words;
 use dtq_source::{Code, Diagnostic, Span};
+use nom::Parser;
+use nom::branch::alt;
 
 /// Parses `name = value`, `(a, b) = value` or a value.
 pub fn assignment(i: Tokens<'_>) -> Res<'_, Assignment> {
@@ -27,16 +31,20 @@ fn names_before_assign(i: Tokens<'_>) -> Res<'_, Vec<Name>> {
         let (rest, ()) = primary::close(i, rest)?;
         return Ok((rest.skip(1), names));
     }
-    let is_named = match i.kind() {
-        TokenKind::Word => i.peek_at(1).kind == TokenKind::Assign,
-        TokenKind::BracketOpen => bracketed_name(i).is_ok_and(|(rest, _)| rest.is(TokenKind::Assign)),
-        _ => false,
-    };
-    if !is_named {
+    if !is_named(i) {
         return Ok((i, Vec::new()));
     }
     let (rest, name) = name(NameUse::Declare)(i)?;
     Ok((rest.skip(1), vec![name]))
+}
+
+/// Says whether `name =` stands here.
+pub fn is_named(i: Tokens<'_>) -> bool {
+    match i.kind() {
+        TokenKind::Word => i.peek_at(1).kind == TokenKind::Assign,
+        TokenKind::BracketOpen => bracketed_name(i).is_ok_and(|(rest, _)| rest.is(TokenKind::Assign)),
+        _ => false,
+    }
 }
 
 /// Says whether `(...)` here is followed by `=`.
@@ -117,16 +125,16 @@ pub fn wildcard(i: Tokens<'_>) -> Res<'_, Expr> {
 pub fn properties<'a>(mut i: Tokens<'a>, allowed: &[&str], is_strict: bool) -> Res<'a, Vec<Property>> {
     let mut properties = Vec::new();
     while let Some(count) = property_name_size(i) {
-        let name_span = i.span_to(i.skip(count));
-        let text = i.slice(name_span);
-        let is_known = allowed.contains(&text) || text.starts_with("hint.");
+        let span = i.span_to(i.skip(count));
+        let text: String = (0..count).map(|offset| i.text_at(offset)).collect();
+        let is_known = allowed.contains(&text.as_str()) || text.starts_with("hint.");
         if !is_known {
             if !is_strict {
                 break;
             }
-            i.report(unknown_property(name_span, text, allowed));
+            i.report(unknown_property(span, &text, allowed));
         }
-        let name = Name { text: text.to_owned(), span: name_span, is_bracketed: false };
+        let name = Name { text, span, is_bracketed: false };
         let (rest, value) = property_value(i.skip(count + 1))?;
         i = rest;
         properties.push(Property { name, value });
@@ -157,32 +165,31 @@ fn unknown_property(span: Span, text: &str, allowed: &[&str]) -> Diagnostic {
 
 /// Parses the value of a property: a literal or a name, keywords included.
 pub fn property_value(i: Tokens<'_>) -> Res<'_, Expr> {
-    let is_literal_word = i.is_word("true") || i.is_word("false") || i.is_word("dynamic");
-    if i.is(TokenKind::Word) && !is_literal_word {
-        let name = Name { text: i.text().to_owned(), span: i.peek().span, is_bracketed: false };
-        return Ok((i.skip(1), Expr { span: name.span, kind: ExprKind::Name(name) }));
-    }
-    if matches!(i.kind(), TokenKind::Word | TokenKind::Minus | TokenKind::Plus) {
-        return need_expr(i);
-    }
-    match nom::branch::alt((primary::literal, bracketed)).parse_complete_or(i) {
-        Some(found) => Ok(found),
-        None => expected(i, "a value"),
+    let is_dynamic = i.is_word("dynamic") && i.peek_at(1).kind == TokenKind::ParenOpen;
+    match i.kind() {
+        TokenKind::Word if is_dynamic => super::dynamic::literal(i),
+        TokenKind::Word if matches!(i.text(), "true" | "True" | "TRUE" | "false" | "False" | "FALSE") => {
+            let kind = ExprKind::Literal(Literal::Bool(i.text().eq_ignore_ascii_case("true")));
+            Ok((i.skip(1), Expr { kind, span: i.peek().span }))
+        }
+        TokenKind::Word => {
+            let name = Name { text: i.text().to_owned(), span: i.peek().span, is_bracketed: false };
+            Ok((i.skip(1), Expr { span: name.span, kind: ExprKind::Name(name) }))
+        }
+        TokenKind::Minus | TokenKind::Plus if is_number(i.peek_at(1).kind) => {
+            let (rest, operand) = primary::literal(i.skip(1))?;
+            let op = if i.is(TokenKind::Minus) { UnaryOp::Negate } else { UnaryOp::Plus };
+            Ok((rest, Expr { kind: ExprKind::Unary { op, operand: Box::new(operand) }, span: i.span_to(rest) }))
+        }
+        _ => match alt((primary::literal, bracketed)).parse(i) {
+            Err(nom::Err::Error(_)) => expected(i, "a value"),
+            other => other,
+        },
     }
 }
 
-/// Runs a parser for its match only.
-trait ParseOr<'a> {
-    fn parse_complete_or(self, i: Tokens<'a>) -> Option<(Tokens<'a>, Expr)>;
-}
-
-impl<'a, P> ParseOr<'a> for P
-where
-    P: nom::Parser<Tokens<'a>, Output = Expr, Error = super::input::Fault>,
-{
-    fn parse_complete_or(mut self, i: Tokens<'a>) -> Option<(Tokens<'a>, Expr)> {
-        self.parse(i).ok()
-    }
+fn is_number(kind: TokenKind) -> bool {
+    matches!(kind, TokenKind::Integer | TokenKind::Real | TokenKind::TimeSpan)
 }
 
 fn bracketed(i: Tokens<'_>) -> Res<'_, Expr> {

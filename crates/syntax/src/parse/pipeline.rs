@@ -354,12 +354,29 @@ fn type_of_item(i: Tokens<'_>) -> Res<'_, Column> {
 
 /// Parses a table where an operator takes one: a name, a call or a pipeline in parentheses.
 pub fn table(i: Tokens<'_>) -> Res<'_, Expr> {
-    let result = if i.is(TokenKind::Word) && tables::starts_source(i) { piped(i) } else { deeper(i, primary::postfix) };
+    // Sources that end in a bracket may stand alone; the others would take the commas and clauses that follow.
+    let is_closed = matches!(i.text(), "datatable" | "externaldata" | "external_data");
+    let result = if is_closed && tables::starts_source(i) { source(i) } else { deeper(i, primary::postfix) };
     match result {
         Err(nom::Err::Error(_)) => {
             let diagnostic = habit::not_an_expression(i);
             fail(diagnostic.label("write a table, or a query in parentheses"))
         }
+        Ok((_, found)) if !can_be_table(&found) => {
+            let message = format!("`{}` is not a table", shortened(i.slice(found.span)));
+            fail(Diagnostic::error(Code::E1007, found.span, message).label("write a table, or a query in parentheses"))
+        }
         other => other,
+    }
+}
+
+/// Says whether an operand can be a table: what it begins with is not a literal.
+fn can_be_table(mut found: &Expr) -> bool {
+    loop {
+        found = match &found.kind {
+            ExprKind::Path { base, .. } | ExprKind::Index { base, .. } | ExprKind::Method { base, .. } => base,
+            ExprKind::Literal(_) | ExprKind::Star | ExprKind::TypeOf(_) => return false,
+            _ => return true,
+        };
     }
 }

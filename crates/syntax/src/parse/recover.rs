@@ -56,6 +56,24 @@ pub fn skip_statement(mut i: Tokens<'_>) -> Tokens<'_> {
     i
 }
 
+/// Returns the place after text whose meaning is not known, brackets whole: at `;`, a closing bracket, and `|` if asked.
+pub fn skip_opaque(mut i: Tokens<'_>, stops_at_pipe: bool) -> Tokens<'_> {
+    let mut end = 0;
+    while i.index() < end || !ends_operator(i.kind()) || i.is(TokenKind::Pipe) && !stops_at_pipe {
+        let is_bracket = i.kind().closing().is_some() || i.kind().is_closing();
+        match i.partner() {
+            Some(partner) => end = end.max(partner + 1),
+            None if is_bracket => {
+                let message = format!("this `{}` has no partner", i.text());
+                i.report(Diagnostic::error(Code::E1008, i.peek().span, message).label("close or remove it"));
+            }
+            None => {}
+        }
+        i = i.skip(1);
+    }
+    i
+}
+
 /// Returns the place after the next token, or after the bracket that it pairs with.
 fn step(i: Tokens<'_>) -> Tokens<'_> {
     match i.partner() {

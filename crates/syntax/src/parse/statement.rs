@@ -180,7 +180,7 @@ fn declare_statement(i: Tokens<'_>) -> Res<'_, Statement> {
 /// Skips a statement that is refused by name.
 fn unsupported(i: Tokens<'_>) -> Res<'_, Statement> {
     let keyword = Name { text: i.text().to_owned(), span: i.peek().span, is_bracketed: false };
-    let rest = recover::skip_statement(i);
+    let rest = recover::skip_opaque(i, false);
     Ok((rest, Statement::Unsupported { keyword, span: i.span_to(rest) }))
 }
 
@@ -191,7 +191,7 @@ pub fn body(open: Tokens<'_>) -> Res<'_, Vec<Statement>> {
         if rest.shared.is_stopped() {
             return expected(rest, "the rest of the function");
         }
-        if statements.is_empty() {
+        if statements.is_empty() && rest == open.skip(1) {
             let diagnostic = expectation(rest, "the value of the function");
             return fail(Diagnostic { message: "the body of the function is empty".to_owned(), ..diagnostic });
         }

@@ -3,7 +3,7 @@
 
 use super::expr::need_expr;
 use super::habit;
-use super::input::{Fault, NameUse, Res, Tokens, expected, fail, need_name, need_word, no_match};
+use super::input::{Fault, NameUse, Res, Tokens, expected, fail, name, need_name, need_word, no_match};
 use super::operator::nearest;
 use super::parts::{self, assignments0, keyword, missing};
 use super::pipeline::table;
@@ -27,7 +27,10 @@ pub fn starts_source(i: Tokens<'_>) -> bool {
         "range" => next == TokenKind::Word && i.is_word_at(2, "from") || next == TokenKind::BracketOpen,
         "datatable" | "externaldata" | "external_data" => next == TokenKind::ParenOpen,
         "union" | "search" | "find" => !matches!(next, TokenKind::Assign | TokenKind::Dot),
-        "evaluate" => next == TokenKind::Word,
+        "evaluate" => {
+            let is_bracketed = next == TokenKind::BracketOpen && i.peek_at(4).kind == TokenKind::ParenOpen;
+            next == TokenKind::Word || is_bracketed
+        }
         _ => false,
     }
 }
@@ -302,16 +305,20 @@ fn union_table(i: Tokens<'_>) -> Res<'_, Expr> {
 /// Parses `database("x").T*`: a path that ends in a pattern.
 fn path_pattern(i: Tokens<'_>) -> Option<(Tokens<'_>, Expr)> {
     let mut rest = i;
-    while matches!(rest.kind(), TokenKind::Word | TokenKind::Dot | TokenKind::ParenOpen | TokenKind::Star) {
-        rest = match rest.partner() {
-            Some(partner) => rest.seek(partner + 1),
-            None => rest.skip(1),
-        };
+    loop {
+        if let (true, Ok((end, _))) = (rest != i, parts::wildcard(rest)) {
+            let span = i.span_to(end);
+            return Some((end, Expr { kind: ExprKind::Wildcard(i.slice(span).to_owned()), span }));
+        }
+        rest = name(NameUse::Read)(rest).ok()?.0;
+        if let Some(partner) = rest.partner().filter(|_| rest.is(TokenKind::ParenOpen)) {
+            rest = rest.seek(partner + 1);
+        }
+        if !rest.is(TokenKind::Dot) {
+            return None;
+        }
+        rest = rest.skip(1);
     }
-    let span = i.span_to(rest);
-    let text = i.slice(span);
-    let is_pattern = rest != i && text.ends_with('*') && text.contains('.');
-    is_pattern.then(|| (rest, Expr { kind: ExprKind::Wildcard(text.to_owned()), span }))
 }
 
 /// Parses `in (tables)`, or nothing.
