@@ -1,9 +1,9 @@
 //! A program and the tables it names to the rows of its results, streaming.
 //!
 //! Every operator pulls batches of rows from its input. Those that work row by row hold nothing; those that must hold
-//! rows (sort, summarize, join...) charge what they hold to one [`budget`] and fail with a diagnostic when it is spent.
+//! rows (sort, summarize, join...) charge what they hold to one `budget` and fail with a diagnostic when it is spent.
 //! Expressions are evaluated by `dtq-interp`. Results never depend on where one batch ends and the next begins.
-//! Read in order: [`run`] (the entry), [`env`], [`operator`] (which node runs where), then the operators.
+//! Read in order: [`run`] (the entry), `env`, `operator` (which node runs where), then the operators.
 
 pub mod run;
 

@@ -1,7 +1,7 @@
 //! The table of aggregate functions: names, parameters, result types and column names. Entries: [`ALL`].
 //!
 //! Accumulators live in `dtq-exec`, chosen by [`AggregateKind`]; a conditional form (`sumif`) is the plain accumulator
-//! with [`Aggregate::condition`] saying which argument is the condition.
+//! with `Aggregate::condition` saying which argument is the condition.
 
 use crate::function::{Naming, ParamKind};
 use dtq_value::Type;

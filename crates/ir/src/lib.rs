@@ -3,7 +3,7 @@
 //! A program is two arenas, scalar expressions and relations, each in topological order: a node refers only to nodes
 //! before it, so it cannot contain a cycle, and a node used twice is stored once. Types are decided and conversions are
 //! explicit calls. Read in order: [`function`] (the one table of functions and operators), [`functions`] (its entries),
-//! [`aggregate`], [`expr`], [`rel`], [`program`], [`verify`], [`text`], [`reads`].
+//! [`aggregate`], [`expr`], [`rel`], [`program`], [`mod@verify`], [`text`], [`reads`].
 
 pub mod function;
 

@@ -65,10 +65,10 @@ impl std::fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
-/// Returns the program that a text stands for; the result is not verified yet: see [`crate::verify`].
+/// Returns the program that a text stands for; the result is not verified yet: see [`crate::verify()`].
 ///
 /// # Errors
-/// When a line is not of the form that [`print`] writes, or a node is not numbered in order.
+/// When a line is not of the form that [`print()`] writes, or a node is not numbered in order.
 pub fn parse(text: &str, limits: &Limits) -> Result<Program, ParseError> {
     let mut program = Program::new();
     for (index, line) in text.lines().enumerate() {

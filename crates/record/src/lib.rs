@@ -2,7 +2,7 @@
 //!
 //! Reads from any `io::Read`; it opens nothing itself and reads no clock. Read in order: [`stream`] (what a table is),
 //! `wire` and `otlp` (requests to rows), `time`, `convert`, `infer` (texts and types), `json`, `text`, `record` (records
-//! with keys of their own to rows), [`format`], [`tables`] (columns and aliases, from `tables/*.json`), [`input`], [`laws`].
+//! with keys of their own to rows), [`mod@format`], [`tables`] (columns and aliases, from `tables/*.json`), [`input`], [`laws`].
 
 pub mod stream;
 

@@ -75,7 +75,7 @@ pub struct Options<'a> {
 /// Returns the program that a query stands for, unless it has errors, and all diagnostics in the order of their places.
 ///
 /// # Panics
-/// When the program breaks a rule of [`verify`]: a bug of ours.
+/// When the program breaks a rule of [`verify()`]: a bug of ours.
 pub fn lower(query: &ast::Query, catalog: &dyn Catalog, options: &Options<'_>) -> (Option<Program>, Vec<Diagnostic>) {
     let mut lowerer = lowerer::Lowerer::new(catalog, options);
     lowerer.lower_query(query);

@@ -384,7 +384,7 @@ pub struct Find {
 pub struct Evaluate {
     /// Hints.
     pub properties: Vec<Property>,
-    /// The plugin call, an [`ExprKind::Call`].
+    /// The plugin call, a call expression.
     pub call: Expr,
     /// `: (a:long, *)` after it.
     pub schema: Option<Vec<Column>>,

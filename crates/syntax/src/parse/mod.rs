@@ -2,7 +2,7 @@
 //!
 //! Parsing never fails: a construct that cannot be understood becomes `Missing` with a diagnostic, and parsing goes on
 //! at the next `|`, `;` or closing bracket. The accepted language is `grammar/kql.ebnf`, compared with this in tests.
-//! Read in order: [`input`], [`recover`], [`statement`], [`pipeline`], [`expr`], [`primary`], the operators, [`habit`].
+//! Read in order: `input`, `recover`, `statement`, `pipeline`, `expr`, `primary`, the operators, `habit`.
 
 mod input;
 
