@@ -2,11 +2,13 @@
 //!
 //! A generated query is meant to be accepted: every name exists and the types fit the signatures of the one table of
 //! functions, so that tests reach what lies behind the front end. It is for tests only; nothing that ships uses it.
-//! Read in order: [`choices`], [`literal`], [`scalar`], [`pipeline`], [`events`].
+//! Read in order: [`choices`], [`literal`], `words`, [`scalar`], [`pipeline`], [`events`].
 
 pub mod choices;
 
 pub mod literal;
+
+mod words;
 
 pub mod scalar;
 

@@ -2,6 +2,7 @@
 
 use crate::Choices;
 use crate::literal::literal;
+use crate::words::{dynamic_argument, word};
 use dtq_ir::function::{Function, ParamKind, Returns, Signature};
 use dtq_record::stream::Column;
 use dtq_value::Type;
@@ -11,8 +12,10 @@ use std::sync::LazyLock;
 /// A function of the table with one of its signatures.
 type Candidate = (&'static Function, &'static Signature);
 
-/// Functions that a generated expression must not call: they fail on purpose, or need another context.
-const LEFT_OUT: &[&str] = &["assert", "between", "!between", "bin_auto"];
+/// Functions that a generated expression must not call: they fail on purpose, need another context, or have several
+/// columns as their result. `case` is written by [`call`], which knows that its arguments come in pairs.
+const LEFT_OUT: &[&str] =
+    &["assert", "between", "!between", "bin_auto", "case", "dynamic", "array_sort_asc", "array_sort_desc"];
 
 /// For each type, the calls that can have it.
 static CANDIDATES: LazyLock<HashMap<Type, Vec<Candidate>>> = LazyLock::new(|| {
@@ -48,8 +51,9 @@ fn admits(kind: ParamKind, ty: Type) -> bool {
         ParamKind::Number | ParamKind::Numeric => ty.is_numeric(),
         ParamKind::Integer => ty.is_integer(),
         ParamKind::Summable => ty.is_numeric() || matches!(ty, Type::DateTime | Type::TimeSpan),
-        ParamKind::Orderable => ty != Type::Dynamic,
+        ParamKind::Orderable => !matches!(ty, Type::Dynamic | Type::Guid),
         ParamKind::StringOrDynamic => matches!(ty, Type::String | Type::Dynamic),
+        ParamKind::IntegerOrDynamic => ty.is_integer() || ty == Type::Dynamic,
     }
 }
 
@@ -86,6 +90,11 @@ fn call(choices: &mut Choices<'_>, columns: &[Column], ty: Type, depth: usize) -
             let (left, right) = (sub(choices, Type::Bool), sub(choices, Type::Bool));
             return format!("({left} {} {right})", choices.pick(&["and", "or"]));
         }
+        (1, _) => {
+            let (condition, yes, no) = (sub(choices, Type::Bool), sub(choices, ty), sub(choices, ty));
+            let (again, other) = (sub(choices, Type::Bool), sub(choices, ty));
+            return format!("case({condition}, {yes}, {again}, {other}, {no})");
+        }
         (2, Type::Dynamic) => return format!("{}.a", literal(choices, Type::Dynamic)),
         (3, Type::String) => return format!("tostring({})", sub(choices, Type::Dynamic)),
         _ => {}
@@ -108,41 +117,56 @@ fn apply(choices: &mut Choices<'_>, columns: &[Column], called: Candidate, ty: T
         // Parameters that repeat in pairs.
         count += 1;
     }
+    let count = if is_list(function.name) { count.max(2) } else { count };
     let common = if signature.returns == Returns::Type(ty) { *choices.pick(&[Type::Long, Type::String]) } else { ty };
     let args: Vec<String> =
-        (0..count).map(|index| arg(choices, columns, signature, index, (ty, common), depth)).collect();
+        (0..count).map(|index| arg(choices, columns, called, index, (ty, common), depth)).collect();
     write_call(function.name, &args)
 }
 
 fn arg(
     choices: &mut Choices<'_>,
     columns: &[Column],
-    signature: &Signature,
+    (function, signature): Candidate,
     index: usize,
     (ty, common): (Type, Type),
     depth: usize,
 ) -> String {
+    if let Some(text) = word(choices, function.name, index) {
+        return text;
+    }
     let Some(param) = signature.param(index) else { return literal(choices, ty) };
     let is_returned = signature.returns == Returns::Param(index) && admits(param.kind, ty);
     let wanted = match param.kind {
         ParamKind::Is(wanted) | ParamKind::Exactly(wanted) => wanted,
         _ if is_returned => ty,
         ParamKind::Common => common,
-        ParamKind::Scalar | ParamKind::NotDynamic | ParamKind::Orderable => *choices.pick(&Type::ALL[..9]),
+        // A list of words holds strings alone.
+        ParamKind::Scalar if matches!(function.name, "has_any" | "has_all") => Type::String,
+        ParamKind::Orderable => *choices.pick(&[Type::Long, Type::Real, Type::String, Type::DateTime]),
+        ParamKind::Scalar | ParamKind::NotDynamic => *choices.pick(&Type::ALL[..9]),
         ParamKind::Text => Type::String,
         ParamKind::Number | ParamKind::Numeric => *choices.pick(&[Type::Long, Type::Real, Type::Int]),
         ParamKind::Integer => *choices.pick(&[Type::Long, Type::Int]),
         ParamKind::Summable => *choices.pick(&[Type::Long, Type::TimeSpan, Type::Real]),
         ParamKind::StringOrDynamic => *choices.pick(&[Type::String, Type::Dynamic]),
+        ParamKind::IntegerOrDynamic => *choices.pick(&[Type::Long, Type::Dynamic]),
     };
-    if param.is_constant { literal(choices, wanted) } else { scalar(choices, columns, wanted, depth) }
+    match (param.is_constant, wanted) {
+        (true, _) => literal(choices, wanted),
+        (false, Type::Dynamic) => {
+            let value = scalar(choices, columns, wanted, depth);
+            dynamic_argument(choices, function.name, value)
+        }
+        (false, _) => scalar(choices, columns, wanted, depth),
+    }
 }
 
 /// Returns the text of a call: infix for operators, with a list for `in` and its relatives.
 fn write_call(name: &str, args: &[String]) -> String {
     let is_word = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && !name.contains(' ');
     match args {
-        [only] if !is_word => format!("({name}{only})"),
+        [only] if !is_word && !is_list(name) => format!("({name}{only})"),
         [left, rest @ ..] if is_list(name) => format!("({left} {name} ({}))", rest.join(", ")),
         [left, right] if !is_word || is_word_operator(name) => format!("({left} {name} {right})"),
         _ => format!("{name}({})", args.join(", ")),

@@ -174,6 +174,8 @@ pub enum ParamKind {
     Orderable,
     /// A string or a dynamic as it is.
     StringOrDynamic,
+    /// `int`, `long` or a dynamic as it is.
+    IntegerOrDynamic,
     /// All parameters of this kind are converted to their common type (int < long < real < decimal; otherwise equal
     /// types, or dynamic beside any other).
     Common,

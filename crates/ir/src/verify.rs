@@ -235,6 +235,7 @@ fn accepts(kind: ParamKind, ty: Type) -> bool {
         ParamKind::Summable => ty.is_numeric() || matches!(ty, Type::DateTime | Type::TimeSpan),
         ParamKind::Orderable => ty != Type::Dynamic,
         ParamKind::StringOrDynamic => matches!(ty, Type::String | Type::Dynamic),
+        ParamKind::IntegerOrDynamic => ty.is_integer() || ty == Type::Dynamic,
     }
 }
 

@@ -240,6 +240,7 @@ fn wanted_by(kind: ParamKind) -> String {
         ParamKind::Summable => "a number, datetime or timespan".to_owned(),
         ParamKind::Orderable => "a value that has an order".to_owned(),
         ParamKind::StringOrDynamic => "a string or dynamic".to_owned(),
+        ParamKind::IntegerOrDynamic => "an int, long or dynamic".to_owned(),
         ParamKind::Text | ParamKind::Scalar | ParamKind::Common => "a value".to_owned(),
         #[allow(unreachable_patterns, reason = "kinds may be added to the table")]
         _ => "another type".to_owned(),
@@ -252,7 +253,7 @@ fn example_type(kind: ParamKind) -> Option<Type> {
         ParamKind::Is(ty) | ParamKind::Exactly(ty) => Some(ty),
         ParamKind::NotDynamic | ParamKind::StringOrDynamic | ParamKind::Orderable => Some(Type::String),
         ParamKind::Number | ParamKind::Summable => Some(Type::Real),
-        ParamKind::Integer => Some(Type::Long),
+        ParamKind::Integer | ParamKind::IntegerOrDynamic => Some(Type::Long),
         _ => None,
     }
 }

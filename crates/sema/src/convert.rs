@@ -96,6 +96,7 @@ pub(crate) fn accept(kind: ParamKind, ty: Type, is_operator: bool) -> Option<(Ty
         ParamKind::Summable => as_it_is(ty.is_numeric() || matches!(ty, Type::DateTime | Type::TimeSpan)),
         ParamKind::Orderable => as_it_is(!matches!(ty, Type::Dynamic | Type::Guid)),
         ParamKind::StringOrDynamic => as_it_is(matches!(ty, Type::String | Type::Dynamic)),
+        ParamKind::IntegerOrDynamic => as_it_is(ty.is_integer() || ty == Type::Dynamic),
     }
 }
 

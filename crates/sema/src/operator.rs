@@ -322,6 +322,9 @@ impl<'a> Lowerer<'a> {
         {
             return self.in_table(op, op_span, left, only, span);
         }
+        if items.is_empty() {
+            return self.fail(Code::E2005, span, format!("`{}` needs at least one value in its list", op.text()));
+        }
         let mut operands = vec![(self.scalar(left), left)];
         for item in items {
             operands.push((self.scalar(item), item));

@@ -261,6 +261,7 @@ fn kind(kind: ParamKind) -> &'static str {
         ParamKind::Summable => "number|datetime|timespan",
         ParamKind::Orderable => "orderable",
         ParamKind::StringOrDynamic => "string|dynamic",
+        ParamKind::IntegerOrDynamic => "int|long|dynamic",
         ParamKind::Common => "scalar of the common type",
     }
 }

@@ -173,7 +173,7 @@ pub(crate) static ENTRIES: &[Function] = &[
                 Param::of("value", ParamKind::Scalar),
                 Param::of("start", ParamKind::Integer),
                 Param::of("length", ParamKind::Integer),
-                Param::of("occurrence", ParamKind::Integer),
+                Param::of("occurrence", ParamKind::Integer).constant(),
             ],
             Returns::Type(Type::Long),
             array::array_index_of,

@@ -83,14 +83,7 @@ pub(crate) static ENTRIES: &[Function] = &[
     ),
     conversion(
         "toguid",
-        &[
-            Signature::new(
-                &[Param::of("value", ParamKind::Exactly(Type::Guid))],
-                Returns::Type(Type::Guid),
-                convert::eval_toguid,
-            ),
-            Signature::new(&STRING_OR_DYNAMIC, Returns::Type(Type::Guid), convert::eval_toguid),
-        ],
+        &[Signature::new(&STRING_OR_DYNAMIC, Returns::Type(Type::Guid), convert::eval_toguid)],
     )
     .doc(
         "Converts to a guid.",
@@ -102,7 +95,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         "parse_json",
         &[
             Signature::new(&STRING, Returns::Type(Type::Dynamic), convert::eval_parse_json),
-            to(Type::Dynamic, convert::eval_todynamic),
+            Signature::new(&DYNAMIC, Returns::Type(Type::Dynamic), convert::eval_todynamic),
         ],
     )
     .aliases(&["todynamic", "parsejson", "toobject"])

@@ -56,6 +56,7 @@ macro_rules! unix_time {
 const DATE_ZONE: [Param; 2] = [Param::is("date", Type::DateTime), Param::is("timezone", Type::String)];
 
 const NUMBER: ParamKind = ParamKind::Number;
+const WHOLE: ParamKind = ParamKind::Integer;
 const DATE_PARTS: [Param; 6] = [
     Param::of("year", NUMBER),
     Param::of("month", NUMBER),
@@ -65,9 +66,9 @@ const DATE_PARTS: [Param; 6] = [
     Param::of("second", NUMBER),
 ];
 const DAY_TIME: [Param; 4] =
-    [Param::of("days", NUMBER), Param::of("hours", NUMBER), Param::of("minutes", NUMBER), Param::of("seconds", NUMBER)];
+    [Param::of("days", WHOLE), Param::of("hours", WHOLE), Param::of("minutes", WHOLE), Param::of("seconds", NUMBER)];
 const DAY_TIME_PARTS: [Param; 3] =
-    [Param::of("hours", NUMBER), Param::of("minutes", NUMBER), Param::of("seconds", NUMBER)];
+    [Param::of("hours", WHOLE), Param::of("minutes", WHOLE), Param::of("seconds", NUMBER)];
 
 const fn around(value: Type, delta: Type) -> [Param; 3] {
     [Param::is("value", value), Param::is("center", value), Param::is("delta", delta)]
@@ -208,7 +209,7 @@ pub(crate) static ENTRIES: &[Function] = &[
     time_function(
         "format_datetime",
         &[Signature::new(
-            &[Param::is("date", Type::DateTime), Param::is("format", Type::String)],
+            &[Param::is("date", Type::DateTime), Param::is("format", Type::String).constant()],
             Returns::Type(Type::String),
             datetime::eval_format_datetime,
         )],
@@ -223,7 +224,7 @@ pub(crate) static ENTRIES: &[Function] = &[
     time_function(
         "format_timespan",
         &[Signature::new(
-            &[Param::is("timespan", Type::TimeSpan), Param::is("format", Type::String)],
+            &[Param::is("timespan", Type::TimeSpan), Param::is("format", Type::String).constant()],
             Returns::Type(Type::String),
             datetime::eval_format_timespan,
         )],

@@ -150,7 +150,7 @@ pub(crate) static ENTRIES: &[Function] = &[
                 Param::is("regex", Type::String).constant(),
                 Param::of("start", ParamKind::Integer),
                 Param::of("length", ParamKind::Integer),
-                Param::of("occurrence", ParamKind::Integer),
+                Param::of("occurrence", ParamKind::Integer).constant(),
             ],
             Returns::Type(Type::Long),
             regex::indexof_regex,

@@ -158,7 +158,7 @@ pub(crate) static ENTRIES: &[Function] = &[
                 Param::of("match", ParamKind::Text),
                 Param::of("start", ParamKind::Integer),
                 Param::of("length", ParamKind::Integer),
-                Param::of("occurrence", ParamKind::Integer),
+                Param::of("occurrence", ParamKind::Integer).constant(),
             ],
             Returns::Type(Type::Long),
             string::indexof,
@@ -272,7 +272,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         "unicode_codepoints_to_string",
         Group::String,
         &[Signature::new(
-            &[Param::of("numbers", ParamKind::Scalar)],
+            &[Param::of("numbers", ParamKind::IntegerOrDynamic)],
             Returns::Type(Type::String),
             string::codepoints_to_string,
         )
