@@ -32,7 +32,7 @@ const used = new Set();
 let unexplained = 0;
 for (const id of new Set([...theirs.keys(), ...ours.keys()])) {
   const difference = compare(theirs.get(id), ours.get(id));
-  const explained = broken.includes(difference.kind) ? explain(known, id, difference) : undefined;
+  const explained = broken.includes(difference.kind) ? explain(known, id, difference, queries.get(id)?.query) : undefined;
   if (explained) used.add(explained);
   else if (broken.includes(difference.kind)) unexplained += 1;
   const why = explained ? `known: ${explained.reason}` : difference.why;
@@ -56,7 +56,7 @@ for (const kind of kinds) {
     }
   }
 }
-for (const entry of known.filter((item) => !used.has(item) && (!item.id || theirs.has(item.id)))) {
+for (const entry of known.filter((item) => !used.has(item) && item.id && theirs.has(item.id))) {
   console.log(`known and not seen: ${entry.id ?? entry.group}: take it out of ${values.known}`);
 }
 process.exitCode = unexplained ? 1 : 0;

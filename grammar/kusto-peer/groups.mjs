@@ -39,7 +39,11 @@ export function compare(theirs, ours) {
   return why ? { kind: 'columns differ', why } : { kind: 'same', why: '' };
 }
 
-/// Returns the known difference that explains an id in a group: by the id, or by the group's beginning.
-export function explain(known, id, { kind, why }) {
-  return known.find((entry) => (entry.id ? entry.id === id : `${kind}: ${why}`.startsWith(entry.group)));
+/// Returns the known difference that explains an id in a group: by the id, or by the group's beginning together with,
+/// where the entry has one, a regular expression that the query's text matches.
+export function explain(known, id, { kind, why }, query = '') {
+  return known.find((entry) => {
+    if (entry.id) return entry.id === id;
+    return `${kind}: ${why}`.startsWith(entry.group) && (!entry.query || new RegExp(entry.query).test(query));
+  });
 }

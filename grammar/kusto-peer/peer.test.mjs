@@ -71,6 +71,9 @@ test('a known difference is found by id or by the beginning of its group', () =>
   assert.equal(explain([{ id: 'x', reason: 'r' }], 'x', difference).reason, 'r');
   assert.equal(explain([{ id: 'y', reason: 'r' }], 'x', difference), undefined);
   assert.equal(explain([{ group: 'columns differ: type: int', reason: 'g' }], 'x', difference).reason, 'g');
+  const narrow = [{ group: 'columns differ: type: int', query: 'abs\\(', reason: 'n' }];
+  assert.equal(explain(narrow, 'x', difference, 'print abs(1)').reason, 'n');
+  assert.equal(explain(narrow, 'x', difference, 'print 1'), undefined);
 });
 
 test('compare.mjs fails on a difference without a reason, and not on one with', () => {

@@ -15,7 +15,7 @@ type Candidate = (&'static Function, &'static Signature);
 /// Functions that a generated expression must not call: they fail on purpose, need another context, or have several
 /// columns as their result. `case` is written by [`call`], which knows that its arguments come in pairs.
 const LEFT_OUT: &[&str] =
-    &["assert", "between", "!between", "bin_auto", "case", "dynamic", "array_sort_asc", "array_sort_desc"];
+    &["assert", "between", "!between", "bin_auto", "case", "(dynamic)", "array_sort_asc", "array_sort_desc"];
 
 /// For each type, the calls that can have it.
 static CANDIDATES: LazyLock<HashMap<Type, Vec<Candidate>>> = LazyLock::new(|| {
@@ -23,7 +23,7 @@ static CANDIDATES: LazyLock<HashMap<Type, Vec<Candidate>>> = LazyLock::new(|| {
     for function in dtq_ir::functions::all().filter(|function| !LEFT_OUT.contains(&function.name)) {
         for signature in function.signatures {
             for ty in Type::ALL {
-                if can_return(signature, ty) {
+                if can_return(function, signature, ty) {
                     by_type.entry(ty).or_default().push((function, signature));
                 }
             }
@@ -32,11 +32,14 @@ static CANDIDATES: LazyLock<HashMap<Type, Vec<Candidate>>> = LazyLock::new(|| {
     by_type
 });
 
-fn can_return(signature: &Signature, ty: Type) -> bool {
+fn can_return(function: &Function, signature: &Signature, ty: Type) -> bool {
     match signature.returns {
         Returns::Type(returned) => returned == ty,
         Returns::Param(index) => signature.param(index).is_some_and(|param| admits(param.kind, ty)),
-        Returns::Common => signature.params.iter().any(|param| param.kind == ParamKind::Common),
+        Returns::Common => {
+            let is_ordered = !matches!(function.name, "min_of" | "max_of") || admits(ParamKind::Orderable, ty);
+            is_ordered && signature.params.iter().any(|param| param.kind == ParamKind::Common)
+        }
         Returns::Widened => ty == Type::Long || ty == Type::Real,
         Returns::TypeOf(_) => false,
     }
@@ -119,8 +122,7 @@ fn apply(choices: &mut Choices<'_>, columns: &[Column], called: Candidate, ty: T
     }
     let count = if is_list(function.name) { count.max(2) } else { count };
     let common = if signature.returns == Returns::Type(ty) { *choices.pick(&[Type::Long, Type::String]) } else { ty };
-    let args: Vec<String> =
-        (0..count).map(|index| arg(choices, columns, called, index, (ty, common), depth)).collect();
+    let args: Vec<String> = (0..count).map(|index| arg(choices, columns, called, index, (ty, common), depth)).collect();
     write_call(function.name, &args)
 }
 
@@ -143,6 +145,8 @@ fn arg(
         ParamKind::Common => common,
         // A list of words holds strings alone.
         ParamKind::Scalar if matches!(function.name, "has_any" | "has_all") => Type::String,
+        // A string is compared with neither a datetime, nor a timespan, nor a guid.
+        ParamKind::NotDynamic if matches!(function.name, "==" | "!=") => *choices.pick(&[Type::Long, Type::Real]),
         ParamKind::Orderable => *choices.pick(&[Type::Long, Type::Real, Type::String, Type::DateTime]),
         ParamKind::Scalar | ParamKind::NotDynamic => *choices.pick(&Type::ALL[..9]),
         ParamKind::Text => Type::String,

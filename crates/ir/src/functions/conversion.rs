@@ -81,11 +81,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         "00:03:00",
         "totimespan()",
     ),
-    conversion(
-        "toguid",
-        &[Signature::new(&STRING_OR_DYNAMIC, Returns::Type(Type::Guid), convert::eval_toguid)],
-    )
-    .doc(
+    conversion("toguid", &[Signature::new(&STRING_OR_DYNAMIC, Returns::Type(Type::Guid), convert::eval_toguid)]).doc(
         "Converts to a guid.",
         "toguid(\"70fc66f7-8279-44fc-9092-d364d70fce44\")",
         "70fc66f7-8279-44fc-9092-d364d70fce44",
