@@ -196,6 +196,24 @@ pub enum Returns {
     TypeOf(usize),
 }
 
+impl ParamKind {
+    /// Says whether an argument of this type, conversions done, can stand for a parameter.
+    pub fn accepts(self, ty: Type) -> bool {
+        match self {
+            ParamKind::Is(wanted) | ParamKind::Exactly(wanted) => ty == wanted,
+            ParamKind::Scalar | ParamKind::Common => true,
+            ParamKind::Text => ty == Type::String,
+            ParamKind::NotDynamic => ty != Type::Dynamic,
+            ParamKind::Number | ParamKind::Numeric => ty.is_numeric(),
+            ParamKind::Integer => ty.is_integer(),
+            ParamKind::Summable => ty.is_numeric() || matches!(ty, Type::DateTime | Type::TimeSpan),
+            ParamKind::Orderable => ty != Type::Dynamic,
+            ParamKind::StringOrDynamic => matches!(ty, Type::String | Type::Dynamic),
+            ParamKind::IntegerOrDynamic => ty.is_integer() || ty == Type::Dynamic,
+        }
+    }
+}
+
 impl Signature {
     /// Returns an overload with exactly these parameters.
     pub const fn new(params: &'static [Param], returns: Returns, eval: Eval) -> Self {

@@ -207,7 +207,7 @@ fn check_call(signature: &Signature, types: &[Type], ty: Type) -> Checked {
     let mut common = None;
     for (index, found) in types.iter().enumerate() {
         let param = signature.param(index).ok_or("has fewer parameters")?;
-        ensure(accepts(param.kind, *found), || format!("does not take a {found} as argument {index}"))?;
+        ensure(param.kind.accepts(*found), || format!("does not take a {found} as argument {index}"))?;
         if param.kind == ParamKind::Common {
             let first = *common.get_or_insert(*found);
             ensure(first == *found, || format!("has arguments of types {first} and {found}"))?;
@@ -221,22 +221,6 @@ fn check_call(signature: &Signature, types: &[Type], ty: Type) -> Checked {
         Returns::TypeOf(_) => None,
     };
     ensure(wanted.is_none_or(|wanted| wanted == ty), || format!("does not give a {ty}"))
-}
-
-/// Says whether an argument of this type, conversions done, can stand for a parameter.
-fn accepts(kind: ParamKind, ty: Type) -> bool {
-    match kind {
-        ParamKind::Is(wanted) | ParamKind::Exactly(wanted) => ty == wanted,
-        ParamKind::Scalar | ParamKind::Common => true,
-        ParamKind::Text => ty == Type::String,
-        ParamKind::NotDynamic => ty != Type::Dynamic,
-        ParamKind::Number | ParamKind::Numeric => ty.is_numeric(),
-        ParamKind::Integer => ty.is_integer(),
-        ParamKind::Summable => ty.is_numeric() || matches!(ty, Type::DateTime | Type::TimeSpan),
-        ParamKind::Orderable => ty != Type::Dynamic,
-        ParamKind::StringOrDynamic => matches!(ty, Type::String | Type::Dynamic),
-        ParamKind::IntegerOrDynamic => ty.is_integer() || ty == Type::Dynamic,
-    }
 }
 
 fn check_rel(program: &Program, id: RelId) -> Checked {
