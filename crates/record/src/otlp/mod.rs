@@ -2,7 +2,8 @@
 //!
 //! Field numbers are those of opentelemetry-proto 1.x; `LogsData` and its siblings have the shape of the requests. Read
 //! in order: `any` (values), `logs`, `spans`, `metrics` (one record to columns), `frames` and `reader` (files to
-//! records), `detect` (which signal), `json` (OTLP JSON, transcribed to the same bytes).
+//! records), `detect` (which signal), `json` (OTLP JSON, transcribed to the same bytes), [`metric`] (metrics
+//! that rules make).
 
 pub(crate) mod any;
 
@@ -21,6 +22,8 @@ pub(crate) mod detect;
 pub(crate) mod json;
 
 mod json_schema;
+
+pub mod metric;
 
 /// Names what a request carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

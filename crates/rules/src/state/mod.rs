@@ -1,0 +1,1 @@
+//! What rules remember between records, each part bounded, with an eviction rule and counters.
