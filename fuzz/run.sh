@@ -21,6 +21,7 @@ status=0
 grep -E '^stat::number_of_executed_units' "$log" || true
 grep -E '^past the parser:' "$log" | tail -n 1 || true
 if [ "$status" -ne 0 ]; then
+    grep -m1 -A 2 panicked "$log" >&2 || true
     tail -n 40 "$log" >&2
     echo "$target: a finding; the input is fuzz/regressions/$target-*" >&2
 fi

@@ -147,16 +147,16 @@ pub fn parse_version(call: &mut Call<'_>) -> Result<Value, Fault> {
 
 fn version(text: &[u8]) -> Option<Decimal> {
     let mut total: i128 = 0;
-    let mut count = 0;
+    let mut missing = 4_u32;
     for part in text.split(|byte| *byte == b'.') {
         if part.is_empty() || part.len() > 8 || !part.iter().all(u8::is_ascii_digit) {
             return None;
         }
         let number: i128 = std::str::from_utf8(part).ok()?.parse().ok()?;
+        // A fifth part makes it null, however many more there are.
+        missing = missing.checked_sub(1)?;
         total = total * 100_000_000 + number;
-        count += 1;
     }
-    let missing = 4_u32.checked_sub(count)?;
     Decimal::try_from_i128_with_scale(total.checked_mul(100_000_000_i128.checked_pow(missing)?)?, 0).ok()
 }
 
@@ -299,6 +299,7 @@ mod tests {
             ("1.2.3.4", "1000000020000000300000004"),
             ("1", "1000000000000000000000000"),
             ("1.2.3.4.5", "null"),
+            ("99999999.99999999.99999999.99999999.99999999.99999999.99999999", "null"),
             ("1..2", "null"),
             ("123456789", "null"),
             ("v1", "null"),
