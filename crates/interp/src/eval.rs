@@ -16,6 +16,35 @@ use smallvec::SmallVec;
 /// A level takes about 1 KiB of stack in a build without optimization, so that this many fit a thread of 2 MiB.
 pub const OPERAND_DEPTH_MAX: u32 = 1_000;
 
+/// Gives the cells of the row that an expression is evaluated over.
+///
+/// A row of a table has them all; a record in its wire form decodes one when it is asked for.
+pub trait Cells {
+    /// Returns the cell at a position, which an expression over the row refers to.
+    ///
+    /// # Errors
+    /// When the cell's encoding is malformed.
+    fn cell(&self, index: usize) -> Result<Value, Fault>;
+}
+
+impl Cells for [Value] {
+    fn cell(&self, index: usize) -> Result<Value, Fault> {
+        Ok(self[index].clone())
+    }
+}
+
+impl Cells for Vec<Value> {
+    fn cell(&self, index: usize) -> Result<Value, Fault> {
+        Ok(self[index].clone())
+    }
+}
+
+impl<const COUNT: usize> Cells for [Value; COUNT] {
+    fn cell(&self, index: usize) -> Result<Value, Fault> {
+        Ok(self[index].clone())
+    }
+}
+
 /// Evaluates expressions of one program.
 #[derive(Debug)]
 pub struct Interpreter<'p> {
@@ -34,6 +63,11 @@ impl<'p> Interpreter<'p> {
         Ok(Self { program, subqueries: Subqueries::default() })
     }
 
+    /// Returns an interpreter for a program that [`Interpreter::new`] has accepted before, with what its subqueries yielded.
+    pub fn resume(program: &'p Program, subqueries: Subqueries) -> Self {
+        Self { program, subqueries }
+    }
+
     /// Returns the program.
     pub fn program(&self) -> &'p Program {
         self.program
@@ -43,7 +77,7 @@ impl<'p> Interpreter<'p> {
     ///
     /// # Errors
     /// What a scalar function fails with: a bound passed, or `assert`.
-    pub fn eval(&self, id: ExprId, row: &[Value], ctx: &mut Context) -> Result<Value, Fault> {
+    pub fn eval<R: Cells + ?Sized>(&self, id: ExprId, row: &R, ctx: &mut Context) -> Result<Value, Fault> {
         let mut pending: SmallVec<[&Expr; 8]> = SmallVec::new();
         let mut expr = self.program.expr(id);
         while let Some(first) = first_operand(&expr.kind) {
@@ -61,15 +95,15 @@ impl<'p> Interpreter<'p> {
     ///
     /// # Errors
     /// As [`Interpreter::eval`].
-    pub fn holds(&self, id: ExprId, row: &[Value], ctx: &mut Context) -> Result<bool, Fault> {
+    pub fn holds<R: Cells + ?Sized>(&self, id: ExprId, row: &R, ctx: &mut Context) -> Result<bool, Fault> {
         Ok(is_true(&self.eval(id, row, ctx)?))
     }
 
     /// Evaluates an expression without operands.
-    fn eval_leaf(&self, expr: &Expr, row: &[Value], ctx: &mut Context) -> Result<Value, Fault> {
+    fn eval_leaf<R: Cells + ?Sized>(&self, expr: &Expr, row: &R, ctx: &mut Context) -> Result<Value, Fault> {
         Ok(match &expr.kind {
             ExprKind::Const(value) => value.clone(),
-            ExprKind::Column(index) => row[*index as usize].clone(),
+            ExprKind::Column(index) => row.cell(*index as usize)?,
             ExprKind::Scalar(rel) => self.subqueries.scalar(*rel)?,
             ExprKind::Call { .. } => self.call(expr, &[], ctx)?,
             ExprKind::Coalesce(_) => Value::missing(expr.ty),
@@ -78,7 +112,7 @@ impl<'p> Interpreter<'p> {
     }
 
     /// Evaluates an expression whose first operand is known.
-    fn eval_from(&self, expr: &Expr, first: Value, row: &[Value], ctx: &mut Context) -> Result<Value, Fault> {
+    fn eval_from<R: Cells + ?Sized>(&self, expr: &Expr, first: Value, row: &R, ctx: &mut Context) -> Result<Value, Fault> {
         match &expr.kind {
             ExprKind::Call { args, .. } => self.eval_call(expr, args, first, row, ctx),
             ExprKind::And(_, right) => self.eval_and(first, *right, row, ctx),
@@ -94,12 +128,12 @@ impl<'p> Interpreter<'p> {
         }
     }
 
-    fn eval_call(
+    fn eval_call<R: Cells + ?Sized>(
         &self,
         expr: &Expr,
         args: &[ExprId],
         first: Value,
-        row: &[Value],
+        row: &R,
         ctx: &mut Context,
     ) -> Result<Value, Fault> {
         let mut values: SmallVec<[Value; 4]> = SmallVec::with_capacity(args.len());
@@ -122,7 +156,7 @@ impl<'p> Interpreter<'p> {
         (function.signatures[usize::from(*signature)].eval)(&mut Call { args, pooled, ctx })
     }
 
-    fn eval_and(&self, left: Value, right: ExprId, row: &[Value], ctx: &mut Context) -> Result<Value, Fault> {
+    fn eval_and<R: Cells + ?Sized>(&self, left: Value, right: ExprId, row: &R, ctx: &mut Context) -> Result<Value, Fault> {
         if matches!(left, Value::Bool(false)) {
             return Ok(left);
         }
@@ -130,7 +164,7 @@ impl<'p> Interpreter<'p> {
         Ok(if is_true(&left) || matches!(right, Value::Bool(false)) { right } else { Value::Null })
     }
 
-    fn eval_or(&self, left: Value, right: ExprId, row: &[Value], ctx: &mut Context) -> Result<Value, Fault> {
+    fn eval_or<R: Cells + ?Sized>(&self, left: Value, right: ExprId, row: &R, ctx: &mut Context) -> Result<Value, Fault> {
         if is_true(&left) {
             return Ok(left);
         }
@@ -138,12 +172,12 @@ impl<'p> Interpreter<'p> {
         Ok(if matches!(left, Value::Bool(false)) || is_true(&right) { right } else { Value::Null })
     }
 
-    fn eval_case(
+    fn eval_case<R: Cells + ?Sized>(
         &self,
         arms: &[(ExprId, ExprId)],
         otherwise: ExprId,
         first: Value,
-        row: &[Value],
+        row: &R,
         ctx: &mut Context,
     ) -> Result<Value, Fault> {
         let Some(((_, value), rest)) = arms.split_first() else {
@@ -160,7 +194,7 @@ impl<'p> Interpreter<'p> {
         self.eval(otherwise, row, ctx)
     }
 
-    fn eval_coalesce(&self, items: &[ExprId], first: Value, row: &[Value], ctx: &mut Context) -> Result<Value, Fault> {
+    fn eval_coalesce<R: Cells + ?Sized>(&self, items: &[ExprId], first: Value, row: &R, ctx: &mut Context) -> Result<Value, Fault> {
         let mut value = first;
         for item in &items[1..] {
             if !is_missing(&value) {

@@ -7,7 +7,7 @@ use dtq_ir::rel::RelId;
 use dtq_source::Code;
 use dtq_value::scalar::Fault;
 use dtq_value::{Str, Value};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 /// Holds the results of all subqueries of a program that are known.
 #[derive(Debug, Default)]
@@ -25,6 +25,11 @@ impl Subqueries {
     /// Sets what `in (T)` looks in.
     pub fn set_members(&mut self, rel: RelId, is_case_ignored: bool, members: Members) {
         self.members.insert((rel, is_case_ignored), members);
+    }
+
+    /// Returns what `in (T)` looks in, to keep it up with a table that changes; `None` before it was set.
+    pub fn members_mut(&mut self, rel: RelId, is_case_ignored: bool) -> Option<&mut Members> {
+        self.members.get_mut(&(rel, is_case_ignored))
     }
 
     /// Returns the value of a `toscalar`.
@@ -46,9 +51,10 @@ fn not_known() -> Fault {
 /// Holds the values of one column for `in`.
 #[derive(Debug, Default)]
 pub struct Members {
-    values: FxHashSet<Identity>,
+    /// How often each value was added; it is gone when it has been removed as often.
+    values: FxHashMap<Identity, u32>,
     is_case_ignored: bool,
-    has_null: bool,
+    null_count: u32,
 }
 
 impl Members {
@@ -63,10 +69,27 @@ impl Members {
     /// Kusto documentation, "in operator": nested arrays are flattened into one list of values.
     pub fn add(&mut self, value: &Value) {
         match value {
-            Value::Null => self.has_null = true,
+            Value::Null => self.null_count = self.null_count.saturating_add(1),
             Value::Array(items) => items.iter().for_each(|item| self.add(item)),
             value => {
-                self.values.insert(Identity(self.folded(value)));
+                let count = self.values.entry(Identity(self.folded(value))).or_default();
+                *count = count.saturating_add(1);
+            }
+        }
+    }
+
+    /// Takes back what [`Members::add`] did with this value; a value that is not there is left alone.
+    pub fn remove(&mut self, value: &Value) {
+        match value {
+            Value::Null => self.null_count = self.null_count.saturating_sub(1),
+            Value::Array(items) => items.iter().for_each(|item| self.remove(item)),
+            value => {
+                let key = Identity(self.folded(value));
+                match self.values.get_mut(&key) {
+                    Some(count) if *count > 1 => *count -= 1,
+                    Some(_) => drop(self.values.remove(&key)),
+                    None => {}
+                }
             }
         }
     }
@@ -77,9 +100,9 @@ impl Members {
     /// The equality and membership family as measured on the engine (duckdb-kql, `TRANSLATION.md`, rule R4).
     pub fn contains(&self, value: &Value, is_negated: bool) -> Value {
         if value.is_null() {
-            return if self.has_null { Value::Null } else { Value::Bool(is_negated) };
+            return if self.null_count > 0 { Value::Null } else { Value::Bool(is_negated) };
         }
-        let is_member = self.values.contains(&Identity(self.folded(value)));
+        let is_member = self.values.contains_key(&Identity(self.folded(value)));
         Value::Bool(is_member != is_negated)
     }
 
