@@ -1,6 +1,7 @@
 //! What every operator of a run shares: the interpreter, the tables, the bounds.
 
 use crate::budget::Budget;
+use crate::feed::Queue;
 use crate::plan::Plan;
 use dtq_interp::Interpreter;
 use dtq_ir::rel::{Rel, RelId};
@@ -24,6 +25,8 @@ pub(crate) struct Env<'a> {
     /// The rows of relations that several operators read.
     pub(crate) materialized: FxHashMap<RelId, Rc<Vec<Row>>>,
     pub(crate) is_cancelled: Option<&'a dyn Fn() -> bool>,
+    /// The relation whose rows are pushed in, when they are.
+    pub(crate) fed: Option<(RelId, Queue)>,
 }
 
 impl<'a> Env<'a> {

@@ -184,7 +184,8 @@ impl<'a> Join<'a> {
             } else if let Some(next) = self.left.next(env)? {
                 batch = next.into_iter();
             } else {
-                break true;
+                // More may be pushed in later; the kinds of join that give rows at the end are not fed.
+                break env.fed.is_none();
             }
         };
         self.stage = Stage::Matching { batch, current };

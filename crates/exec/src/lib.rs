@@ -3,9 +3,11 @@
 //! Every operator pulls batches of rows from its input. Those that work row by row hold nothing; those that must hold
 //! rows (sort, summarize, join...) charge what they hold to one `budget` and fail with a diagnostic when it is spent.
 //! Expressions are evaluated by `dtq-interp`. Results never depend on where one batch ends and the next begins.
-//! Read in order: [`run`] (the entry), `env`, `operator` (which node runs where), then the operators.
+//! Read in order: [`run`] (the entry), [`feed`] (the entry for rows that come one at a time), `env`, `operator` (which node runs where), then the operators.
 
 pub mod run;
+
+pub mod feed;
 
 mod env;
 
@@ -49,4 +51,5 @@ mod scan_steps;
 
 mod reshape;
 
+pub use feed::Feed;
 pub use run::{Options, Run};

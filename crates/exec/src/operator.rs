@@ -3,6 +3,7 @@
 use crate::body::{ApplyBody, Partition};
 use crate::env::Env;
 use crate::expand::MvExpand;
+use crate::feed::Fed;
 use crate::group::{Distinct, Group};
 use crate::join::Join;
 use crate::leaves::{Given, Materialized, Range, Scan, Values};
@@ -66,6 +67,11 @@ pub(crate) fn build<'a>(
     given: Option<&Rc<Vec<Row>>>,
     demand: Demand,
 ) -> Result<BoxedOperator<'a>, Fault> {
+    if let Some((leaf, queue)) = &env.fed
+        && *leaf == id
+    {
+        return Ok(Box::new(Fed(Rc::clone(queue))));
+    }
     let mut inputs = Vec::new();
     for (input, demand) in inputs_of(id, env, demand)? {
         inputs.push(build(input, env, given, demand)?);

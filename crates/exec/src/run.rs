@@ -63,6 +63,7 @@ impl<'a> Run<'a> {
             batch_rows: batch_rows.max(1),
             materialized: FxHashMap::default(),
             is_cancelled,
+            fed: None,
         };
         let operators = program.outputs.iter().map(|_| OutputState::Waiting).collect();
         Ok(Self { env, operators, has_started: false })

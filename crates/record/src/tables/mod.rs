@@ -2,7 +2,8 @@
 //!
 //! They are data: `tables/*.json`. A standard table (`logs`, `metrics`, `spans`, `resources`) lists the columns that
 //! readers fill; an alias says how each of its columns follows from a standard table. Read in order: `mapping` (what a
-//! column's mapping can say), `load` (files to tables), `expand` (points to several rows), `rows` (reading an alias).
+//! column's mapping can say), `load` (files to tables), `expand` (points to several rows), `rows` (reading an alias), [`derive`] (a
+//! table seen from one record).
 
 pub(crate) mod mapping;
 
@@ -11,6 +12,8 @@ mod load;
 mod expand;
 
 mod rows;
+
+pub mod derive;
 
 use crate::otlp::Signal;
 use crate::stream::Column;
