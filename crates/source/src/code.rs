@@ -6,7 +6,8 @@ use std::fmt;
 /// Declares the codes with their numbers and one line about each.
 macro_rules! codes {
     ($($(#[doc = $doc:literal])* $name:ident = $number:literal,)*) => {
-        /// Names a kind of mistake by a stable number: 1xxx syntax, 2xxx meaning, 3xxx run time, 4xxx a backend refuses.
+        /// Names a kind of mistake by a stable number: 1xxx syntax, 2xxx meaning, 3xxx run time, 4xxx a backend refuses, 5xxx
+        /// rule files and rule sets.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u16)]
         pub enum Code {
@@ -123,6 +124,51 @@ codes! {
     E3007 = 3007,
     /// Input data cannot be read.
     E3008 = 3008,
+
+    /// A rule file, or a file that it names, passes a limit or is not UTF-8.
+    E5001 = 5001,
+    /// A rule file is not YAML.
+    E5002 = 5002,
+    /// A construct of YAML that rule files do not use.
+    E5003 = 5003,
+    /// No key has this name here.
+    E5004 = 5004,
+    /// A key, or an item of a list of different things, stands twice.
+    E5005 = 5005,
+    /// A key that is always needed is missing.
+    E5006 = 5006,
+    /// A value has the wrong type.
+    E5007 = 5007,
+    /// A word is not one of those that the key takes.
+    E5008 = 5008,
+    /// A name, time, length of time, size, rate or version is malformed.
+    E5009 = 5009,
+    /// A number or length is outside of its range.
+    E5010 = 5010,
+    /// A key does not go with the destination or with another key.
+    E5011 = 5011,
+    /// A key that the destination or another rule needs is missing.
+    E5012 = 5012,
+    /// A name is used twice.
+    E5013 = 5013,
+    /// Nothing has the name that is used, or nothing uses what has the name.
+    E5014 = 5014,
+    /// The phase does not fit the destination.
+    E5015 = 5015,
+    /// The rule cannot run at several tiers.
+    E5016 = 5016,
+    /// A protective rule expires.
+    E5017 = 5017,
+    /// A rule has expired or will soon.
+    E5018 = 5018,
+    /// A file that the rule file names is not beside it or cannot be read.
+    E5020 = 5020,
+    /// YAML takes a part of a query for a comment.
+    E5021 = 5021,
+    /// A setting has no effect.
+    E5022 = 5022,
+    /// How a column becomes a metric contradicts itself.
+    E5023 = 5023,
 }
 
 impl Code {

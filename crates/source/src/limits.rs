@@ -31,6 +31,10 @@ pub struct Limits {
     pub held_bytes_max: usize,
     /// Count of rows that `range`, `mv-expand` and joins may produce in one operator.
     pub produced_rows_max: u64,
+    /// Size in bytes of one rule file.
+    pub rule_file_bytes_max: usize,
+    /// Count of values in one rule file, those of aliases counted each time.
+    pub rule_file_nodes_max: usize,
     /// Count of records sampled to find the columns and types of a file without a schema.
     pub sampled_records_max: usize,
 }
@@ -51,6 +55,8 @@ impl Default for Limits {
             inflation_ratio_max: 1_000,
             held_bytes_max: 512 << 20,
             produced_rows_max: 100_000_000,
+            rule_file_bytes_max: 4 << 20,
+            rule_file_nodes_max: 1_000_000,
             sampled_records_max: 1_000,
         }
     }

@@ -1,0 +1,168 @@
+//! Rule files that run together to mistakes about names: used twice, or used and nowhere defined.
+//!
+//! Never looks into a query: which tables it reads is known when it is compiled. Next: `schema.rs`.
+
+use crate::file::fields::{listed, nearest};
+use crate::file::order::{RuleRef, order};
+use crate::file::rule::{Destination, Rule, RuleFile, Spanned};
+use dtq_source::{Code, Diagnostic, Span};
+use std::collections::BTreeMap;
+
+/// Holds a diagnostic and the file it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// Position of the file.
+    pub file: usize,
+    /// What is wrong.
+    pub diagnostic: Diagnostic,
+}
+
+/// Returns what is wrong between rules, in the order of the files.
+///
+/// A rule with a mistake is not in its file; as long as one is missing, a name that nothing defines is not reported.
+pub fn check_together(files: &[RuleFile]) -> Vec<Located> {
+    let mut checker = Checker { files, found: Vec::new() };
+    checker.names_once();
+    if files.iter().all(|file| file.is_complete) {
+        checker.flushes();
+        checker.companions();
+    }
+    checker.found.sort_by_key(|located| (located.file, located.diagnostic.span));
+    checker.found
+}
+
+struct Checker<'f> {
+    files: &'f [RuleFile],
+    found: Vec<Located>,
+}
+
+impl<'f> Checker<'f> {
+    fn add(&mut self, file: usize, diagnostic: Diagnostic) {
+        self.found.push(Located { file, diagnostic });
+    }
+
+    fn rules(&self) -> impl Iterator<Item = (usize, &'f Rule)> + use<'f> {
+        self.files.iter().enumerate().flat_map(|(index, file)| file.rules.iter().map(move |rule| (index, rule)))
+    }
+
+    /// Reports rules, recorders and tables with the name of another.
+    fn names_once(&mut self) {
+        let rules = self.rules().map(|(file, rule)| (file, &rule.name)).collect();
+        self.once("rule", rules, "give each rule a name of its own");
+        let recorders = self.rules().filter_map(|(file, rule)| match &rule.to.value {
+            Destination::Recorder { name, .. } => Some((file, name)),
+            _ => None,
+        });
+        self.once("recorder", recorders.collect(), "give each recorder a name of its own: one rule fills it");
+        let fixed =
+            self.files.iter().enumerate().flat_map(|(file, it)| it.tables.iter().map(move |one| (file, &one.name)));
+        let filled = self.rules().filter_map(|(file, rule)| match &rule.to.value {
+            Destination::Table { name, .. } => Some((file, name)),
+            _ => None,
+        });
+        self.once(
+            "table",
+            fixed.chain(filled).collect(),
+            "give each table a name of its own: one rule or file fills it",
+        );
+    }
+
+    fn once(&mut self, kind: &str, names: Vec<(usize, &'f Spanned<String>)>, label: &str) {
+        let mut first: BTreeMap<&str, (usize, Span)> = BTreeMap::new();
+        for (file, name) in names {
+            let Some((other_file, other)) = first.get(name.value.as_str()).copied() else {
+                first.insert(&name.value, (file, name.span));
+                continue;
+            };
+            let source = &self.files[other_file].source;
+            let (line, _) = source.line_column(other.start);
+            let message = format!("another {kind} is called `{}`", name.value);
+            let note = format!("it is at {}:{line}", source.name());
+            self.add(file, Diagnostic::error(Code::E5013, name.span, message).label(label).note(note));
+        }
+    }
+
+    /// Reports flushes without a recorder, recorders without a flush, and pairs that cannot work.
+    fn flushes(&mut self) {
+        let order = order(self.files);
+        let mut recorders: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+        let mut flushes: Vec<(usize, RuleRef, &Spanned<String>)> = Vec::new();
+        let mut holders: Vec<(RuleRef, &Spanned<String>)> = Vec::new();
+        for (position, reference) in order.iter().enumerate() {
+            match &self.rule(*reference).to.value {
+                Destination::Recorder { name, .. } => {
+                    recorders.insert(&name.value, (position, holders.len()));
+                    holders.push((*reference, name));
+                }
+                Destination::Flush { name, .. } => flushes.push((position, *reference, name)),
+                _ => {}
+            }
+        }
+        for (position, reference, name) in &flushes {
+            match recorders.get(name.value.as_str()) {
+                None => self.add(reference.file, no_recorder(name, &recorders)),
+                Some((held_at, holder)) => self.pair(*reference, holders[*holder].0, position > held_at),
+            }
+        }
+        for (reference, name) in holders {
+            if !flushes.iter().any(|(.., flushed)| flushed.value == name.value) {
+                let message = format!("no rule flushes the recorder `{}`: what it holds is lost", name.value);
+                let label = format!("add a rule with `to: flush:{}`", name.value);
+                self.add(reference.file, Diagnostic::warning(Code::E5014, name.span, message).label(label));
+            }
+        }
+    }
+
+    fn rule(&self, reference: RuleRef) -> &'f Rule {
+        &self.files[reference.file].rules[reference.rule]
+    }
+
+    /// Reports what keeps a flush from working with its recorder.
+    fn pair(&mut self, flush: RuleRef, recorder: RuleRef, is_after: bool) {
+        let (flushing, holding) = (self.rule(flush), self.rule(recorder));
+        if flushing.key.is_some() != holding.key.is_some() {
+            let (with, without) = if holding.key.is_some() { (holding, flushing) } else { (flushing, holding) };
+            let message = format!("`{}` has a `key` and `{}` has none", with.name.value, without.name.value);
+            let label = "give both a `key` of the same values, or neither";
+            self.add(flush.file, Diagnostic::error(Code::E5012, flushing.to.span, message).label(label));
+        }
+        if is_after {
+            let name = &holding.name.value;
+            let message = format!("runs after `{name}`, which holds the records that should cause the flush");
+            let label = "leave out `phase`, or move the rule before the recorder";
+            let message = format!("`{}` {message}", flushing.name.value);
+            self.add(flush.file, Diagnostic::warning(Code::E5015, flushing.to.span, message).label(label));
+        }
+    }
+
+    /// Reports tests that want rules which are not there.
+    fn companions(&mut self) {
+        let names: Vec<&str> = self.rules().map(|(_, rule)| rule.name.value.as_str()).collect();
+        let known: std::collections::BTreeSet<&str> = names.iter().copied().collect();
+        for (file, rule) in self.rules() {
+            for name in rule.tests.iter().flat_map(|test| &test.with) {
+                if known.contains(name.value.as_str()) {
+                    continue;
+                }
+                let diagnostic =
+                    Diagnostic::error(Code::E5014, name.span, format!("no rule is called `{}`", name.value));
+                let diagnostic = match nearest(&name.value, &names) {
+                    Some(near) => diagnostic.fix(name.span, near),
+                    None => diagnostic.label("write the name of a rule of this set"),
+                };
+                self.add(file, diagnostic);
+            }
+        }
+    }
+}
+
+fn no_recorder(name: &Spanned<String>, recorders: &BTreeMap<&str, (usize, usize)>) -> Diagnostic {
+    let names: Vec<&str> = recorders.keys().copied().collect();
+    let message = format!("no rule has `to: recorder:{}`", name.value);
+    let diagnostic = Diagnostic::error(Code::E5014, name.span, message);
+    match nearest(&name.value, &names) {
+        Some(near) => diagnostic.fix(name.span, near),
+        None if names.is_empty() => diagnostic.label("add the rule that fills the recorder"),
+        None => diagnostic.label(format!("the recorders are {}", listed(&names))),
+    }
+}
