@@ -3,6 +3,7 @@
 use crate::accumulate::{Accumulator, AggregateSpec};
 use crate::budget::{Hold, values_bytes};
 use crate::env::Env;
+use crate::grouping::ACCUMULATOR_BYTES;
 use crate::operator::{BoxedOperator, Operator};
 use dtq_interp::RowIdentity;
 use dtq_ir::ExprId;
@@ -95,8 +96,6 @@ pub(crate) fn add_to_group<'a>(
     row: &Row,
     hold: &mut Hold,
 ) -> Result<(), Fault> {
-    /// What an accumulator takes before it has seen a value, with its place in the group.
-    const ACCUMULATOR_BYTES: usize = 96;
     /// What an entry takes besides key and accumulators.
     const ENTRY_BYTES: usize = 64;
     let accumulators = match groups.get_index_of(&key) {

@@ -9,6 +9,8 @@ pub mod run;
 
 pub mod feed;
 
+pub mod grouping;
+
 mod env;
 
 mod budget;
@@ -52,4 +54,5 @@ mod scan_steps;
 mod reshape;
 
 pub use feed::Feed;
+pub use grouping::{Group, Grouping};
 pub use run::{Options, Run};

@@ -1,0 +1,196 @@
+//! The beginning of a query, as far as it only filters and computes columns, to conditions and columns over cells.
+//!
+//! `where`, `extend` and `project` behind a table become expressions over the record itself: what one of them computes
+//! is substituted where a later one reads it. What follows stays a pipeline of its own. Changes no meaning: conditions
+//! keep their order, and nothing is folded. Next: `rule.rs`.
+
+use crate::compile::cells::Cells;
+use dtq_ir::{Expr, ExprId, ExprKind, Program, RelId, RelKind};
+use dtq_record::tables::Table;
+use dtq_source::Span;
+use dtq_value::{Str, Type, Value};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
+
+/// Says what a column of the flat part is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlatColumn {
+    /// A column of the table as it is.
+    Same(usize),
+    /// An expression of [`Flat::program`] over cells.
+    Computed(ExprId),
+}
+
+/// Holds the flat part of a query.
+#[derive(Clone, Debug)]
+pub struct Flat {
+    /// Expressions over cells, with the constant pool of the query's program.
+    pub program: Program,
+    /// Bools that all have to be true, in the order in which they are evaluated.
+    pub conditions: Vec<ExprId>,
+    /// The columns of `end`.
+    pub columns: Vec<FlatColumn>,
+    /// The relation of the query's program that the flat part ends with.
+    pub end: RelId,
+}
+
+/// Returns the relations from a table to `top` along first inputs, the table first.
+pub fn chain(program: &Program, top: RelId) -> Vec<RelId> {
+    let mut chain = vec![top];
+    let mut at = top;
+    while let Some(input) = program.rel(at).kind.inputs().first().copied() {
+        chain.push(input);
+        at = input;
+    }
+    chain.reverse();
+    chain
+}
+
+/// Returns the flat part of a chain of relations that begins with `table`.
+pub fn flatten(program: &Program, chain: &[RelId], table: &'static Table, cells: &mut Cells) -> Flat {
+    let scan = chain[0];
+    let columns = (0..program.rel(scan).columns.len()).map(FlatColumn::Same).collect();
+    let mut flat = Flat { program: Program::new(), conditions: Vec::new(), columns, end: scan };
+    for pooled in program.pool() {
+        flat.program.add_pooled(pooled.clone());
+    }
+    for id in &chain[1..] {
+        match &program.rel(*id).kind {
+            RelKind::Filter { predicate, .. } => {
+                let mut copier = Copier::new(program, table, cells, &mut flat);
+                let predicate = copier.copy(*predicate);
+                split_conjuncts(predicate, &mut flat);
+            }
+            RelKind::Project { exprs, .. } => {
+                let mut copier = Copier::new(program, table, cells, &mut flat);
+                let columns = exprs.iter().map(|expr| copier.copy_column(*expr)).collect();
+                flat.columns = columns;
+            }
+            RelKind::Materialize { .. } => {}
+            _ => break,
+        }
+        flat.end = *id;
+    }
+    flat
+}
+
+/// Adds a predicate to the conditions, each operand of an outer `and` by itself.
+fn split_conjuncts(predicate: ExprId, flat: &mut Flat) {
+    let mut pending = vec![predicate];
+    while let Some(id) = pending.pop() {
+        match flat.program.expr(id).kind {
+            ExprKind::And(left, right) => pending.extend([right, left]),
+            _ => flat.conditions.push(id),
+        }
+    }
+}
+
+/// Returns the cell of a column as an expression of a flat part.
+pub fn cell_expr(flat: &mut Flat, cell: u32, ty: Type) -> ExprId {
+    flat.program.add_expr(Expr { kind: ExprKind::Column(cell), ty, span: Span::default() })
+}
+
+/// Copies expressions of a query over a relation's row to expressions over cells.
+struct Copier<'c> {
+    program: &'c Program,
+    table: &'static Table,
+    cells: &'c mut Cells,
+    flat: &'c mut Flat,
+    copied: FxHashMap<ExprId, ExprId>,
+}
+
+impl<'c> Copier<'c> {
+    fn new(program: &'c Program, table: &'static Table, cells: &'c mut Cells, flat: &'c mut Flat) -> Self {
+        Self { program, table, cells, flat, copied: FxHashMap::default() }
+    }
+
+    fn copy_column(&mut self, id: ExprId) -> FlatColumn {
+        match self.program.expr(id).kind {
+            ExprKind::Column(index) => self.flat.columns[index as usize],
+            _ => FlatColumn::Computed(self.copy(id)),
+        }
+    }
+
+    /// Copies an expression; operands come before what uses them, so that no recursion is needed.
+    fn copy(&mut self, root: ExprId) -> ExprId {
+        let mut needed = BTreeSet::new();
+        let mut pending = vec![root];
+        while let Some(id) = pending.pop() {
+            if self.copied.contains_key(&id) || !needed.insert(id) {
+                continue;
+            }
+            if self.key_cell(id).is_none() {
+                pending.extend(self.program.expr(id).kind.children());
+            }
+        }
+        for id in needed {
+            let copy = self.copy_one(id);
+            self.copied.insert(id, copy);
+        }
+        self.copied[&root]
+    }
+
+    /// Copies an expression whose operands are copied.
+    fn copy_one(&mut self, id: ExprId) -> ExprId {
+        let expr = self.program.expr(id);
+        if let Some((column, key)) = self.key_cell(id)
+            && let Some(cell) = self.cells.cell(self.table, column, Some(&key))
+        {
+            return self.flat.program.add_expr(Expr { kind: ExprKind::Column(cell), ..expr.clone() });
+        }
+        if let ExprKind::Column(index) = expr.kind {
+            return match self.flat.columns[index as usize] {
+                FlatColumn::Computed(id) => id,
+                FlatColumn::Same(column) => {
+                    let cell = self.cells.cell(self.table, column, None).expect("a whole column is a cell");
+                    self.flat.program.add_expr(Expr { kind: ExprKind::Column(cell), ..expr.clone() })
+                }
+            };
+        }
+        let kind = with_operands(&expr.kind, &|operand| self.copied[&operand]);
+        self.flat.program.add_expr(Expr { kind, ..expr.clone() })
+    }
+
+    /// Returns column and key when an expression reads a key of a bag column, as far as that can be a cell.
+    fn key_cell(&mut self, id: ExprId) -> Option<(usize, Str)> {
+        let (base, key) = match &self.program.expr(id).kind {
+            ExprKind::Property { base, key } => (*base, key.clone()),
+            ExprKind::Element { base, index } => match &self.program.expr(*index).kind {
+                ExprKind::Const(Value::String(key)) => (*base, key.clone()),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let ExprKind::Column(index) = self.program.expr(base).kind else { return None };
+        let FlatColumn::Same(column) = self.flat.columns[index as usize] else { return None };
+        self.cells.cell(self.table, column, Some(&key)).map(|_| (column, key))
+    }
+}
+
+/// Returns a kind of expression with other operands.
+fn with_operands(kind: &ExprKind, to: &dyn Fn(ExprId) -> ExprId) -> ExprKind {
+    match kind {
+        ExprKind::Const(_) | ExprKind::Column(_) | ExprKind::Scalar(_) => kind.clone(),
+        ExprKind::Call { function, signature, args, pooled } => ExprKind::Call {
+            function: *function,
+            signature: *signature,
+            args: args.iter().map(|arg| to(*arg)).collect(),
+            pooled: *pooled,
+        },
+        ExprKind::And(left, right) => ExprKind::And(to(*left), to(*right)),
+        ExprKind::Or(left, right) => ExprKind::Or(to(*left), to(*right)),
+        ExprKind::Case { arms, otherwise } => ExprKind::Case {
+            arms: arms.iter().map(|(condition, value)| (to(*condition), to(*value))).collect(),
+            otherwise: to(*otherwise),
+        },
+        ExprKind::Coalesce(items) => ExprKind::Coalesce(items.iter().map(|item| to(*item)).collect()),
+        ExprKind::Property { base, key } => ExprKind::Property { base: to(*base), key: key.clone() },
+        ExprKind::Element { base, index } => ExprKind::Element { base: to(*base), index: to(*index) },
+        ExprKind::InRel { value, rel, is_negated, is_case_ignored } => ExprKind::InRel {
+            value: to(*value),
+            rel: *rel,
+            is_negated: *is_negated,
+            is_case_ignored: *is_case_ignored,
+        },
+    }
+}
