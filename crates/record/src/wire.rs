@@ -127,37 +127,82 @@ impl<'a> Field<'a> {
     }
 }
 
-/// Walks the fields of one message; after an error it ends.
+/// Reads tags and contents one after the other: what [`Fields`] is made of, and what hot loops use.
+///
+/// Its errors are reasons; the caller knows the offset. After an error the position means nothing.
 #[derive(Clone, Debug)]
-pub struct Fields<'a> {
+pub struct Cursor<'a> {
     bytes: &'a [u8],
     position: usize,
-    base: usize,
 }
 
-impl<'a> Fields<'a> {
-    /// Returns the fields of a message that starts at `base`, from which all offsets count.
-    pub fn at(bytes: &'a [u8], base: usize) -> Self {
-        Self { bytes, position: 0, base }
-    }
-
-    /// Returns the fields of a message, offsets counting from its start.
+impl<'a> Cursor<'a> {
+    /// Returns a cursor at the start of a message.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self::at(bytes, 0)
+        Self { bytes, position: 0 }
     }
 
-    fn read_field(&mut self) -> Result<Field<'a>, &'static str> {
-        let start = self.position;
-        let (number, wire_type) = self.read_tag()?;
-        let value = match wire_type {
+    /// Returns the offset of what is read next.
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Says whether everything has been read.
+    pub fn is_at_end(&self) -> bool {
+        self.position >= self.bytes.len()
+    }
+
+    /// Reads a tag: field number and wire type.
+    ///
+    /// # Errors
+    /// When it is cut, too large, or of field 0.
+    #[inline]
+    pub fn read_tag(&mut self) -> Result<(u32, u32), &'static str> {
+        let tag = u32::try_from(self.read_varint()?).map_err(|_| "a tag is too large")?;
+        if tag >> 3 == 0 { Err("a field has number 0") } else { Ok((tag >> 3, tag & 7)) }
+    }
+
+    /// Reads a varint.
+    ///
+    /// # Errors
+    /// When it is cut, longer than ten bytes, or over 64 bits.
+    #[inline]
+    pub fn read_varint(&mut self) -> Result<u64, &'static str> {
+        let rest = self.bytes.get(self.position..).unwrap_or_default();
+        // Nearly all varints of OTLP (tags, lengths, small numbers) have one byte.
+        if let Some(byte) = rest.first().filter(|byte| **byte < 0x80) {
+            self.position += 1;
+            return Ok(u64::from(*byte));
+        }
+        let (value, size) = read_varint(rest).ok_or("a varint is cut or over ten bytes")?;
+        self.position += size;
+        Ok(value)
+    }
+
+    /// Reads a length and the bytes that follow it.
+    ///
+    /// # Errors
+    /// When they reach beyond the end.
+    #[inline]
+    pub fn read_bytes(&mut self) -> Result<&'a [u8], &'static str> {
+        let size = self.read_varint()?;
+        let rest = self.bytes.get(self.position..).unwrap_or_default();
+        let size = usize::try_from(size).ok().filter(|size| *size <= rest.len());
+        let size = size.ok_or("a length reaches beyond the end")?;
+        self.position += size;
+        Ok(&rest[..size])
+    }
+
+    /// Reads the content that a tag announces.
+    ///
+    /// # Errors
+    /// When it is cut, or of a wire type that does not exist.
+    #[inline]
+    pub fn read_value(&mut self, number: u32, wire_type: u32) -> Result<WireValue<'a>, &'static str> {
+        Ok(match wire_type {
             0 => WireValue::Varint(self.read_varint()?),
             1 => WireValue::Fixed64(u64::from_le_bytes(self.read_chunk()?)),
-            2 => {
-                let size = self.read_varint()?;
-                let left = self.bytes.len() - self.position;
-                let size = usize::try_from(size).ok().filter(|size| *size <= left);
-                WireValue::Bytes(self.take(size.ok_or("a length reaches beyond the end")?))
-            }
+            2 => WireValue::Bytes(self.read_bytes()?),
             3 => {
                 self.skip_group(number)?;
                 WireValue::Group
@@ -165,31 +210,14 @@ impl<'a> Fields<'a> {
             4 => return Err("a group ends that did not begin"),
             5 => WireValue::Fixed32(u32::from_le_bytes(self.read_chunk()?)),
             _ => return Err("a wire type that does not exist"),
-        };
-        Ok(Field { number, value, offset: self.base + start, end: self.base + self.position })
-    }
-
-    fn read_tag(&mut self) -> Result<(u32, u32), &'static str> {
-        let tag = u32::try_from(self.read_varint()?).map_err(|_| "a tag is too large")?;
-        if tag >> 3 == 0 { Err("a field has number 0") } else { Ok((tag >> 3, tag & 7)) }
-    }
-
-    fn read_varint(&mut self) -> Result<u64, &'static str> {
-        let (value, size) = read_varint(&self.bytes[self.position..]).ok_or("a varint is cut or over ten bytes")?;
-        self.position += size;
-        Ok(value)
+        })
     }
 
     fn read_chunk<const SIZE: usize>(&mut self) -> Result<[u8; SIZE], &'static str> {
-        let chunk = self.bytes[self.position..].first_chunk::<SIZE>().ok_or("a fixed-size field is cut")?;
+        let rest = self.bytes.get(self.position..).unwrap_or_default();
+        let chunk = rest.first_chunk::<SIZE>().ok_or("a fixed-size field is cut")?;
         self.position += SIZE;
         Ok(*chunk)
-    }
-
-    fn take(&mut self, size: usize) -> &'a [u8] {
-        let bytes = &self.bytes[self.position..self.position + size];
-        self.position += size;
-        bytes
     }
 
     /// Reads past a group. Iterates rather than recurses, so that nesting costs no stack.
@@ -198,19 +226,10 @@ impl<'a> Fields<'a> {
         while let Some(innermost) = open.last().copied() {
             let (number, wire_type) = self.read_tag()?;
             match wire_type {
-                0 => drop(self.read_varint()?),
-                1 => drop(self.read_chunk::<8>()?),
-                2 => {
-                    let size = usize::try_from(self.read_varint()?).map_err(|_| "a length reaches beyond the end")?;
-                    if size > self.bytes.len() - self.position {
-                        return Err("a length reaches beyond the end");
-                    }
-                    self.position += size;
-                }
                 3 if open.len() < GROUP_NESTING_MAX => open.push(number),
                 3 => return Err("groups are nested too deep"),
                 4 if number == innermost => drop(open.pop()),
-                5 => drop(self.read_chunk::<4>()?),
+                0 | 1 | 2 | 5 => drop(self.read_value(number, wire_type)?),
                 _ => return Err("a group does not end as it began"),
             }
         }
@@ -218,16 +237,42 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Walks the fields of one message; after an error it ends.
+#[derive(Clone, Debug)]
+pub struct Fields<'a> {
+    cursor: Cursor<'a>,
+    base: usize,
+}
+
+impl<'a> Fields<'a> {
+    /// Returns the fields of a message that starts at `base`, from which all offsets count.
+    pub fn at(bytes: &'a [u8], base: usize) -> Self {
+        Self { cursor: Cursor::new(bytes), base }
+    }
+
+    /// Returns the fields of a message, offsets counting from its start.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self::at(bytes, 0)
+    }
+
+    fn read_field(&mut self) -> Result<Field<'a>, &'static str> {
+        let start = self.cursor.position;
+        let (number, wire_type) = self.cursor.read_tag()?;
+        let value = self.cursor.read_value(number, wire_type)?;
+        Ok(Field { number, value, offset: self.base + start, end: self.base + self.cursor.position })
+    }
+}
+
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<Field<'a>, WireError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.position >= self.bytes.len() {
+        if self.cursor.is_at_end() {
             return None;
         }
-        let start = self.position;
+        let start = self.cursor.position;
         Some(self.read_field().map_err(|reason| {
-            self.position = self.bytes.len();
+            self.cursor.position = self.cursor.bytes.len();
             WireError { offset: self.base + start, reason }
         }))
     }
@@ -246,6 +291,47 @@ pub fn read_varint(bytes: &[u8]) -> Option<(u64, usize)> {
         }
     }
     None
+}
+
+/// Returns how many bytes a varint has in its shortest form.
+pub fn varint_size(value: u64) -> usize {
+    (70 - (value | 1).leading_zeros() as usize) / 7
+}
+
+/// Appends a field of wire type 0.
+pub fn append_varint_field(out: &mut Vec<u8>, number: u32, value: u64) {
+    append_varint(out, u64::from(number) << 3);
+    append_varint(out, value);
+}
+
+/// Appends a field of wire type 1.
+pub fn append_fixed64_field(out: &mut Vec<u8>, number: u32, value: u64) {
+    append_varint(out, u64::from(number) << 3 | 1);
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+/// Appends a field of wire type 5.
+pub fn append_fixed32_field(out: &mut Vec<u8>, number: u32, value: u32) {
+    append_varint(out, u64::from(number) << 3 | 5);
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+/// Appends a field of wire type 2: a string, bytes or a message that is encoded already.
+pub fn append_bytes_field(out: &mut Vec<u8>, number: u32, content: &[u8]) {
+    append_varint(out, u64::from(number) << 3 | 2);
+    append_varint(out, content.len() as u64);
+    out.extend_from_slice(content);
+}
+
+/// Appends a message field whose content `append` appends.
+pub fn append_message_field(out: &mut Vec<u8>, number: u32, append: impl FnOnce(&mut Vec<u8>)) {
+    append_varint(out, u64::from(number) << 3 | 2);
+    let start = out.len();
+    append(out);
+    // The length is known now and stands in front; moving the content costs less than measuring it beforehand.
+    let mut length = Vec::with_capacity(10);
+    append_varint(&mut length, (out.len() - start) as u64);
+    out.splice(start..start, length);
 }
 
 /// Appends a varint in its shortest form.
@@ -269,6 +355,11 @@ mod tests {
         let mut max = Vec::new();
         append_varint(&mut max, u64::MAX);
         assert_eq!(read_varint(&max), Some((u64::MAX, 10)));
+        for value in [0, 1, 127, 128, 16_383, 16_384, 1 << 35, u64::MAX] {
+            let mut bytes = Vec::new();
+            append_varint(&mut bytes, value);
+            assert_eq!(bytes.len(), varint_size(value), "{value}");
+        }
     }
 
     #[test]

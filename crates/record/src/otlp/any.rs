@@ -1,12 +1,24 @@
-//! `AnyValue` and lists of `KeyValue`, from wire views to dynamic values.
+//! `AnyValue` and lists of `KeyValue`, from wire views to dynamic values and from values to bytes.
 //!
 //! Integers become `long`, doubles `real`, bytes base64 text, arrays and key-value lists what they are. Of a repeated
-//! field or key the first is read. Nesting is bounded by the caller.
+//! field or key the first is read; a key that is only an index into a string table (`key_strindex`) is no key. Nesting
+//! is bounded by the caller. Next: `otlp/edit_any.rs`, which writes values over values.
 
-use crate::wire::{Field, Fields, WireError};
+use crate::wire::{
+    Field, Fields, WireError, append_bytes_field, append_fixed64_field, append_message_field, append_varint_field,
+};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use dtq_value::{Bag, Str, Value};
+use dtq_value::{Bag, Str, Value, scalar::format};
+
+/// Nesting of arrays and bags that is written.
+///
+/// Each bag costs three messages (AnyValue, KeyValueList, KeyValue); common readers refuse more than 100 in all
+/// (prost's and protobuf's recursion limit), of which up to ten stand around the value.
+pub const WRITTEN_NESTING_MAX: usize = 30;
+
+/// Field `key_strindex` of `KeyValue`: an index into the string table of a profile (common.proto 1.x).
+pub(crate) const KEY_STRINDEX: u32 = 3;
 
 /// Returns the dynamic that an `AnyValue` holds; null when it holds nothing.
 ///
@@ -63,25 +75,86 @@ pub fn bag_of(fields: Fields<'_>, number: u32, nesting_max: usize) -> Result<Bag
     for field in fields {
         let field = field?;
         if field.number == number {
-            let (key, value) = key_value_of(field.message()?, nesting_max)?;
-            bag.set_if_absent(key, value);
+            if let (Some(key), value) = key_value_of(field.message()?, nesting_max)? {
+                bag.set_if_absent(Str::from(key), value);
+            }
         }
     }
     Ok(bag)
 }
 
-fn key_value_of(fields: Fields<'_>, nesting_max: usize) -> Result<(Str, Value), WireError> {
-    let (mut key, mut value) = (None, None);
+/// Reads a `KeyValue`: its key, unless the key stands in a string table, and its value.
+fn key_value_of<'a>(fields: Fields<'a>, nesting_max: usize) -> Result<(Option<&'a [u8]>, Value), WireError> {
+    let (mut key, mut value, mut is_indexed) = (None, None, false);
     for field in fields {
         let field = field?;
         match field.number {
             1 => drop(key.get_or_insert(field.bytes()?)),
             2 if value.is_none() => value = Some(value_of(field.message()?, nesting_max)?),
             2 => drop(field.bytes()?),
+            KEY_STRINDEX => is_indexed |= field.varint()? != 0,
             _ => {}
         }
     }
-    Ok((Str::from(key.unwrap_or_default()), value.unwrap_or_default()))
+    let key = if key.is_none() && is_indexed { None } else { Some(key.unwrap_or_default()) };
+    Ok((key, value.unwrap_or_default()))
+}
+
+/// Appends the content of the `AnyValue` that stands for a value; null is an empty one.
+///
+/// Int and long become integers, real and decimal doubles, datetime, timespan and guid their text as `tostring` gives
+/// it. Text that is not UTF-8 gets U+FFFD, because OTLP's strings are UTF-8. What is nested deeper than
+/// [`WRITTEN_NESTING_MAX`] is written as its JSON text, so that every reader can still decode the record.
+pub fn append_any(out: &mut Vec<u8>, value: &Value) {
+    append_any_within(out, value, WRITTEN_NESTING_MAX);
+}
+
+pub(crate) fn append_any_within(out: &mut Vec<u8>, value: &Value, nesting_max: usize) {
+    match value {
+        Value::Null => {}
+        Value::Bool(value) => append_varint_field(out, 2, u64::from(*value)),
+        // An int64 is a varint of its two's complement (protobuf.dev, "Encoding").
+        Value::Int(number) => append_varint_field(out, 3, i64::from(*number) as u64),
+        Value::Long(number) => append_varint_field(out, 3, *number as u64),
+        Value::Real(number) => append_fixed64_field(out, 4, number.to_bits()),
+        Value::Decimal(number) => append_fixed64_field(out, 4, real_of(number).to_bits()),
+        Value::Array(items) if nesting_max > 0 => append_message_field(out, 5, |out| {
+            for item in items.iter() {
+                append_message_field(out, 1, |out| append_any_within(out, item, nesting_max - 1));
+            }
+        }),
+        Value::Bag(bag) if nesting_max > 0 => append_message_field(out, 6, |out| {
+            for (key, value) in bag.iter() {
+                append_key_value_within(out, 1, key, value, nesting_max - 1);
+            }
+        }),
+        text => append_text_field(out, 1, &format::dynamic_text(text)),
+    }
+}
+
+/// Appends a `KeyValue` as field `number` of a message.
+pub fn append_key_value(out: &mut Vec<u8>, number: u32, key: &Str, value: &Value) {
+    append_key_value_within(out, number, key, value, WRITTEN_NESTING_MAX);
+}
+
+pub(crate) fn append_key_value_within(out: &mut Vec<u8>, number: u32, key: &Str, value: &Value, nesting_max: usize) {
+    append_message_field(out, number, |out| {
+        append_text_field(out, 1, key.as_bytes());
+        append_message_field(out, 2, |out| append_any_within(out, value, nesting_max));
+    });
+}
+
+/// Appends a string field; bytes that are not UTF-8 become U+FFFD, or no protobuf reader would take the message.
+pub fn append_text_field(out: &mut Vec<u8>, number: u32, text: &[u8]) {
+    append_bytes_field(out, number, String::from_utf8_lossy(text).as_bytes());
+}
+
+/// Returns the double that is nearest to a decimal.
+pub(crate) fn real_of(number: &dtq_value::Decimal) -> f64 {
+    match dtq_value::scalar::convert::real(&Value::Decimal(*number)) {
+        Value::Real(number) => number,
+        _ => unreachable!("every decimal lies in the range of a double"),
+    }
 }
 
 /// Returns the lower-case hex text of an id.

@@ -5,7 +5,7 @@
 //! records), `detect` (which signal), `json` (OTLP JSON, transcribed to the same bytes), [`metric`] (metrics
 //! that rules make).
 
-pub(crate) mod any;
+pub mod any;
 
 pub(crate) mod logs;
 
