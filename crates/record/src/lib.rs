@@ -8,6 +8,8 @@ pub mod stream;
 
 pub mod wire;
 
+pub mod slot;
+
 pub mod otlp;
 
 mod time;

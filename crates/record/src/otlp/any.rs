@@ -74,10 +74,10 @@ pub fn bag_of(fields: Fields<'_>, number: u32, nesting_max: usize) -> Result<Bag
     let mut bag = Bag::new();
     for field in fields {
         let field = field?;
-        if field.number == number {
-            if let (Some(key), value) = key_value_of(field.message()?, nesting_max)? {
-                bag.set_if_absent(Str::from(key), value);
-            }
+        if field.number == number
+            && let (Some(key), value) = key_value_of(field.message()?, nesting_max)?
+        {
+            bag.set_if_absent(Str::from(key), value);
         }
     }
     Ok(bag)

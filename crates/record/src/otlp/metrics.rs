@@ -28,9 +28,12 @@ pub mod column {
 }
 
 /// Names of `AggregationTemporality` by number (metrics.proto); unspecified is `""`.
-const TEMPORALITIES: [&str; 3] = ["", "Delta", "Cumulative"];
+pub(crate) const TEMPORALITIES: [&str; 3] = ["", "Delta", "Cumulative"];
+/// Names of the kinds by field number in `Metric` (metrics.proto).
+pub(crate) const KINDS_BY_FIELD_NUMBER: [&str; 12] =
+    ["", "", "", "", "", "Gauge", "", "Sum", "", "Histogram", "ExponentialHistogram", "Summary"];
 /// `DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK` (metrics.proto).
-const NO_RECORDED_VALUE: u64 = 1;
+pub(crate) const NO_RECORDED_VALUE: u64 = 1;
 
 /// Names what a metric holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +51,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 5] = [Kind::Gauge, Kind::Sum, Kind::Histogram, Kind::ExponentialHistogram, Kind::Summary];
+
     /// Returns the kind that a field number of `Metric` stands for.
     pub fn from_field_number(number: u32) -> Option<Self> {
         Some(match number {
@@ -60,18 +66,23 @@ impl Kind {
         })
     }
 
-    fn name(self) -> &'static str {
+    /// Returns the field number of `Metric` that the kind's points stand in.
+    pub fn field_number(self) -> u32 {
         match self {
-            Kind::Gauge => "Gauge",
-            Kind::Sum => "Sum",
-            Kind::Histogram => "Histogram",
-            Kind::ExponentialHistogram => "ExponentialHistogram",
-            Kind::Summary => "Summary",
+            Kind::Gauge => 5,
+            Kind::Sum => 7,
+            Kind::Histogram => 9,
+            Kind::ExponentialHistogram => 10,
+            Kind::Summary => 11,
         }
     }
 
-    /// Field number of `attributes` in the kind's data point.
-    fn attributes_number(self) -> u32 {
+    fn name(self) -> &'static str {
+        KINDS_BY_FIELD_NUMBER[self.field_number() as usize]
+    }
+
+    /// Returns the field number of `attributes` in the kind's data point.
+    pub fn attributes_number(self) -> u32 {
         match self {
             Kind::Gauge | Kind::Sum | Kind::Summary => 7,
             Kind::Histogram => 9,

@@ -7,11 +7,19 @@
 
 pub mod any;
 
-pub(crate) mod logs;
+pub mod logs;
 
-pub(crate) mod spans;
+pub mod spans;
 
-pub(crate) mod metrics;
+pub mod metrics;
+
+mod pass;
+
+pub mod fill;
+
+pub mod index;
+
+pub mod assemble;
 
 pub(crate) mod frames;
 

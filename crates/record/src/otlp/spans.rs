@@ -27,9 +27,9 @@ pub mod column {
 }
 
 /// Names of `Span.SpanKind` by number (trace.proto). An unspecified kind is `""`, as other missing texts are.
-const KINDS: [&str; 6] = ["", "Internal", "Server", "Client", "Producer", "Consumer"];
+pub(crate) const KINDS: [&str; 6] = ["", "Internal", "Server", "Client", "Producer", "Consumer"];
 /// Names of `Status.StatusCode` by number (trace.proto).
-const STATUS_CODES: [&str; 3] = ["Unset", "Ok", "Error"];
+pub(crate) const STATUS_CODES: [&str; 3] = ["Unset", "Ok", "Error"];
 
 /// Holds the first occurrence of each singular field of a `Span` (trace.proto).
 #[derive(Clone, Debug, Default)]
@@ -123,7 +123,7 @@ impl<'a> SpanView<'a> {
 }
 
 /// Returns the word for an enum number; a number without a word is shown as it is.
-pub(super) fn word(words: &[&str], number: Option<u64>) -> Value {
+pub(crate) fn word(words: &[&str], number: Option<u64>) -> Value {
     let number = number.unwrap_or(0) as i32;
     match usize::try_from(number).ok().and_then(|index| words.get(index)) {
         Some(word) => Value::string(*word),

@@ -1,0 +1,515 @@
+//! A request, its index and changes to its records: the request that leaves.
+//!
+//! Encodes nothing anew but tags and lengths: what no change touches is copied as it stands, in as few pieces as there
+//! are, and fields that dtq does not know stay on every level. Containers that the changes empty disappear; those that
+//! came empty stay. What goes into a changed record is `otlp/edit.rs`'s.
+
+use super::index::{MessagePlace, MetricEntry, RequestIndex, ResourceEntry, ScopeEntry};
+use super::metrics::Kind;
+use crate::wire::{Fields, append_varint, varint_size};
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// What `Changes` notes for a record that stays; larger numbers are positions of contents, plus two.
+const KEEP: u32 = 0;
+const DROP: u32 = 1;
+
+/// Collects what happens to the records of one request, in any order; of two changes to one record the later counts.
+///
+/// Positions are those of the request's [`RequestIndex`]; a record of metrics is a data point. A position that the index
+/// does not have changes nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// For each record up to the last changed one.
+    records: Vec<u32>,
+    /// For each resource up to the last changed one.
+    resources: Vec<u32>,
+    /// Records after which new ones stand.
+    inserts: Vec<(u32, u32)>,
+    /// Scopes at whose end new ones stand.
+    appends: Vec<(u32, u32)>,
+    /// Points that get another metric, and its head.
+    moves: Vec<(u32, u32)>,
+    /// Ranges of `bytes`.
+    contents: Vec<Range<usize>>,
+    bytes: Vec<u8>,
+}
+
+impl Changes {
+    /// Forgets everything and keeps the memory.
+    pub fn clear(&mut self) {
+        self.records.clear();
+        self.resources.clear();
+        self.inserts.clear();
+        self.appends.clear();
+        self.moves.clear();
+        self.contents.clear();
+        self.bytes.clear();
+    }
+
+    /// Says whether nothing has been asked for.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.resources.is_empty() && self.inserts.is_empty() && self.appends.is_empty()
+    }
+
+    /// Removes a record.
+    pub fn drop_record(&mut self, record: usize) {
+        note(&mut self.records, record, DROP);
+    }
+
+    /// Puts another message in the place of a record's.
+    pub fn replace_record(&mut self, record: usize, content: &[u8]) {
+        let content = self.add(content);
+        note(&mut self.records, record, content + 2);
+    }
+
+    /// Puts a new record right behind another, which may itself be dropped; those behind one record keep their order.
+    pub fn insert_after(&mut self, record: usize, content: &[u8]) {
+        let content = self.add(content);
+        self.inserts.extend(u32::try_from(record).map(|record| (record, content)));
+    }
+
+    /// Puts a new record at the end of a scope; for metrics a whole `Metric`.
+    pub fn append_to_scope(&mut self, scope: usize, content: &[u8]) {
+        let content = self.add(content);
+        self.appends.extend(u32::try_from(scope).map(|scope| (scope, content)));
+    }
+
+    /// Removes a resource with all its records, new ones too.
+    pub fn drop_resource(&mut self, resource: usize) {
+        note(&mut self.resources, resource, DROP);
+    }
+
+    /// Puts another `Resource` message in the place of a resource's first; further ones are removed.
+    pub fn replace_resource(&mut self, resource: usize, message: &[u8]) {
+        let content = self.add(message);
+        note(&mut self.resources, resource, content + 2);
+    }
+
+    /// Moves a point to a metric of its own kind with another head, which comes right behind its old one.
+    ///
+    /// The head is a `Metric` without data, as `otlp::edit::edit_metric_head` gives it. Points of one metric that get
+    /// equal heads share the new metric. The point may be replaced as well.
+    pub fn move_point(&mut self, point: usize, head: &[u8]) {
+        let content = self.add(head);
+        self.moves.extend(u32::try_from(point).map(|point| (point, content)));
+        if self.records.len() <= point {
+            note(&mut self.records, point, KEEP);
+        }
+    }
+
+    fn add(&mut self, content: &[u8]) -> u32 {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(content);
+        self.contents.push(start..self.bytes.len());
+        u32::try_from(self.contents.len() - 1).expect("a request has fewer than 2^32 records")
+    }
+
+    fn content(&self, position: u32) -> &[u8] {
+        &self.bytes[self.contents[position as usize].clone()]
+    }
+}
+
+fn note(changes: &mut Vec<u32>, position: usize, change: u32) {
+    if changes.len() <= position {
+        changes.resize(position + 1, KEEP);
+    }
+    changes[position] = change;
+}
+
+/// Holds what became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Assembled {
+    /// The bytes that came are the bytes that leave.
+    Unchanged,
+    /// The changes emptied every resource: nothing is left to send.
+    Empty,
+    /// The request that leaves.
+    Bytes(Vec<u8>),
+}
+
+/// Applies changes to a request that the index was read from.
+///
+/// # Cost
+/// One look at each change and one copy of the output; a request without changes costs nothing.
+pub fn assemble(request: &[u8], index: &RequestIndex, changes: &Changes) -> Assembled {
+    if changes.is_empty() {
+        return Assembled::Unchanged;
+    }
+    let mut assembler = Assembler::new(request, index, changes);
+    let mut at = 0;
+    let mut count = 0;
+    for (position, resource) in index.resources().iter().enumerate() {
+        if !assembler.is_resource_changed(position, resource) {
+            count += 1;
+            continue;
+        }
+        assembler.is_changed = true;
+        assembler.copy(at, resource.place.tag);
+        at = resource.place.end;
+        if assembler.resource_change(position) != Change::Drop {
+            count += usize::from(assembler.write_resource(position, resource));
+        }
+    }
+    if !assembler.is_changed {
+        return Assembled::Unchanged;
+    }
+    if count == 0 {
+        return Assembled::Empty;
+    }
+    assembler.copy(at, u32::try_from(request.len()).expect("the index was read from it"));
+    Assembled::Bytes(assembler.write())
+}
+
+/// Names what happens to a record or resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    Keep,
+    Drop,
+    Replace(u32),
+}
+
+/// Holds a piece of the output.
+#[derive(Clone, Copy, Debug)]
+enum Piece {
+    /// Bytes of the request.
+    Copy { start: u32, end: u32 },
+    /// A content of the changes.
+    Made(u32),
+    /// Tag and length of a message.
+    Header { number: u32, size: usize },
+}
+
+/// Holds a message whose length is not known yet.
+struct Open {
+    piece: usize,
+    size: usize,
+    number: u32,
+}
+
+struct Assembler<'a> {
+    request: &'a [u8],
+    index: &'a RequestIndex,
+    changes: &'a Changes,
+    /// The changes with a position, in its order.
+    inserts: Vec<(u32, u32)>,
+    appends: Vec<(u32, u32)>,
+    moves: Vec<(u32, u32)>,
+    pieces: Vec<Piece>,
+    /// Size of all pieces.
+    size: usize,
+    is_changed: bool,
+}
+
+impl<'a> Assembler<'a> {
+    fn new(request: &'a [u8], index: &'a RequestIndex, changes: &'a Changes) -> Self {
+        let sorted = |list: &[(u32, u32)]| {
+            let mut list = list.to_vec();
+            list.sort_by_key(|(position, _)| *position);
+            list
+        };
+        Self {
+            request,
+            index,
+            changes,
+            inserts: sorted(&changes.inserts),
+            appends: sorted(&changes.appends),
+            moves: sorted(&changes.moves),
+            pieces: Vec::new(),
+            size: 0,
+            is_changed: false,
+        }
+    }
+
+    // --- what changes ---
+
+    fn record_change(&self, record: usize) -> Change {
+        let old = self.index.records()[record].place;
+        self.change(self.changes.records.get(record), || old.content(self.request))
+    }
+
+    fn resource_change(&self, resource: usize) -> Change {
+        match self.index.resources()[resource].resource {
+            Some(old) => self.change(self.changes.resources.get(resource), || old.content(self.request)),
+            None => self.change(self.changes.resources.get(resource), || &[]),
+        }
+    }
+
+    fn change(&self, noted: Option<&u32>, old: impl Fn() -> &'a [u8]) -> Change {
+        match noted {
+            None | Some(&KEEP) => Change::Keep,
+            Some(&DROP) => Change::Drop,
+            // What was replaced by the same bytes was not touched.
+            Some(content) if self.changes.content(content - 2) == old() => Change::Keep,
+            Some(content) => Change::Replace(content - 2),
+        }
+    }
+
+    fn is_resource_changed(&self, position: usize, resource: &ResourceEntry) -> bool {
+        self.resource_change(position) != Change::Keep
+            || self.index.scopes()[resource.scopes.range()]
+                .iter()
+                .zip(resource.scopes.range())
+                .any(|(scope, position)| self.is_scope_changed(position, scope))
+    }
+
+    fn is_scope_changed(&self, position: usize, scope: &ScopeEntry) -> bool {
+        self.are_records_changed(scope.records.range()) || !within(&self.appends, position..position + 1).is_empty()
+    }
+
+    fn are_records_changed(&self, records: Range<usize>) -> bool {
+        let noted = records.start..records.end.min(self.changes.records.len());
+        noted.into_iter().any(|record| self.record_change(record) != Change::Keep)
+            || !within(&self.inserts, records.clone()).is_empty()
+            || !within(&self.moves, records).is_empty()
+    }
+
+    // --- writing ---
+
+    /// Writes a resource that changed; says whether it is still there.
+    fn write_resource(&mut self, position: usize, resource: &ResourceEntry) -> bool {
+        let open = self.open(1);
+        let replaced = match self.resource_change(position) {
+            Change::Replace(content) => Some(content),
+            _ => None,
+        };
+        let mut holes = Holes::default();
+        if let Some(content) = replaced {
+            holes.places = self.fields_of(resource.place, |number| number == 1);
+            if holes.places.is_empty() {
+                self.write_made_field(1, content);
+            }
+        }
+        let mut at = resource.place.start;
+        let mut count = 0;
+        for position in resource.scopes.range() {
+            let scope = self.index.scopes()[position];
+            if !self.is_scope_changed(position, &scope) {
+                count += 1;
+                continue;
+            }
+            self.copy_around(at, scope.place.tag, &mut holes, replaced);
+            at = scope.place.end;
+            count += usize::from(self.write_scope(position, &scope));
+        }
+        self.copy_around(at, resource.place.end, &mut holes, replaced);
+        self.close_if(open, count > 0 || resource.scopes.is_empty())
+    }
+
+    /// Writes a scope that changed; says whether it is still there.
+    fn write_scope(&mut self, position: usize, scope: &ScopeEntry) -> bool {
+        let open = self.open(2);
+        let mut at = scope.place.start;
+        let (count, was_empty) = if scope.metrics.is_empty() {
+            (self.write_records(scope.records.range(), 2, &mut at), scope.records.is_empty())
+        } else {
+            (self.write_metrics(scope.metrics.range(), &mut at), false)
+        };
+        self.copy(at, scope.place.end);
+        let appended: Vec<u32> = within(&self.appends, position..position + 1).iter().map(|(_, made)| *made).collect();
+        appended.iter().for_each(|made| self.write_made_field(2, *made));
+        self.close_if(open, count + appended.len() > 0 || was_empty)
+    }
+
+    /// Writes the records of a message, up to and with the last that changed, each as field `number`; `at` is where the
+    /// message has been copied to. Returns how many records there are now.
+    fn write_records(&mut self, records: Range<usize>, number: u32, at: &mut u32) -> usize {
+        let mut count = 0;
+        for record in records {
+            let place = self.index.records()[record].place;
+            let is_moved = !within(&self.moves, record..record + 1).is_empty();
+            match self.record_change(record) {
+                Change::Keep if !is_moved => count += 1,
+                Change::Replace(content) if !is_moved => {
+                    self.copy(*at, place.tag);
+                    self.write_made_field(number, content);
+                    *at = place.end;
+                    count += 1;
+                }
+                _ => {
+                    self.copy(*at, place.tag);
+                    *at = place.end;
+                }
+            }
+            let inserted: Vec<u32> = within(&self.inserts, record..record + 1).iter().map(|(_, made)| *made).collect();
+            if !inserted.is_empty() {
+                self.copy(*at, place.end);
+                *at = place.end;
+                inserted.iter().for_each(|made| self.write_made_field(number, *made));
+                count += inserted.len();
+            }
+        }
+        count
+    }
+
+    fn write_metrics(&mut self, metrics: Range<usize>, at: &mut u32) -> usize {
+        let mut count = 0;
+        for position in metrics {
+            let metric = self.index.metrics()[position];
+            match metric.data {
+                Some((kind, data)) if self.are_records_changed(metric.points.range()) => {
+                    self.copy(*at, metric.place.tag);
+                    *at = metric.place.end;
+                    count += usize::from(self.write_metric(&metric, kind, data));
+                    count += self.write_moved(&metric, kind, data);
+                }
+                _ => count += 1,
+            }
+        }
+        count
+    }
+
+    /// Writes a metric with the points that stay in it; says whether it is still there.
+    fn write_metric(&mut self, metric: &MetricEntry, kind: Kind, data: MessagePlace) -> bool {
+        let open = self.open(2);
+        // Data of a second kind, or of the same a second time, was not read and does not outlive a change.
+        let places = self.fields_of(metric.place, |number| Kind::from_field_number(number).is_some());
+        let mut holes = Holes { places, ..Holes::default() };
+        self.copy_around(metric.place.start, data.tag, &mut holes, None);
+        let open_data = self.open(kind.field_number());
+        let mut at = data.start;
+        let count = self.write_records(metric.points.range(), 1, &mut at);
+        self.copy(at, data.end);
+        self.close_if(open_data, true);
+        self.copy_around(data.end, metric.place.end, &mut holes, None);
+        self.close_if(open, count > 0)
+    }
+
+    /// Writes the metrics that points of a metric move to; returns how many there are.
+    fn write_moved(&mut self, metric: &MetricEntry, kind: Kind, data: MessagePlace) -> usize {
+        let mut groups: Vec<(u32, Vec<usize>)> = Vec::new();
+        let mut positions: HashMap<&[u8], usize> = HashMap::new();
+        let moves = within(&self.moves, metric.points.range());
+        for (index, (point, head)) in moves.iter().enumerate() {
+            let is_last = moves.get(index + 1).is_none_or(|(next, _)| next != point);
+            if !is_last || self.record_change(*point as usize) == Change::Drop {
+                continue;
+            }
+            let position = *positions.entry(self.changes.content(*head)).or_insert(groups.len());
+            match groups.get_mut(position) {
+                Some((_, points)) => points.push(*point as usize),
+                None => groups.push((*head, vec![*point as usize])),
+            }
+        }
+        for (head, points) in &groups {
+            let open = self.open(2);
+            self.write_made(*head);
+            let open_data = self.open(kind.field_number());
+            let mut at = data.start;
+            for point in metric.points.range() {
+                let place = self.index.records()[point].place;
+                self.copy(at, place.tag);
+                at = place.end;
+            }
+            self.copy(at, data.end);
+            for point in points {
+                let place = self.index.records()[*point].place;
+                match self.record_change(*point) {
+                    Change::Replace(content) => self.write_made_field(1, content),
+                    _ => self.copy(place.tag, place.end),
+                }
+            }
+            self.close_if(open_data, true);
+            self.close_if(open, true);
+        }
+        groups.len()
+    }
+
+    /// Returns where the fields with certain numbers stand in a message.
+    fn fields_of(&self, place: MessagePlace, is_wanted: impl Fn(u32) -> bool) -> Vec<MessagePlace> {
+        Fields::at(place.content(self.request), place.start as usize)
+            .map_while(Result::ok)
+            .filter(|field| is_wanted(field.number))
+            .map(|field| MessagePlace { tag: field.offset as u32, start: field.offset as u32, end: field.end as u32 })
+            .collect()
+    }
+
+    // --- pieces ---
+
+    fn copy(&mut self, start: u32, end: u32) {
+        if start >= end {
+            return;
+        }
+        self.size += (end - start) as usize;
+        match self.pieces.last_mut() {
+            Some(Piece::Copy { end: last, .. }) if *last == start => *last = end,
+            _ => self.pieces.push(Piece::Copy { start, end }),
+        }
+    }
+
+    /// Copies a range without its holes; in the place of the first hole stands `made`, if anything.
+    fn copy_around(&mut self, mut start: u32, end: u32, holes: &mut Holes, made: Option<u32>) {
+        while let Some(hole) = holes.places.get(holes.position).copied().filter(|hole| hole.tag < end) {
+            self.copy(start, hole.tag);
+            start = hole.end.max(start);
+            if let Some(made) = made.filter(|_| holes.position == 0) {
+                self.write_made_field(1, made);
+            }
+            holes.position += 1;
+        }
+        self.copy(start, end);
+    }
+
+    fn write_made(&mut self, content: u32) {
+        self.size += self.changes.content(content).len();
+        self.pieces.push(Piece::Made(content));
+    }
+
+    fn write_made_field(&mut self, number: u32, content: u32) {
+        let open = self.open(number);
+        self.write_made(content);
+        self.close_if(open, true);
+    }
+
+    fn open(&mut self, number: u32) -> Open {
+        let open = Open { piece: self.pieces.len(), size: self.size, number };
+        self.pieces.push(Piece::Header { number, size: 0 });
+        open
+    }
+
+    /// Gives a message its length, or takes it away again when it is not to stay; says which.
+    fn close_if(&mut self, open: Open, stays: bool) -> bool {
+        if stays {
+            let size = self.size - open.size;
+            self.pieces[open.piece] = Piece::Header { number: open.number, size };
+            self.size += varint_size(u64::from(open.number) << 3) + varint_size(size as u64);
+        } else {
+            self.pieces.truncate(open.piece);
+            self.size = open.size;
+        }
+        stays
+    }
+
+    fn write(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.size);
+        for piece in &self.pieces {
+            match piece {
+                Piece::Copy { start, end } => out.extend_from_slice(&self.request[*start as usize..*end as usize]),
+                Piece::Made(content) => out.extend_from_slice(self.changes.content(*content)),
+                Piece::Header { number, size } => {
+                    append_varint(&mut out, u64::from(*number) << 3 | 2);
+                    append_varint(&mut out, *size as u64);
+                }
+            }
+        }
+        debug_assert_eq!(out.len(), self.size);
+        out
+    }
+}
+
+/// Holds fields that are not copied, in order, and how many have been passed.
+#[derive(Default)]
+struct Holes {
+    places: Vec<MessagePlace>,
+    position: usize,
+}
+
+/// Returns the entries of a sorted list with positions in a range.
+fn within(list: &[(u32, u32)], range: Range<usize>) -> &[(u32, u32)] {
+    if list.is_empty() {
+        return list;
+    }
+    let start = list.partition_point(|(position, _)| (*position as usize) < range.start);
+    let end = list.partition_point(|(position, _)| (*position as usize) < range.end);
+    &list[start..end]
+}
