@@ -36,3 +36,4 @@ pub mod laws;
 
 pub use format::Format;
 pub use input::{Description, Input, Inputs, Options, Report};
+pub use wire::WireError;

@@ -1,5 +1,7 @@
 //! The messages of OTLP as OTLP JSON names them: key, field number and kind of each field.
 //!
+//! Read by `json.rs` (JSON to protobuf) and `to_json.rs` (protobuf to JSON); holds no code that reads or writes either.
+//!
 //! # Source
 //! opentelemetry-proto 1.x: `common.proto`, `resource.proto`, `logs.proto`, `metrics.proto`, `trace.proto`.
 
@@ -54,6 +56,10 @@ pub(super) struct Field {
     pub number: u32,
     /// How it is written.
     pub kind: Kind,
+    /// Whether it is a list: an array in JSON, packed in protobuf where numbers can be.
+    pub is_repeated: bool,
+    /// Whether it is a member of a `oneof`, of which a message has one. (Every OTLP message has at most one `oneof`.)
+    pub is_choice: bool,
     /// The signal that a field of a request stands for.
     pub signal: Option<Signal>,
 }
@@ -72,6 +78,11 @@ pub(super) struct Message {
 }
 
 impl Message {
+    /// Returns the position of the field with a number.
+    pub fn position(&self, number: u32) -> Option<usize> {
+        self.fields.iter().position(|field| field.number == number)
+    }
+
     /// Returns the position of the field that a key names, in camel or snake case.
     pub fn find(&self, key: &str) -> Option<usize> {
         self.fields.iter().position(|field| field.key == key || (key.contains('_') && is_snake_case_of(key, field.key)))
@@ -87,11 +98,19 @@ fn is_snake_case_of(snake: &str, camel: &str) -> bool {
 }
 
 const fn field(key: &'static str, number: u32, kind: Kind) -> Field {
-    Field { key, number, kind, signal: None }
+    Field { key, number, kind, is_repeated: false, is_choice: false, signal: None }
+}
+
+const fn list(key: &'static str, number: u32, kind: Kind) -> Field {
+    Field { key, number, kind, is_repeated: true, is_choice: false, signal: None }
+}
+
+const fn choice(key: &'static str, number: u32, kind: Kind) -> Field {
+    Field { key, number, kind, is_repeated: false, is_choice: true, signal: None }
 }
 
 const fn signal(key: &'static str, message: &'static Message, signal: Signal) -> Field {
-    Field { key, number: 1, kind: Kind::Message(message), signal: Some(signal) }
+    Field { key, number: 1, kind: Kind::Message(message), is_repeated: true, is_choice: false, signal: Some(signal) }
 }
 
 const fn part(fields: &'static [Field]) -> Message {
@@ -123,35 +142,44 @@ pub(super) static REQUEST: Message = Message {
 };
 
 static ANY_VALUE: Message = part(&[
-    field("stringValue", 1, Kind::Text),
-    field("boolValue", 2, Kind::Bool),
-    field("intValue", 3, Kind::Varint64),
-    field("doubleValue", 4, Kind::Double),
-    field("arrayValue", 5, Kind::Message(&VALUES)),
-    field("kvlistValue", 6, Kind::Message(&KEY_VALUES)),
-    field("bytesValue", 7, Kind::Base64),
+    choice("stringValue", 1, Kind::Text),
+    choice("boolValue", 2, Kind::Bool),
+    choice("intValue", 3, Kind::Varint64),
+    choice("doubleValue", 4, Kind::Double),
+    choice("arrayValue", 5, Kind::Message(&VALUES)),
+    choice("kvlistValue", 6, Kind::Message(&KEY_VALUES)),
+    choice("bytesValue", 7, Kind::Base64),
 ]);
-static VALUES: Message = nested_value(&[field("values", 1, Kind::Message(&ANY_VALUE))]);
-static KEY_VALUES: Message = nested_value(&[field("values", 1, Kind::Message(&KEY_VALUE))]);
+static VALUES: Message = nested_value(&[list("values", 1, Kind::Message(&ANY_VALUE))]);
+static KEY_VALUES: Message = nested_value(&[list("values", 1, Kind::Message(&KEY_VALUE))]);
 static KEY_VALUE: Message = part(&[field("key", 1, Kind::Text), field("value", 2, Kind::Message(&ANY_VALUE))]);
 
-static RESOURCE: Message =
-    part(&[field("attributes", 1, Kind::Message(&KEY_VALUE)), field("droppedAttributesCount", 2, Kind::Varint32)]);
+static RESOURCE: Message = part(&[
+    list("attributes", 1, Kind::Message(&KEY_VALUE)),
+    field("droppedAttributesCount", 2, Kind::Varint32),
+    list("entityRefs", 3, Kind::Message(&ENTITY_REF)),
+]);
+static ENTITY_REF: Message = part(&[
+    field("schemaUrl", 1, Kind::Text),
+    field("type", 2, Kind::Text),
+    list("idKeys", 3, Kind::Text),
+    list("descriptionKeys", 4, Kind::Text),
+]);
 static SCOPE: Message = part(&[
     field("name", 1, Kind::Text),
     field("version", 2, Kind::Text),
-    field("attributes", 3, Kind::Message(&KEY_VALUE)),
+    list("attributes", 3, Kind::Message(&KEY_VALUE)),
     field("droppedAttributesCount", 4, Kind::Varint32),
 ]);
 
 static RESOURCE_LOGS: Message = container(&[
     field("resource", 1, Kind::Message(&RESOURCE)),
-    field("scopeLogs", 2, Kind::Message(&SCOPE_LOGS)),
+    list("scopeLogs", 2, Kind::Message(&SCOPE_LOGS)),
     field("schemaUrl", 3, Kind::Text),
 ]);
 static SCOPE_LOGS: Message = container(&[
     field("scope", 1, Kind::Message(&SCOPE)),
-    field("logRecords", 2, Kind::Message(&LOG_RECORD)),
+    list("logRecords", 2, Kind::Message(&LOG_RECORD)),
     field("schemaUrl", 3, Kind::Text),
 ]);
 static LOG_RECORD: Message = record(&[
@@ -160,7 +188,7 @@ static LOG_RECORD: Message = record(&[
     field("severityNumber", 2, Kind::Enum(&SEVERITY_NUMBERS)),
     field("severityText", 3, Kind::Text),
     field("body", 5, Kind::Message(&ANY_VALUE)),
-    field("attributes", 6, Kind::Message(&KEY_VALUE)),
+    list("attributes", 6, Kind::Message(&KEY_VALUE)),
     field("droppedAttributesCount", 7, Kind::Varint32),
     field("flags", 8, Kind::Fixed32),
     field("traceId", 9, Kind::Hex),
@@ -170,12 +198,12 @@ static LOG_RECORD: Message = record(&[
 
 static RESOURCE_SPANS: Message = container(&[
     field("resource", 1, Kind::Message(&RESOURCE)),
-    field("scopeSpans", 2, Kind::Message(&SCOPE_SPANS)),
+    list("scopeSpans", 2, Kind::Message(&SCOPE_SPANS)),
     field("schemaUrl", 3, Kind::Text),
 ]);
 static SCOPE_SPANS: Message = container(&[
     field("scope", 1, Kind::Message(&SCOPE)),
-    field("spans", 2, Kind::Message(&SPAN)),
+    list("spans", 2, Kind::Message(&SPAN)),
     field("schemaUrl", 3, Kind::Text),
 ]);
 static SPAN: Message = record(&[
@@ -188,25 +216,25 @@ static SPAN: Message = record(&[
     field("kind", 6, Kind::Enum(&SPAN_KINDS)),
     field("startTimeUnixNano", 7, Kind::Fixed64),
     field("endTimeUnixNano", 8, Kind::Fixed64),
-    field("attributes", 9, Kind::Message(&KEY_VALUE)),
+    list("attributes", 9, Kind::Message(&KEY_VALUE)),
     field("droppedAttributesCount", 10, Kind::Varint32),
-    field("events", 11, Kind::Message(&EVENT)),
+    list("events", 11, Kind::Message(&EVENT)),
     field("droppedEventsCount", 12, Kind::Varint32),
-    field("links", 13, Kind::Message(&LINK)),
+    list("links", 13, Kind::Message(&LINK)),
     field("droppedLinksCount", 14, Kind::Varint32),
     field("status", 15, Kind::Message(&STATUS)),
 ]);
 static EVENT: Message = part(&[
     field("timeUnixNano", 1, Kind::Fixed64),
     field("name", 2, Kind::Text),
-    field("attributes", 3, Kind::Message(&KEY_VALUE)),
+    list("attributes", 3, Kind::Message(&KEY_VALUE)),
     field("droppedAttributesCount", 4, Kind::Varint32),
 ]);
 static LINK: Message = part(&[
     field("traceId", 1, Kind::Hex),
     field("spanId", 2, Kind::Hex),
     field("traceState", 3, Kind::Text),
-    field("attributes", 4, Kind::Message(&KEY_VALUE)),
+    list("attributes", 4, Kind::Message(&KEY_VALUE)),
     field("droppedAttributesCount", 5, Kind::Varint32),
     field("flags", 6, Kind::Fixed32),
 ]);
@@ -214,61 +242,63 @@ static STATUS: Message = part(&[field("message", 2, Kind::Text), field("code", 3
 
 static RESOURCE_METRICS: Message = container(&[
     field("resource", 1, Kind::Message(&RESOURCE)),
-    field("scopeMetrics", 2, Kind::Message(&SCOPE_METRICS)),
+    list("scopeMetrics", 2, Kind::Message(&SCOPE_METRICS)),
     field("schemaUrl", 3, Kind::Text),
 ]);
 static SCOPE_METRICS: Message = container(&[
     field("scope", 1, Kind::Message(&SCOPE)),
-    field("metrics", 2, Kind::Message(&METRIC)),
+    list("metrics", 2, Kind::Message(&METRIC)),
     field("schemaUrl", 3, Kind::Text),
 ]);
 static METRIC: Message = container(&[
     field("name", 1, Kind::Text),
     field("description", 2, Kind::Text),
     field("unit", 3, Kind::Text),
-    field("gauge", 5, Kind::Message(&NUMBERS)),
-    field("sum", 7, Kind::Message(&NUMBERS)),
-    field("histogram", 9, Kind::Message(&HISTOGRAM)),
-    field("exponentialHistogram", 10, Kind::Message(&EXPONENTIAL_HISTOGRAM)),
-    field("summary", 11, Kind::Message(&SUMMARY)),
-    field("metadata", 12, Kind::Message(&KEY_VALUE)),
+    choice("gauge", 5, Kind::Message(&NUMBERS)),
+    choice("sum", 7, Kind::Message(&NUMBERS)),
+    choice("histogram", 9, Kind::Message(&HISTOGRAM)),
+    choice("exponentialHistogram", 10, Kind::Message(&EXPONENTIAL_HISTOGRAM)),
+    choice("summary", 11, Kind::Message(&SUMMARY)),
+    list("metadata", 12, Kind::Message(&KEY_VALUE)),
 ]);
 static NUMBERS: Message = container(&[
-    field("dataPoints", 1, Kind::Message(&NUMBER_POINT)),
+    list("dataPoints", 1, Kind::Message(&NUMBER_POINT)),
     field("aggregationTemporality", 2, Kind::Enum(&TEMPORALITIES)),
     field("isMonotonic", 3, Kind::Bool),
 ]);
 static HISTOGRAM: Message = container(&[
-    field("dataPoints", 1, Kind::Message(&HISTOGRAM_POINT)),
+    list("dataPoints", 1, Kind::Message(&HISTOGRAM_POINT)),
     field("aggregationTemporality", 2, Kind::Enum(&TEMPORALITIES)),
 ]);
 static EXPONENTIAL_HISTOGRAM: Message = container(&[
-    field("dataPoints", 1, Kind::Message(&EXPONENTIAL_POINT)),
+    list("dataPoints", 1, Kind::Message(&EXPONENTIAL_POINT)),
     field("aggregationTemporality", 2, Kind::Enum(&TEMPORALITIES)),
 ]);
-static SUMMARY: Message = container(&[field("dataPoints", 1, Kind::Message(&SUMMARY_POINT))]);
+static SUMMARY: Message = container(&[list("dataPoints", 1, Kind::Message(&SUMMARY_POINT))]);
 static NUMBER_POINT: Message = record(&[
-    field("attributes", 7, Kind::Message(&KEY_VALUE)),
+    list("attributes", 7, Kind::Message(&KEY_VALUE)),
     field("startTimeUnixNano", 2, Kind::Fixed64),
     field("timeUnixNano", 3, Kind::Fixed64),
-    field("asDouble", 4, Kind::Double),
-    field("asInt", 6, Kind::SignedFixed64),
+    choice("asDouble", 4, Kind::Double),
+    choice("asInt", 6, Kind::SignedFixed64),
+    list("exemplars", 5, Kind::Message(&EXEMPLAR)),
     field("flags", 8, Kind::Varint32),
 ]);
 static HISTOGRAM_POINT: Message = record(&[
-    field("attributes", 9, Kind::Message(&KEY_VALUE)),
+    list("attributes", 9, Kind::Message(&KEY_VALUE)),
     field("startTimeUnixNano", 2, Kind::Fixed64),
     field("timeUnixNano", 3, Kind::Fixed64),
     field("count", 4, Kind::Fixed64),
     field("sum", 5, Kind::Double),
-    field("bucketCounts", 6, Kind::Fixed64),
-    field("explicitBounds", 7, Kind::Double),
+    list("bucketCounts", 6, Kind::Fixed64),
+    list("explicitBounds", 7, Kind::Double),
+    list("exemplars", 8, Kind::Message(&EXEMPLAR)),
     field("flags", 10, Kind::Varint32),
     field("min", 11, Kind::Double),
     field("max", 12, Kind::Double),
 ]);
 static EXPONENTIAL_POINT: Message = record(&[
-    field("attributes", 1, Kind::Message(&KEY_VALUE)),
+    list("attributes", 1, Kind::Message(&KEY_VALUE)),
     field("startTimeUnixNano", 2, Kind::Fixed64),
     field("timeUnixNano", 3, Kind::Fixed64),
     field("count", 4, Kind::Fixed64),
@@ -278,21 +308,31 @@ static EXPONENTIAL_POINT: Message = record(&[
     field("positive", 8, Kind::Message(&BUCKETS)),
     field("negative", 9, Kind::Message(&BUCKETS)),
     field("flags", 10, Kind::Varint32),
+    list("exemplars", 11, Kind::Message(&EXEMPLAR)),
     field("min", 12, Kind::Double),
     field("max", 13, Kind::Double),
     field("zeroThreshold", 14, Kind::Double),
 ]);
-static BUCKETS: Message = part(&[field("offset", 1, Kind::Zigzag32), field("bucketCounts", 2, Kind::UnsignedVarint64)]);
+static BUCKETS: Message = part(&[field("offset", 1, Kind::Zigzag32), list("bucketCounts", 2, Kind::UnsignedVarint64)]);
 static SUMMARY_POINT: Message = record(&[
-    field("attributes", 7, Kind::Message(&KEY_VALUE)),
+    list("attributes", 7, Kind::Message(&KEY_VALUE)),
     field("startTimeUnixNano", 2, Kind::Fixed64),
     field("timeUnixNano", 3, Kind::Fixed64),
     field("count", 4, Kind::Fixed64),
     field("sum", 5, Kind::Double),
-    field("quantileValues", 6, Kind::Message(&QUANTILE)),
+    list("quantileValues", 6, Kind::Message(&QUANTILE)),
     field("flags", 8, Kind::Varint32),
 ]);
 static QUANTILE: Message = part(&[field("quantile", 1, Kind::Double), field("value", 2, Kind::Double)]);
+
+static EXEMPLAR: Message = part(&[
+    list("filteredAttributes", 7, Kind::Message(&KEY_VALUE)),
+    field("timeUnixNano", 2, Kind::Fixed64),
+    choice("asDouble", 3, Kind::Double),
+    choice("asInt", 6, Kind::SignedFixed64),
+    field("spanId", 4, Kind::Hex),
+    field("traceId", 5, Kind::Hex),
+]);
 
 static SPAN_KINDS: [(&str, i32); 6] = [
     ("SPAN_KIND_UNSPECIFIED", 0),

@@ -36,7 +36,7 @@ pub(crate) const KINDS_BY_FIELD_NUMBER: [&str; 12] =
 pub(crate) const NO_RECORDED_VALUE: u64 = 1;
 
 /// Names what a metric holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// `Gauge`
     Gauge,
@@ -56,14 +56,7 @@ impl Kind {
 
     /// Returns the kind that a field number of `Metric` stands for.
     pub fn from_field_number(number: u32) -> Option<Self> {
-        Some(match number {
-            5 => Kind::Gauge,
-            7 => Kind::Sum,
-            9 => Kind::Histogram,
-            10 => Kind::ExponentialHistogram,
-            11 => Kind::Summary,
-            _ => return None,
-        })
+        Self::ALL.into_iter().find(|kind| kind.field_number() == number)
     }
 
     /// Returns the field number of `Metric` that the kind's points stand in.
@@ -77,7 +70,8 @@ impl Kind {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// Returns the name in the column MetricType.
+    pub fn name(self) -> &'static str {
         KINDS_BY_FIELD_NUMBER[self.field_number() as usize]
     }
 

@@ -3,7 +3,7 @@
 //! Field numbers are those of opentelemetry-proto 1.x; `LogsData` and its siblings have the shape of the requests. Read
 //! in order: `any` (values), `logs`, `spans`, `metrics` (one record to columns), `frames` and `reader` (files to
 //! records), `detect` (which signal), `json` (OTLP JSON, transcribed to the same bytes), [`metric`] (metrics
-//! that rules make).
+//! that rules make), [`encode`] (rows and metrics to requests), [`to_json`] (requests to OTLP JSON).
 
 pub mod any;
 
@@ -32,6 +32,10 @@ pub(crate) mod json;
 mod json_schema;
 
 pub mod metric;
+
+pub mod encode;
+
+pub mod to_json;
 
 /// Names what a request carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
