@@ -1,5 +1,6 @@
 //! What went wrong, to a message and an exit code.
 
+use crate::output::otlp::Unwritable;
 use std::io;
 use std::process::ExitCode;
 
@@ -16,6 +17,8 @@ pub enum Failure {
     Input(String),
     /// The query is wrong or failed; its diagnostics have been written.
     Query,
+    /// The query's result has a row that the form of output cannot hold.
+    Row(String),
     /// A test or a comparison failed; what differs has been written.
     Differs,
     /// The reader of stdout has gone: nothing is wrong, and nobody is left to tell.
@@ -36,14 +39,14 @@ impl Failure {
             Failure::Usage(_) | Failure::UsageSaid => 64,
             Failure::Data | Failure::Input(_) => 65,
             Failure::Output(_) => 74,
-            Failure::Query => 78,
+            Failure::Query | Failure::Row(_) => 78,
         })
     }
 
     /// Returns what is still to be said.
     pub fn message(&self) -> Option<String> {
         match self {
-            Failure::Usage(message) | Failure::Input(message) => Some(message.clone()),
+            Failure::Usage(message) | Failure::Input(message) | Failure::Row(message) => Some(message.clone()),
             Failure::Output(error) => Some(format!("writing the output failed: {error}")),
             Failure::UsageSaid | Failure::Data | Failure::Query | Failure::Differs | Failure::ReaderGone => None,
         }
@@ -53,6 +56,10 @@ impl Failure {
 /// Every `io::Error` that is passed on with `?` comes from writing output; reading has its own errors.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::BrokenPipe { Failure::ReaderGone } else { Failure::Output(error) }
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<Unwritable>()) {
+            Some(unwritable) => Failure::Row(unwritable.to_string()),
+            None if error.kind() == io::ErrorKind::BrokenPipe => Failure::ReaderGone,
+            None => Failure::Output(error),
+        }
     }
 }

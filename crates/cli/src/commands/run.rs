@@ -74,7 +74,11 @@ fn compiled(
 
 /// Runs the query and writes its tables to stdout.
 fn write(query: &Query, observed: &Observed<'_>, options: &Options<'_>, form: Form, console: &mut Console) -> Outcome {
-    let mut sink = output::sink(form, query.program().outputs.len(), console)?;
+    let program = query.program();
+    let mut sink = match form {
+        Form::Otlp | Form::OtlpJson => output::otlp::sink(form, program, &options.limits, console)?,
+        _ => output::sink(form, program.outputs.len(), console)?,
+    };
     let is_live = console.is_out_terminal;
     let result = (|| {
         let mut run = query.run(observed, options).map_err(Stopped::Fault)?;

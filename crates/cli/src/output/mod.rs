@@ -2,7 +2,7 @@
 //!
 //! Each form is a [`Sink`]: it is told of each table, its rows batch by batch, and the end. None holds more than a
 //! bounded count of rows.
-//! Read in order: `text.rs` (cells), `json.rs`, `kusto.rs`, `csv.rs`, `table.rs`.
+//! Read in order: `text.rs` (cells), `json.rs`, `kusto.rs`, `csv.rs`, `table.rs`, `otlp.rs`.
 
 pub mod text;
 
@@ -13,6 +13,8 @@ pub mod kusto;
 pub mod csv;
 
 pub mod table;
+
+pub mod otlp;
 
 mod layout;
 
@@ -69,7 +71,7 @@ pub trait Sink {
 /// Returns the sink of a form for a query with this many results.
 ///
 /// # Errors
-/// [`Failure::Usage`] when the form cannot hold them.
+/// [`Failure::Usage`] when the form cannot hold them. OTLP, which needs to know the query, is [`otlp::sink`]'s.
 pub fn sink(form: Form, table_count: usize, console: &Console) -> Result<Box<dyn Sink>, Failure> {
     if form == Form::Csv && table_count > 1 {
         let message =
@@ -83,7 +85,7 @@ pub fn sink(form: Form, table_count: usize, console: &Console) -> Result<Box<dyn
         Form::Csv => Box::new(csv::CsvSink::new(console.is_out_terminal)),
         Form::Kusto => Box::new(kusto::KustoSink::new()),
         Form::OtlpJson | Form::Otlp => {
-            let message = "--output otlp and otlp-json are not in this version; use --output ndjson or json";
+            let message = "--output otlp and otlp-json hold telemetry, and this is none; use --output ndjson or json";
             return Err(Failure::Usage(message.into()));
         }
     })
