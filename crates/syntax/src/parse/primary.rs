@@ -199,11 +199,22 @@ pub fn arguments<'a>(i: Tokens<'a>, function: &str) -> Res<'a, Vec<Arg>> {
     if i.is(TokenKind::ParenClose) {
         return Ok((i.skip(1), Vec::new()));
     }
+    if open.partner().is_none() && ends_call(i) {
+        // What is missing is the bracket; that it holds nothing is no second mistake.
+        let (rest, ()) = close(open, i)?;
+        return Ok((rest, Vec::new()));
+    }
     habit::star_count(open, function);
     let missing = |span| Arg { name: None, value: Expr { kind: ExprKind::Missing, span } };
     let (rest, args) = recover::list(i, "an argument", &[], |i| argument(i, function), missing)?;
     let (rest, ()) = close(open, rest)?;
     Ok((rest, args))
+}
+
+/// Says whether here stands what comes after a call and cannot begin an argument.
+fn ends_call(i: Tokens<'_>) -> bool {
+    matches!(i.kind(), TokenKind::Pipe | TokenKind::Semicolon | TokenKind::End)
+        || i.is(TokenKind::Word) && matches!(i.text(), "by" | "on" | "asc" | "desc" | "nulls")
 }
 
 /// Parses one argument: `name = value`, a function literal, a pipeline or an expression.
