@@ -47,14 +47,25 @@ impl<'a> Lowerer<'a> {
                 let tables = self.matching_tables(pattern, expr.span)?;
                 self.union_of(tables, None, false, expr.span)
             }
-            ast::ExprKind::Path { .. } => self.unsupported(expr.span, "a table of another cluster or database"),
+            ast::ExprKind::Path { .. } if self.table_written_as(expr).is_none() => {
+                self.unsupported(expr.span, "a table of another cluster or database")
+            }
             _ => {
                 let message = "one value stands where a table is needed";
                 let diagnostic = Diagnostic::error(Code::E2006, expr.span, message);
-                self.report(diagnostic.label("write `print ...` to make it a table"));
+                self.report(match self.table_written_as(expr) {
+                    Some(table) => diagnostic.fix(expr.span, format!("['{table}']")),
+                    None => diagnostic.label("write `print ...` to make it a table"),
+                });
                 None
             }
         }
+    }
+
+    /// Returns the table whose name an expression was probably meant to be: `nginx-access` is a subtraction.
+    fn table_written_as(&self, expr: &ast::Expr) -> Option<String> {
+        let written = suggest::joined_names(expr)?;
+        suggest::nearest(&written, &self.catalog.table_names()).map(str::to_owned)
     }
 
     /// Looks into operators after a source that has an error, for mistakes that do not depend on columns.

@@ -102,6 +102,28 @@ fn write(expr: &ast::Expr, depth: usize) -> Option<String> {
     })
 }
 
+/// Returns names and integers with `-` or `.` between as the one name that they may have been meant to be.
+pub(crate) fn joined_names(expr: &ast::Expr) -> Option<String> {
+    joined(expr, 0)
+}
+
+fn joined(expr: &ast::Expr, depth: usize) -> Option<String> {
+    if depth > 10 {
+        return None;
+    }
+    Some(match &expr.kind {
+        ast::ExprKind::Name(name) if !name.is_bracketed => name.text.clone(),
+        ast::ExprKind::Literal(ast::Literal::Integer(digits)) => digits.clone(),
+        ast::ExprKind::Path { base, name } if !name.is_bracketed => {
+            format!("{}.{}", joined(base, depth + 1)?, name.text)
+        }
+        ast::ExprKind::Binary { left, op: ast::BinaryOp::Subtract, right, .. } => {
+            format!("{}-{}", joined(left, depth + 1)?, joined(right, depth + 1)?)
+        }
+        _ => return None,
+    })
+}
+
 fn is_simple(text: &str) -> bool {
     !text.contains(['"', '\\']) && !text.chars().any(char::is_control)
 }

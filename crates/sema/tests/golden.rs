@@ -38,6 +38,7 @@ const TABLES: &[(&str, &[(&str, Type)])] = &[
             ("Attributes", Type::Dynamic),
         ],
     ),
+    ("nginx-access-2024", &[("line", Type::String)]),
 ];
 
 impl Catalog for Tables {
