@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 const NOTICE_TICKS: i64 = 7 * 864_000_000_000;
 
 /// Reports what does not go together in a rule that could be read.
-pub(crate) fn check(rule: &Rule, fields: &Fields<'_>, source: &str, context: &mut Context<'_>) {
+pub(crate) fn check(rule: &Rule, fields: &Fields<'_>, context: &mut Context<'_>) {
     let now_ticks = context.options.now_ticks;
     let report = &mut context.report;
     check_key(rule, fields, report);
@@ -27,7 +27,7 @@ pub(crate) fn check(rule: &Rule, fields: &Fields<'_>, source: &str, context: &mu
     }
     for name in ["kql", "key"] {
         if let Some(node) = fields.get(name) {
-            check_comment(name, node, source, report);
+            check_comment(name, node, report);
         }
     }
 }
@@ -137,9 +137,9 @@ fn check_metrics(metrics: &MetricsOutput, fields: &Fields<'_>, report: &mut Repo
 }
 
 /// Reports that YAML has taken the rest of a line for a comment.
-fn check_comment(name: &str, node: &Node, source: &str, report: &mut Report) {
+fn check_comment(name: &str, node: &Node, report: &mut Report) {
     let Kind::Scalar(scalar) = &node.kind else { return };
-    let rest = source.get(node.span.end as usize..).unwrap_or("").lines().next().unwrap_or("");
+    let rest = report.source().text().get(node.span.end as usize..).unwrap_or("").lines().next().unwrap_or("");
     if scalar.is_plain && rest.trim_start().starts_with('#') {
         let message = format!("YAML takes what follows ` #` for a comment, so it is no part of `{name}`");
         let label = format!("write `{name}: |` and the text on lines below it");

@@ -11,7 +11,7 @@ use crate::file::rule::{
 use crate::file::scalar;
 use crate::file::yaml::Node;
 use dtq_source::{Code, Diagnostic, Span};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// The words that `to:` begins with, and whether a name follows.
 pub(crate) const DESTINATIONS: &[(&str, bool)] = &[
@@ -174,19 +174,16 @@ fn read_metrics(rule: &Fields<'_>, report: &mut Report) -> Option<MetricsOutput>
 fn read_resource(node: &Node, report: &mut Report) -> Vec<Spanned<String>> {
     let items = list(node, "`resource`", report).unwrap_or_default();
     let mut columns: Vec<Spanned<String>> = Vec::new();
-    let mut seen = BTreeSet::new();
+    let mut seen = BTreeMap::new();
     for item in items {
         let Some(column) = scalar::identifier(item, "a column of `resource`", report) else { continue };
-        if !seen.insert(column.value.clone()) {
-            report.error(
-                Code::E5005,
-                column.span,
-                format!("the column `{}` stands twice", column.value),
-                "remove one of the two",
-            );
-            continue;
+        match seen.get(&column.value) {
+            Some(first) => report.twice(&format!("the column `{}`", column.value), column.span, *first),
+            None => {
+                seen.insert(column.value.clone(), column.span);
+                columns.push(column);
+            }
         }
-        columns.push(column);
     }
     columns
 }

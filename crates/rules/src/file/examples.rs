@@ -11,7 +11,7 @@ use crate::file::scalar;
 use crate::file::yaml::{Kind, Node};
 use dtq_source::Code;
 use dtq_value::{Bag, Str, Value};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Returns the tests of a rule.
@@ -34,19 +34,16 @@ fn read_test(node: &Node, context: &mut Context<'_>) -> Option<RuleTest> {
 
 fn read_with(node: &Node, report: &mut Report) -> Vec<Spanned<String>> {
     let items = list(node, "`with`", report).unwrap_or_default();
-    let mut seen = BTreeSet::new();
+    let mut seen = BTreeMap::new();
     let mut names = Vec::new();
     for item in items {
         let Some(name) = scalar::name(item, "the name of a rule", report) else { continue };
-        if seen.insert(name.value.clone()) {
-            names.push(name);
-        } else {
-            report.error(
-                Code::E5005,
-                name.span,
-                format!("the rule `{}` stands twice", name.value),
-                "remove one of the two",
-            );
+        match seen.get(&name.value) {
+            Some(first) => report.twice(&format!("the rule `{}`", name.value), name.span, *first),
+            None => {
+                seen.insert(name.value.clone(), name.span);
+                names.push(name);
+            }
         }
     }
     names
@@ -146,7 +143,7 @@ fn read_then(node: &Node, context: &mut Context<'_>) -> Option<Then> {
     }
     expected.records = fields.get("records").and_then(|node| read_rows(node, "`records`", context));
     expected.metrics = fields.get("metrics").and_then(|node| read_rows(node, "`metrics`", context));
-    if fields.keys().next().is_none() {
+    if fields.is_empty() {
         context.report.error(Code::E5006, node.span, "`then` expects nothing", "write what is expected: `dropped: 1`");
     }
     Some(expected)
@@ -200,14 +197,14 @@ fn value_of(node: &Node, depth_max: usize, report: &mut Report) -> Option<Value>
         }
         Kind::Map(pairs) => {
             let mut bag = Bag::new();
+            let mut seen = BTreeMap::new();
             for (key, value) in pairs.iter() {
                 let Some(name) = key_text(key) else {
                     report.error(Code::E5003, key.span, "a key of a bag is a text", "write `key: value`");
                     return None;
                 };
-                if bag.get(name.as_bytes()).is_some() {
-                    let message = format!("the key `{}` stands twice", shortened(name));
-                    report.error(Code::E5005, key.span, message, "remove one of the two");
+                if let Some(first) = seen.insert(name, key.span) {
+                    report.twice(&format!("the key `{}`", shortened(name)), key.span, first);
                 }
                 bag.set(Str::from(name), value_of(value, depth_max, report)?);
             }

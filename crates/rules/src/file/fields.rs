@@ -6,18 +6,31 @@
 use crate::file::keys::{Key, Place};
 use crate::file::rule::Spanned;
 use crate::file::yaml::{Kind, Node, Scalar};
-use dtq_source::{Code, Diagnostic, Span};
+use dtq_source::{Code, Diagnostic, SourceText, Span};
 
 /// Collects diagnostics, up to a count.
 pub(crate) struct Report {
+    source: SourceText,
     diagnostics: Vec<Diagnostic>,
     count_max: usize,
 }
 
 impl Report {
-    /// Returns a report of nothing that holds this many.
-    pub fn new(count_max: usize) -> Self {
-        Self { diagnostics: Vec::new(), count_max }
+    /// Returns a report of nothing about a text, that holds this many.
+    pub fn new(source: SourceText, count_max: usize) -> Self {
+        Self { source, diagnostics: Vec::new(), count_max }
+    }
+
+    /// Returns the text of the rule file.
+    pub fn source(&self) -> &SourceText {
+        &self.source
+    }
+
+    /// Adds that something stands twice.
+    pub fn twice(&mut self, what: &str, span: Span, first: Span) {
+        let (line, _) = self.source.line_column(first.start);
+        let diagnostic = Diagnostic::error(Code::E5005, span, format!("{what} stands twice"));
+        self.add(diagnostic.label("remove one of the two").note(format!("the first is on line {line}")));
     }
 
     /// Adds a diagnostic, unless there are too many to be read.
@@ -52,6 +65,9 @@ pub(crate) struct Fields<'n> {
     /// All of the mapping.
     pub span: Span,
     entries: Vec<(&'static Key, Span, &'n Node)>,
+    /// Keys that are surely meant by unknown ones, which are reported already.
+    misspelt: Vec<&'static str>,
+    has_unknown: bool,
 }
 
 impl<'n> Fields<'n> {
@@ -63,11 +79,12 @@ impl<'n> Fields<'n> {
             report.error(Code::E5007, node.span, format!("{what} is a mapping, not {}", described(node)), label);
             return None;
         };
-        let mut fields = Self { place, span: node.span, entries: Vec::new() };
+        let mut fields = Self { place, span: node.span, entries: Vec::new(), misspelt: Vec::new(), has_unknown: false };
         for (key, value) in pairs.iter() {
             fields.entry(key, value, report);
         }
-        for key in place.keys().filter(|key| key.is_required && fields.get(key.name).is_none()) {
+        let is_missing = |key: &&Key| key.is_required && fields.get(key.name).is_none();
+        for key in place.keys().filter(is_missing).filter(|key| !fields.misspelt.contains(&key.name)) {
             let span = fields.head();
             let label = format!("add `{}: {}`", key.name, key.example);
             report.error(Code::E5006, span, format!("{what} needs the key `{}`", key.name), label);
@@ -81,16 +98,21 @@ impl<'n> Fields<'n> {
             return;
         };
         let Some(known) = self.place.key(name) else {
+            self.has_unknown = true;
+            self.misspelt.extend(nearest_key(self.place, name));
             report.add(unknown_key(self.place, name, key.span));
             return;
         };
         if let Some((_, first, _)) = self.entries.iter().find(|(other, ..)| other.name == name) {
-            let message = format!("the key `{name}` stands twice");
-            let diagnostic = Diagnostic::error(Code::E5005, key.span, message).label("remove one of the two");
-            report.add(diagnostic.note(format!("the first is at byte {}", first.start)));
+            report.twice(&format!("the key `{name}`"), key.span, *first);
             return;
         }
         self.entries.push((known, key.span, value));
+    }
+
+    /// Says whether there is no key at all.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && !self.has_unknown
     }
 
     /// Returns the value of a key.
@@ -123,6 +145,12 @@ pub(crate) fn key_text(key: &Node) -> Option<&str> {
     }
 }
 
+/// Returns the key of the place that is surely meant.
+fn nearest_key(place: Place, name: &str) -> Option<&'static str> {
+    let names: Vec<&'static str> = place.keys().map(|key| key.name).collect();
+    nearest(name, &names)
+}
+
 fn unknown_key(place: Place, name: &str, span: Span) -> Diagnostic {
     let names: Vec<&str> = place.keys().map(|key| key.name).collect();
     let message = format!("{} has no key `{}`", place.title(), shortened(name));
@@ -130,7 +158,7 @@ fn unknown_key(place: Place, name: &str, span: Span) -> Diagnostic {
     if name == "<<" {
         return diagnostic.label("rule files have no merge keys: write the keys out");
     }
-    if let Some(near) = nearest(name, &names) {
+    if let Some(near) = nearest_key(place, name) {
         return diagnostic.fix(span, near);
     }
     let elsewhere = Place::ALL.iter().find(|other| **other != place && other.key(name).is_some());
@@ -240,10 +268,22 @@ pub(crate) fn list<'n>(node: &'n Node, what: &str, report: &mut Report) -> Optio
         Kind::List(items) => Some(items),
         _ => {
             let message = format!("{what} is a list, not {}", described(node));
-            report.error(Code::E5007, node.span, message, "write a list: `[a, b]`, or lines that begin with `-`");
+            let diagnostic = Diagnostic::error(Code::E5007, node.span, message);
+            report.add(match &node.kind {
+                Kind::Scalar(scalar) if is_simple_word(scalar) => {
+                    diagnostic.fix(node.span, format!("[{}]", scalar.text))
+                }
+                _ => diagnostic.label("write a list: `[a, b]`, or lines that begin with `-`"),
+            });
             None
         }
     }
+}
+
+/// Says whether a scalar is a word that means the same inside of a list.
+fn is_simple_word(scalar: &Scalar) -> bool {
+    let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    plain(scalar) == Plain::Text && !scalar.text.is_empty() && scalar.text.bytes().all(is_inner)
 }
 
 /// Returns a text; anything that YAML reads as something else is reported.

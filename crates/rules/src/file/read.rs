@@ -12,6 +12,7 @@ use crate::file::rule::{Above, Mode, OnError, Phase, Rule, RuleFile, RuleLimits,
 use crate::file::yaml::{self, Kind, Node, Scalar};
 use crate::file::{checks, destination, examples, order, scalar};
 use dtq_source::{Code, Diagnostic, Limits, SourceText, Span, diagnostic};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Holds what the host decides about reading rule files.
@@ -54,7 +55,7 @@ pub fn read(name: &str, bytes: &[u8], files: &dyn Files, options: &Options) -> (
         return (file, vec![beside::not_utf8(error.valid_up_to())]);
     }
     let source = file.source.clone();
-    let mut context = Context { files, options, report: Report::new(options.limits.diagnostics_max) };
+    let mut context = Context { files, options, report: Report::new(source.clone(), options.limits.diagnostics_max) };
     match yaml::parse(source.text(), &options.limits) {
         Ok(Some(root)) => read_file(&root, &mut file, &mut context),
         Ok(None) => {
@@ -81,8 +82,7 @@ fn read_file(root: &Node, file: &mut RuleFile, context: &mut Context<'_>) {
         file.tables = read_tables(tables, context);
     }
     if let Some(rules) = fields.get("rules").and_then(|rules| list(rules, "`rules`", &mut context.report)) {
-        let source = file.source.text();
-        file.rules = rules.iter().filter_map(|rule| read_rule(rule, source, context)).collect();
+        file.rules = rules.iter().filter_map(|rule| read_rule(rule, context)).collect();
     }
 }
 
@@ -128,21 +128,23 @@ pub(crate) fn named<'n>(node: &'n Node, what: &str, report: &mut Report) -> Vec<
         return Vec::new();
     };
     let mut entries: Vec<(Spanned<String>, &Node)> = Vec::new();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeMap::new();
     for (key, value) in pairs.iter() {
         match key_text(key) {
             None => report.error(Code::E5003, key.span, "a key of a rule file is a plain word", "write `key: value`"),
-            Some(name) if !seen.insert(name) => {
-                let message = format!("the key `{}` stands twice", shortened(name));
-                report.error(Code::E5005, key.span, message, "remove one of the two");
-            }
-            Some(name) => entries.push((Spanned { value: name.to_owned(), span: key.span }, value)),
+            Some(name) => match seen.get(name) {
+                Some(first) => report.twice(&format!("the key `{}`", shortened(name)), key.span, *first),
+                None => {
+                    seen.insert(name, key.span);
+                    entries.push((Spanned { value: name.to_owned(), span: key.span }, value));
+                }
+            },
         }
     }
     entries
 }
 
-fn read_rule(node: &Node, source: &str, context: &mut Context<'_>) -> Option<Rule> {
+fn read_rule(node: &Node, context: &mut Context<'_>) -> Option<Rule> {
     let fields = Fields::open(node, "a rule", Place::Rule, &mut context.report)?;
     let report = &mut context.report;
     let name = fields.get("name").and_then(|node| scalar::name(node, "the name of a rule", report));
@@ -158,7 +160,7 @@ fn read_rule(node: &Node, source: &str, context: &mut Context<'_>) -> Option<Rul
     let tiers = fields.get("tiers").map(|node| read_tiers(node, report));
     let to = fields.get("to").and_then(|to| destination::read(to, &fields, context));
     let query = fields.get("kql").and_then(|node| read_query(node, context));
-    let key = fields.get("key").and_then(|node| read_expression(node, &mut context.report));
+    let key = fields.get("key").and_then(|node| read_expression(node, "`key`", &mut context.report));
     let tests = fields.get("tests").map(|node| examples::read(node, context)).unwrap_or_default();
     let head = fields.head();
     let pass = Spanned { value: OnError::Pass, span: head };
@@ -185,7 +187,7 @@ fn read_rule(node: &Node, source: &str, context: &mut Context<'_>) -> Option<Rul
         is_durable: durable.unwrap_or(false),
         tests,
     };
-    checks::check(&rule, &fields, source, context);
+    checks::check(&rule, &fields, context);
     Some(rule)
 }
 
@@ -198,20 +200,15 @@ fn default_tiers(is_shareable: bool) -> Vec<Tier> {
 
 fn read_tiers(node: &Node, report: &mut Report) -> Option<Spanned<Vec<Tier>>> {
     let items = list(node, "`tiers`", report)?;
-    let mut tiers: Vec<Tier> = Vec::new();
+    let mut tiers: Vec<Spanned<Tier>> = Vec::new();
     for item in items {
         let Some(tier) = scalar::word(item, "a tier", Tier::WORDS, report) else { continue };
-        if tiers.contains(&tier.value) {
-            report.error(
-                Code::E5005,
-                tier.span,
-                format!("the tier `{}` stands twice", tier.value),
-                "remove one of the two",
-            );
-            continue;
+        match tiers.iter().find(|other| other.value == tier.value) {
+            Some(first) => report.twice(&format!("the tier `{}`", tier.value), tier.span, first.span),
+            None => tiers.push(tier),
         }
-        tiers.push(tier.value);
     }
+    let mut tiers: Vec<Tier> = tiers.iter().map(|tier| tier.value).collect();
     if items.is_empty() {
         report.error(Code::E5010, node.span, "`tiers` names no tier", "name one, or write `mode: off`");
     }
@@ -222,8 +219,9 @@ fn read_tiers(node: &Node, report: &mut Report) -> Option<Spanned<Vec<Tier>>> {
 fn read_on_error(node: &Node, report: &mut Report) -> Option<Spanned<OnError>> {
     let (scalar, written) = text(node, "`on_error`", report)?;
     let span = written.span;
-    let Some(columns) = written.value.strip_prefix("strip:") else {
-        let words = [("pass", 0), ("drop", 1), ("strip:COLUMNS", 2)];
+    let columns = written.value.strip_prefix("strip:").filter(|columns| !columns.trim().is_empty());
+    let Some(columns) = columns else {
+        let words = [("pass", 0), ("drop", 1), ("strip:COLUMNS", 2), ("strip", 2), ("strip:", 2)];
         return scalar::word(node, "`on_error`", &words, report).and_then(|word| match word.value {
             0 => Some(Spanned { value: OnError::Pass, span }),
             1 => Some(Spanned { value: OnError::Drop, span }),
@@ -277,7 +275,7 @@ fn read_limits(node: &Node, report: &mut Report) -> RuleLimits {
 /// Returns the query that stands in the rule file or in a file that it names.
 fn read_query(node: &Node, context: &mut Context<'_>) -> Option<QueryText> {
     let Kind::Map(_) = &node.kind else {
-        return read_expression(node, &mut context.report);
+        return read_expression(node, "`kql`", &mut context.report);
     };
     let fields = Fields::open(node, "a query in a file", Place::Query, &mut context.report)?;
     let size_max = context.options.limits.query_bytes_max;
@@ -288,8 +286,8 @@ fn read_query(node: &Node, context: &mut Context<'_>) -> Option<QueryText> {
 }
 
 /// Returns KQL that stands in the rule file.
-fn read_expression(node: &Node, report: &mut Report) -> Option<QueryText> {
-    let (scalar, written) = text(node, "KQL", report)?;
+fn read_expression(node: &Node, what: &str, report: &mut Report) -> Option<QueryText> {
+    let (scalar, written) = text(node, what, report)?;
     let Scalar { map, .. } = scalar;
     Some(QueryText { text: written.value, map: Arc::clone(map), beside: None })
 }

@@ -19,7 +19,10 @@ pub(crate) fn word<T: Copy>(
     report: &mut Report,
 ) -> Option<Spanned<T>> {
     let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-    let label = format!("write one of {}", listed(&names));
+    let label = match names.as_slice() {
+        [only] => format!("write `{only}`"),
+        _ => format!("write one of {}", listed(&names)),
+    };
     let Kind::Scalar(scalar) = &node.kind else {
         report.error(Code::E5007, node.span, format!("{what} is a word, not {}", described(node)), label);
         return None;
@@ -121,8 +124,8 @@ pub(crate) fn duration(node: &Node, what: &str, min_ticks: i64, report: &mut Rep
         return None;
     };
     if ticks < min_ticks {
-        let least = if min_ticks > 0 { "more than nothing" } else { "nothing or more" };
-        report.error(Code::E5010, node.span, format!("{what} is {least}"), "write a length of time such as `30s`");
+        let objection = if min_ticks > 0 { "must be longer than nothing" } else { "cannot be negative" };
+        report.error(Code::E5010, node.span, format!("{what} {objection}"), "write a length of time such as `30s`");
         return None;
     }
     Some(Spanned { value: ticks, span: node.span })
@@ -150,7 +153,12 @@ pub(crate) fn size(node: &Node, what: &str, report: &mut Report) -> Option<u64> 
     match bytes {
         Some(bytes) if bytes > 0 => Some(bytes),
         Some(_) => {
-            report.error(Code::E5010, node.span, format!("{what} is 1 byte or more"), "write a size such as `1MiB`");
+            report.error(
+                Code::E5010,
+                node.span,
+                format!("{what} must be 1 byte or more"),
+                "write a size such as `1MiB`",
+            );
             None
         }
         None => {

@@ -5,8 +5,9 @@
 use crate::file::fields::{listed, nearest};
 use crate::file::order::{RuleRef, order};
 use crate::file::rule::{Destination, Rule, RuleFile, Spanned};
+use dtq_record::tables;
 use dtq_source::{Code, Diagnostic, Span};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Holds a diagnostic and the file it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub struct Located {
 ///
 /// A rule with a mistake is not in its file; as long as one is missing, a name that nothing defines is not reported.
 pub fn check_together(files: &[RuleFile]) -> Vec<Located> {
-    let mut checker = Checker { files, found: Vec::new() };
+    let mut checker = Checker { files, found: Vec::new(), lookups_left: LOOKUPS_MAX };
     checker.names_once();
     if files.iter().all(|file| file.is_complete) {
         checker.flushes();
@@ -31,14 +32,24 @@ pub fn check_together(files: &[RuleFile]) -> Vec<Located> {
     checker.found
 }
 
+/// How many names are compared with all others to find what was meant; further ones get no suggestion.
+const LOOKUPS_MAX: usize = 100;
+
 struct Checker<'f> {
     files: &'f [RuleFile],
     found: Vec<Located>,
+    lookups_left: usize,
 }
 
 impl<'f> Checker<'f> {
     fn add(&mut self, file: usize, diagnostic: Diagnostic) {
         self.found.push(Located { file, diagnostic });
+    }
+
+    /// Returns the name that is surely meant.
+    fn near<'n>(&mut self, name: &str, names: &[&'n str]) -> Option<&'n str> {
+        self.lookups_left = self.lookups_left.checked_sub(1)?;
+        nearest(name, names)
     }
 
     fn rules(&self) -> impl Iterator<Item = (usize, &'f Rule)> + use<'f> {
@@ -60,11 +71,17 @@ impl<'f> Checker<'f> {
             Destination::Table { name, .. } => Some((file, name)),
             _ => None,
         });
-        self.once(
-            "table",
-            fixed.chain(filled).collect(),
-            "give each table a name of its own: one rule or file fills it",
-        );
+        let filled: Vec<(usize, &Spanned<String>)> = fixed.chain(filled).collect();
+        for (file, name) in &filled {
+            if tables::standard(&name.value).or_else(|| tables::alias(&name.value)).is_some() {
+                let message = format!("`{}` is the name of a table of telemetry", name.value);
+                self.add(
+                    *file,
+                    Diagnostic::error(Code::E5013, name.span, message).label("give the table another name"),
+                );
+            }
+        }
+        self.once("table", filled, "give each table a name of its own: one rule or file fills it");
     }
 
     fn once(&mut self, kind: &str, names: Vec<(usize, &'f Spanned<String>)>, label: &str) {
@@ -98,14 +115,22 @@ impl<'f> Checker<'f> {
                 _ => {}
             }
         }
+        // A recorder that is surely meant by another name is not reported a second time.
+        let names: Vec<&str> = recorders.keys().copied().collect();
+        let mut meant: BTreeSet<&str> = BTreeSet::new();
         for (position, reference, name) in &flushes {
             match recorders.get(name.value.as_str()) {
-                None => self.add(reference.file, no_recorder(name, &recorders)),
                 Some((held_at, holder)) => self.pair(*reference, holders[*holder].0, position > held_at),
+                None => {
+                    let near = self.near(&name.value, &names);
+                    meant.extend(near);
+                    self.add(reference.file, no_recorder(name, near, &names));
+                }
             }
         }
+        let flushed: BTreeSet<&str> = flushes.iter().map(|(.., name)| name.value.as_str()).collect();
         for (reference, name) in holders {
-            if !flushes.iter().any(|(.., flushed)| flushed.value == name.value) {
+            if !flushed.contains(name.value.as_str()) && !meant.contains(name.value.as_str()) {
                 let message = format!("no rule flushes the recorder `{}`: what it holds is lost", name.value);
                 let label = format!("add a rule with `to: flush:{}`", name.value);
                 self.add(reference.file, Diagnostic::warning(Code::E5014, name.span, message).label(label));
@@ -138,7 +163,7 @@ impl<'f> Checker<'f> {
     /// Reports tests that want rules which are not there.
     fn companions(&mut self) {
         let names: Vec<&str> = self.rules().map(|(_, rule)| rule.name.value.as_str()).collect();
-        let known: std::collections::BTreeSet<&str> = names.iter().copied().collect();
+        let known: BTreeSet<&str> = names.iter().copied().collect();
         for (file, rule) in self.rules() {
             for name in rule.tests.iter().flat_map(|test| &test.with) {
                 if known.contains(name.value.as_str()) {
@@ -146,7 +171,7 @@ impl<'f> Checker<'f> {
                 }
                 let diagnostic =
                     Diagnostic::error(Code::E5014, name.span, format!("no rule is called `{}`", name.value));
-                let diagnostic = match nearest(&name.value, &names) {
+                let diagnostic = match self.near(&name.value, &names) {
                     Some(near) => diagnostic.fix(name.span, near),
                     None => diagnostic.label("write the name of a rule of this set"),
                 };
@@ -156,13 +181,13 @@ impl<'f> Checker<'f> {
     }
 }
 
-fn no_recorder(name: &Spanned<String>, recorders: &BTreeMap<&str, (usize, usize)>) -> Diagnostic {
-    let names: Vec<&str> = recorders.keys().copied().collect();
+fn no_recorder(name: &Spanned<String>, near: Option<&str>, names: &[&str]) -> Diagnostic {
+    const SHOWN: usize = 10;
     let message = format!("no rule has `to: recorder:{}`", name.value);
     let diagnostic = Diagnostic::error(Code::E5014, name.span, message);
-    match nearest(&name.value, &names) {
+    match near {
         Some(near) => diagnostic.fix(name.span, near),
         None if names.is_empty() => diagnostic.label("add the rule that fills the recorder"),
-        None => diagnostic.label(format!("the recorders are {}", listed(&names))),
+        None => diagnostic.label(format!("the recorders are {}", listed(&names[..names.len().min(SHOWN)]))),
     }
 }

@@ -190,8 +190,7 @@ fn malformed(text: &str, error: &ScanError) -> Diagnostic {
             .label("no rule needs this: write it flatter");
     }
     let diagnostic = Diagnostic::error(Code::E5002, span, format!("this is not YAML: {}", reason(error)));
-    let label = remedy(text, start, error.kind());
-    if label.is_empty() { diagnostic } else { diagnostic.label(label) }
+    diagnostic.label(remedy(text, start, error.kind()))
 }
 
 /// Returns the parser's reason without the place, which is shown otherwise.
@@ -216,6 +215,6 @@ fn remedy(text: &str, offset: usize, kind: &ErrorKind) -> &'static str {
             "write `key: value`, or indent the line as part of the value above"
         }
         ErrorKind::UnknownAnchor => "no anchor `&` has this name",
-        _ => "",
+        _ => "check the indentation here, and quotes and brackets before it",
     }
 }
