@@ -93,9 +93,10 @@ fn literal(file: &str, span: Span, text: &str) -> Option<Vec<Piece>> {
     let line_start = file.get(..start)?.rfind('\n').map_or(0, |newline| newline + 1);
     let mut pieces = Vec::new();
     let mut indent = None;
-    let mut text_start = 0;
+    // The parser's span leaves out empty lines at the beginning.
+    let mut text_start = text.len() - text.trim_start_matches('\n').len();
     let mut file_start = line_start;
-    for line in text.split_inclusive('\n') {
+    for line in text[text_start..].split_inclusive('\n') {
         let content = line.trim_end_matches('\n');
         let raw = file.get(file_start..)?.split_inclusive('\n').next().unwrap_or("");
         let raw_content = raw.trim_end_matches('\n').trim_end_matches('\r');
@@ -121,43 +122,59 @@ fn literal(file: &str, span: Span, text: &str) -> Option<Vec<Piece>> {
 fn aligned(file: &str, span: Span, text: &str, style: ScalarStyle) -> Option<Vec<Piece>> {
     let raw = file.get(span.range())?;
     let base = span.start as usize;
-    let is_quoted = matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted);
-    let mut at = usize::from(is_quoted);
+    let mut at = usize::from(matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted));
     let mut pieces: Vec<Piece> = Vec::new();
+    let mut run = Run { end: 0, is_fold: false };
     for (offset, wanted) in text.char_indices() {
-        let rest = raw.get(at..)?;
-        let next = rest.chars().next()?;
-        let is_escape = next == '\\' && style == ScalarStyle::DoubleQuoted;
-        // Where a line is folded, blanks around its end become one blank or the line ends that were there.
-        let blanks = rest.len() - rest.trim_start_matches([' ', '\t', '\r', '\n']).len();
-        let is_fold = rest[..blanks].contains('\n');
-        let (skipped, size) = if is_fold {
-            if !wanted.is_whitespace() && style != ScalarStyle::Folded && !is_quoted {
-                return None;
-            }
-            let following = text[offset + wanted.len_utf8()..].starts_with([' ', '\n']);
-            if wanted.is_whitespace() { (0, if following { 0 } else { blanks }) } else { (blanks, wanted.len_utf8()) }
-        } else if is_escape {
-            (0, escape_size(rest)?)
-        } else if next == '\'' && style == ScalarStyle::SingleQuoted {
-            (0, 2)
-        } else if next == wanted {
-            (0, wanted.len_utf8())
-        } else {
-            return None;
-        };
-        if skipped > 0 && !raw.get(at + skipped..)?.starts_with(wanted) {
-            return None;
+        if at >= run.end {
+            run = Run::at(raw, at)?;
         }
-        let file_start = base + at + skipped;
-        let is_same = size == wanted.len_utf8() && !is_fold || skipped > 0;
-        extend(&mut pieces, offset, file_start, if is_same { size } else { 0 });
-        at += skipped + size;
+        if run.is_fold && wanted.is_whitespace() {
+            // Blanks around the end of a line became this and perhaps further blanks or line ends.
+            extend(&mut pieces, offset, base + at, 0);
+            let next = text[offset + wanted.len_utf8()..].chars().next();
+            if !next.is_some_and(char::is_whitespace) {
+                at = run.end;
+            }
+            continue;
+        }
+        if run.is_fold {
+            at = run.end;
+        }
+        let rest = raw.get(at..)?;
+        let size = written_size(rest, wanted, style)?;
+        let is_same = rest.starts_with(wanted) && size == wanted.len_utf8();
+        extend(&mut pieces, offset, base + at, if is_same { size } else { 0 });
+        at += size;
     }
     if pieces.is_empty() {
         pieces.push(piece(0, base + at, 0));
     }
     Some(pieces)
+}
+
+/// Blanks and line ends that follow each other in the file.
+struct Run {
+    end: usize,
+    /// Whether a line ends in it.
+    is_fold: bool,
+}
+
+impl Run {
+    fn at(raw: &str, start: usize) -> Option<Self> {
+        let rest = raw.get(start..)?;
+        let blanks = &rest[..rest.len() - rest.trim_start_matches([' ', '\t', '\r', '\n']).len()];
+        Some(Self { end: start + blanks.len(), is_fold: blanks.contains('\n') })
+    }
+}
+
+/// Returns how many bytes the character takes in the file, or `None` when something else stands there.
+fn written_size(rest: &str, wanted: char, style: ScalarStyle) -> Option<usize> {
+    match rest.chars().next()? {
+        '\\' if style == ScalarStyle::DoubleQuoted => escape_size(rest),
+        '\'' if style == ScalarStyle::SingleQuoted => Some(2),
+        next => (next == wanted).then_some(wanted.len_utf8()),
+    }
 }
 
 /// Adds a character's place: to the last piece where it continues that, else as a new one.
