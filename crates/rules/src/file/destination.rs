@@ -25,6 +25,9 @@ pub(crate) const DESTINATIONS: &[(&str, bool)] = &[
     ("route", true),
 ];
 
+/// The keys that a destination cannot do without.
+pub(crate) const NEEDS: &[(&str, &str)] = &[("table", "for"), ("recorder", "recorder"), ("metrics", "metrics")];
+
 /// The least length of time that is not nothing.
 const TICK: i64 = 1;
 
@@ -43,12 +46,11 @@ pub(crate) fn read(node: &Node, rule: &Fields<'_>, context: &mut Context<'_>) ->
         "logs" => Some(Destination::Logs),
         "metrics" => read_metrics(rule, report).map(Destination::Metrics),
         "table" => {
-            let for_ticks =
-                required(rule, "for", "table", report).and_then(|node| scalar::duration(node, "`for`", TICK, report));
+            let for_ticks = required(rule, word, report).and_then(|node| scalar::duration(node, "`for`", TICK, report));
             for_ticks.and_then(|ticks| Some(Destination::Table { name: name?, for_ticks: ticks.value }))
         }
         "recorder" => {
-            let bounds = required(rule, "recorder", "recorder", report).and_then(|node| read_recorder(node, report));
+            let bounds = required(rule, word, report).and_then(|node| read_recorder(node, report));
             bounds.and_then(|bounds| Some(Destination::Recorder { name: name?, bounds }))
         }
         "flush" => {
@@ -119,7 +121,8 @@ fn check_keys(rule: &Fields<'_>, word: &str, report: &mut Report) {
 }
 
 /// Returns the value of a key that the destination needs.
-fn required<'n>(rule: &Fields<'n>, name: &str, word: &str, report: &mut Report) -> Option<&'n Node> {
+fn required<'n>(rule: &Fields<'n>, word: &str, report: &mut Report) -> Option<&'n Node> {
+    let (_, name) = NEEDS.iter().find(|(known, _)| *known == word)?;
     let found = rule.get(name);
     if found.is_none() {
         let span = rule.key_span("to").unwrap_or(rule.head());
@@ -152,7 +155,7 @@ fn read_recorder(node: &Node, report: &mut Report) -> Option<RecorderBounds> {
 }
 
 fn read_metrics(rule: &Fields<'_>, report: &mut Report) -> Option<MetricsOutput> {
-    let columns = required(rule, "metrics", "metrics", report).map(|node| read_columns(node, report));
+    let columns = required(rule, "metrics", report).map(|node| read_columns(node, report));
     let mut ticks = |name: &str, min: i64| {
         rule.get(name).and_then(|node| scalar::duration(node, &format!("`{name}`"), min, report))
     };

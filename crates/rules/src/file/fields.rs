@@ -35,9 +35,14 @@ impl Report {
 
     /// Adds a diagnostic, unless there are too many to be read.
     pub fn add(&mut self, diagnostic: Diagnostic) {
-        if self.diagnostics.len() < self.count_max {
+        if !self.is_full() {
             self.diagnostics.push(diagnostic);
         }
+    }
+
+    /// Says whether no more will be said, so that what to say need not be worked out.
+    pub fn is_full(&self) -> bool {
+        self.diagnostics.len() >= self.count_max
     }
 
     /// Adds an error with a remedy.
@@ -83,6 +88,9 @@ impl<'n> Fields<'n> {
         for (key, value) in pairs.iter() {
             fields.entry(key, value, report);
         }
+        if report.is_full() {
+            return Some(fields);
+        }
         let is_missing = |key: &&Key| key.is_required && fields.get(key.name).is_none();
         for key in place.keys().filter(is_missing).filter(|key| !fields.misspelt.contains(&key.name)) {
             let span = fields.head();
@@ -99,6 +107,9 @@ impl<'n> Fields<'n> {
         };
         let Some(known) = self.place.key(name) else {
             self.has_unknown = true;
+            if report.is_full() {
+                return;
+            }
             self.misspelt.extend(nearest_key(self.place, name));
             report.add(unknown_key(self.place, name, key.span));
             return;

@@ -3,7 +3,8 @@
 //! [`read`] takes one file, [`check_together`] the names in several, [`order`] says when each rule runs. Nothing here
 //! compiles a query, and files beside a rule file are read by the host, through [`Files`]. Read in order: [`rule`] (what
 //! a file says), [`query`], [`place`], [`keys`], then `yaml`, `fields`, `scalar`, `beside`, [`read`](mod@read),
-//! `destination`, `examples`, `checks`, [`order`](mod@order), [`together`]. The format for operators: `docs/rules.md`.
+//! `destination`, `examples`, `checks`, [`order`](mod@order), [`together`],
+//! [`schema`]. The format for operators: `docs/rules.md`.
 
 pub mod rule;
 
@@ -32,6 +33,8 @@ mod checks;
 pub mod order;
 
 pub mod together;
+
+pub mod schema;
 
 pub use beside::{Files, NoFiles};
 pub use order::{RuleRef, order};
