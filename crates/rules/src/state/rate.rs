@@ -107,7 +107,9 @@ impl RateLimiter {
 
     /// Forgets keys that were idle until their bucket was full again, and returns how many.
     ///
-    /// A key that comes back is judged as if it had stayed, unless its records are older than `now`.
+    /// A key that comes back is judged as if it had stayed, unless its records are older than `now`. So `now` is wall
+    /// time, and batches have no part in when this is called; it saves memory and is not needed for any answer. Each key
+    /// has a time of its own, so that one sender's clock cannot stop the refill of all others.
     pub fn expire(&mut self, now: i64) -> usize {
         let mut expired = 0;
         while let Some((_, id)) = self.buckets.first() {
