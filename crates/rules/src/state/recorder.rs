@@ -177,12 +177,17 @@ impl Recorder {
     }
 
     /// Says whether a flush lets the records of a key through.
+    ///
+    /// A record of such a key goes on and is not held.
     pub fn is_open(&self, key: &RowIdentity, now: i64) -> bool {
         let now = now.max(self.watermark);
         self.gates.find(key).is_some_and(|id| self.gates.entry(id).open_until > now)
     }
 
     /// Removes the records that were held too long and returns them, oldest first.
+    ///
+    /// To be called with the time of each record, before anything is asked about its key: then answers depend on the
+    /// records and their order alone. Costs nothing when nothing is over.
     pub fn expire(&mut self, now: i64) -> Vec<HeldRecord> {
         self.watermark = self.watermark.max(now);
         let mut evicted = Vec::new();

@@ -1,6 +1,7 @@
 use dtq_record::otlp::metric::ExponentialValue;
 use dtq_rules::state::aggregate::exponential::{ExponentialHistogram, bucket_index};
 use proptest::prelude::*;
+use std::f64::consts::SQRT_2;
 
 fn histogram(max_size: usize, max_scale: i32, values: &[f64]) -> ExponentialValue {
     let mut histogram = ExponentialHistogram::new(max_size, max_scale);
@@ -18,7 +19,7 @@ fn lower_log2(index: i32, scale: i32) -> f64 {
 /// Source: OpenTelemetry metrics data model, "Exponential Buckets".
 #[test]
 fn the_table_of_the_data_model() {
-    let bounds = [1.0, 1.09051, 1.18921, 1.29684, 1.4142, 1.54221, 1.68179, 1.83401, 2.0];
+    let bounds = [1.0, 1.09051, 1.18921, 1.29684, SQRT_2, 1.54221, 1.68179, 1.83401, 2.0];
     for (index, pair) in bounds.windows(2).enumerate() {
         let middle = (pair[0] + pair[1]) / 2.0;
         assert_eq!(bucket_index(middle, 3), index as i32);
