@@ -55,6 +55,7 @@ pub enum Group {
     Encoding,
     Hash,
     Series,
+    Rules,
     Other,
 }
 
@@ -74,6 +75,7 @@ impl Group {
             Group::Encoding => "Encoding",
             Group::Hash => "Hashing",
             Group::Series => "Series",
+            Group::Rules => "Beyond Kusto",
             Group::Other => "Other",
         }
     }

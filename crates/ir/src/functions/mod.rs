@@ -33,6 +33,8 @@ mod series;
 
 mod series_whole;
 
+mod rules;
+
 mod other;
 
 mod internal;
@@ -60,6 +62,7 @@ static GROUPS: &[&[Function]] = &[
     hash::ENTRIES,
     series::ENTRIES,
     series_whole::ENTRIES,
+    rules::ENTRIES,
     other::ENTRIES,
     internal::ENTRIES,
 ];

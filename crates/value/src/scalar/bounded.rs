@@ -48,6 +48,11 @@ impl Text {
         self.push(character.encode_utf8(&mut [0; 4]).as_bytes())
     }
 
+    /// Returns the bytes.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// Returns the string.
     pub fn into_value(self) -> Value {
         Value::string(self.bytes)

@@ -52,6 +52,10 @@ pub mod hash;
 
 pub mod parse;
 
+pub mod privacy;
+
+pub mod sampling;
+
 pub mod series;
 
 pub mod series_filter;

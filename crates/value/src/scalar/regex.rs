@@ -102,8 +102,17 @@ pub fn replace(call: &mut Call<'_>) -> Result<Value, Fault> {
 
 fn replaced(call: &mut Call<'_>, text: usize, pattern: usize, rewrite: usize) -> Result<Value, Fault> {
     let (unchanged, text, rewrite) = (call.arg(text), call.bytes(text), call.bytes(rewrite));
-    let mut out = Text::new(&call.ctx.limits);
-    let regex = call.regex(pattern)?;
+    let limits = call.ctx.limits.clone();
+    let replaced = replace_matches(call.regex(pattern)?, text, rewrite, &limits)?;
+    Ok(replaced.map_or_else(|| unchanged.clone(), Value::string))
+}
+
+/// Returns the text with every match replaced, or `None` when there is none.
+///
+/// # Errors
+/// [`Code::E3003`] when it would be too large.
+pub fn replace_matches(regex: &Regex, text: &[u8], rewrite: &[u8], limits: &Limits) -> Result<Option<Vec<u8>>, Fault> {
+    let mut out = Text::new(limits);
     let mut copied = 0;
     let mut is_changed = false;
     for captures in regex.captures_iter(text) {
@@ -114,10 +123,10 @@ fn replaced(call: &mut Call<'_>, text: usize, pattern: usize, rewrite: usize) ->
         is_changed = true;
     }
     if !is_changed {
-        return Ok(unchanged.clone());
+        return Ok(None);
     }
     out.push(&text[copied..])?;
-    Ok(out.into_value())
+    Ok(Some(out.into_bytes()))
 }
 
 /// Appends a rewrite: `\` and a digit is a group, `\\` is `\`, anything else is itself.
