@@ -187,9 +187,19 @@ pub struct CheckArguments {
     /// What the query is given
     #[command(flatten)]
     pub query: QueryArguments,
+    /// Also say what a place that takes less than the whole language would refuse
+    #[arg(long, value_name = "PROFILE", help_heading = "Query", conflicts_with = "batch")]
+    pub profile: Option<CheckProfile>,
     /// Form of the diagnostics
     #[arg(short, long, value_name = "FORM", default_value = "text")]
     pub output: CheckForm,
+}
+
+/// Names a place with a part of the language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CheckProfile {
+    /// The `transformKql` of an Azure Monitor data collection rule
+    AzureDcr,
 }
 
 /// Names a form of diagnostics.

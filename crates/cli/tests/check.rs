@@ -39,6 +39,20 @@ fn files_give_the_tables_that_a_query_reads() {
 }
 
 #[test]
+fn a_profile_adds_what_the_place_refuses() {
+    let good =
+        "source | where SeverityNumber > 9 | extend Place = geo_location('1.0.0.5') | project Country = Place.Country";
+    dtq(&["check", "--profile", "azure-dcr", good]).code(0);
+    let bad = "source | where Attributes.a in~ ('x') | summarize count() | extend y = nope(1)";
+    let ran = dtq(&["check", "--profile", "azure-dcr", "--output", "json", bad]).code(78);
+    for code in ["E4102", "E4103", "E2003"] {
+        assert!(ran.stdout.contains(code), "{}", ran.stdout);
+    }
+    let ran = dtq(&["check", "--output", "json", good]).code(78);
+    assert!(ran.stdout.contains("geo_location") && !ran.stdout.contains("E41"), "{}", ran.stdout);
+}
+
+#[test]
 fn fmt_goes_from_stdin_to_stdout() {
     let formatted = dtq_with(&["fmt"], b"T|where   a>1 // why\n|take 5").code(0).stdout;
     assert!(formatted.contains("| where a > 1") && formatted.contains("// why"), "{formatted}");

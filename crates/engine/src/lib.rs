@@ -18,5 +18,8 @@
 
 pub mod query;
 
+pub mod profile;
+
 pub use dtq_exec::Run;
+pub use profile::Profile;
 pub use query::{NoTables, Options, Query, compile};

@@ -4,7 +4,7 @@
 //! could not be typed swallows what would follow from it. It evaluates nothing over rows: only constants that types or
 //! patterns depend on. Read in order: `lowerer` (the state), `env` (lets and functions), `row` (what an expression
 //! sees), `literal`, `scalar` (expressions), `operator`, `call`, `special`, `aggregate`, `window`, `naming`, `suggest`,
-//! then `pipeline` and the operators in `ops`.
+//! then `pipeline` and the operators in `ops`. [`profile`] stands for itself: what other places refuse of a query.
 
 mod lowerer;
 
@@ -43,6 +43,8 @@ mod statement;
 mod pipeline;
 
 mod ops;
+
+pub mod profile;
 
 use dtq_ir::{Program, RelId, verify};
 use dtq_record::stream::{Catalog, Row};

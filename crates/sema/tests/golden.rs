@@ -92,6 +92,27 @@ fn golden() {
     run.finish();
 }
 
+/// Cases in `fixtures/profile`: what an Azure Monitor transformation refuses, and no more.
+#[test]
+fn golden_of_profiles() {
+    let mut run = dtq_fixture::Run::new("profile");
+    for case in dtq_fixture::load(&dtq_fixture::root().join("profile")) {
+        case.check(&mut run, "diagnostics", || golden_text(&refused(case.query())));
+        for fix in refused(case.query()).iter().filter_map(|found| found.fix.as_ref()) {
+            let mut fixed = case.query().to_owned();
+            fixed.replace_range(fix.span.range(), &fix.replacement);
+            assert!(refused(&fixed).len() < refused(case.query()).len(), "{}: the fix removes nothing", case.name);
+        }
+    }
+    run.finish();
+}
+
+fn refused(text: &str) -> Vec<Diagnostic> {
+    let (query, wrong) = dtq_syntax::parse(text, &Limits::default());
+    assert!(wrong.is_empty(), "{wrong:?}");
+    dtq_sema::profile::azure_dcr(&query, text, &Limits::default())
+}
+
 #[test]
 fn every_code_of_meaning_has_a_fixture() {
     let mut missing: Vec<Code> =

@@ -125,6 +125,21 @@ codes! {
     /// Input data cannot be read.
     E3008 = 3008,
 
+    /// An Azure Monitor transformation reads no table but `source`.
+    E4101 = 4101,
+    /// An Azure Monitor transformation has no such operator.
+    E4102 = 4102,
+    /// An Azure Monitor transformation has no such operator between values.
+    E4103 = 4103,
+    /// An Azure Monitor transformation has no such function.
+    E4104 = 4104,
+    /// An Azure Monitor transformation fills at most ten columns in one `parse`.
+    E4105 = 4105,
+    /// An Azure Monitor transformation has no such statement, literal or place for a table.
+    E4106 = 4106,
+    /// An Azure Monitor transformation gives at most one row.
+    E4107 = 4107,
+
     /// A rule file, or a file that it names, passes a limit or is not UTF-8.
     E5001 = 5001,
     /// A rule file is not YAML.
@@ -169,6 +184,29 @@ codes! {
     E5022 = 5022,
     /// How a column becomes a metric contradicts itself.
     E5023 = 5023,
+
+    /// A rule reads no telemetry, or a table whose rows are not its records.
+    E5101 = 5101,
+    /// A rule's query needs more than one record at a time.
+    E5102 = 5102,
+    /// A column that `to: replace` cannot write.
+    E5103 = 5103,
+    /// A row that is no log record.
+    E5104 = 5104,
+    /// A column that becomes no metric.
+    E5105 = 5105,
+    /// A `summarize` without one window.
+    E5106 = 5106,
+    /// A subquery that cannot be kept up to date as its table changes.
+    E5107 = 5107,
+    /// A change of what tells the series of a metric apart.
+    E5108 = 5108,
+    /// A column that `on_error: strip` cannot empty.
+    E5109 = 5109,
+    /// A table of a rule file that cannot be read.
+    E5110 = 5110,
+    /// Keys of a recorder and of the rule that empties it differ in type.
+    E5111 = 5111,
 }
 
 impl Code {

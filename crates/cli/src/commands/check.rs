@@ -1,12 +1,13 @@
 //! `dtq check`: queries to their diagnostics, for people, for machines, for GitHub.
 
-use crate::args::{CheckArguments, CheckForm};
+use crate::args::{CheckArguments, CheckForm, CheckProfile};
 use crate::commands::{batch, query};
 use crate::console::Console;
 use crate::failure::{Failure, Outcome};
 use crate::inputs::{self, WithoutInput};
-use dtq_engine::compile;
-use dtq_source::{Limits, SourceText, render};
+use dtq_engine::{Options, Profile, compile, profile};
+use dtq_record::stream::Catalog;
+use dtq_source::{Diagnostic, Limits, SourceText, diagnostic, render};
 use std::io::Write;
 
 /// Runs `dtq check`.
@@ -20,8 +21,9 @@ pub fn execute(arguments: &CheckArguments, console: &mut Console) -> Outcome {
     let opened = inputs::open(files, &arguments.input, &options, WithoutInput::StandardTables, false)?;
     let mut is_refused = false;
     for source in &sources {
-        let (compiled, diagnostics) = compile(source.text(), &opened, &options);
-        is_refused |= compiled.is_none();
+        let diagnostics = diagnostics(source.text(), arguments.profile, &opened, &options);
+        let is_wrong = diagnostic::has_errors(&diagnostics);
+        is_refused |= is_wrong;
         match arguments.output {
             CheckForm::Text => console.diagnose(source, &diagnostics),
             CheckForm::Json => {
@@ -35,13 +37,25 @@ pub fn execute(arguments: &CheckArguments, console: &mut Console) -> Outcome {
                 }
             }
         }
-        if compiled.is_none() {
+        if is_wrong {
             for hint in query::hints(source, &diagnostics, files) {
                 console.say(&format!("note: {hint}"));
             }
         }
     }
     if is_refused { Err(Failure::Query) } else { Ok(()) }
+}
+
+fn diagnostics(
+    text: &str,
+    place: Option<CheckProfile>,
+    catalog: &dyn Catalog,
+    options: &Options<'_>,
+) -> Vec<Diagnostic> {
+    match place {
+        None => compile(text, catalog, options).1,
+        Some(CheckProfile::AzureDcr) => profile::check(text, Profile::AzureDcr, catalog, options),
+    }
 }
 
 /// Returns the queries to check and the words that are left: files whose tables they read.
