@@ -38,7 +38,7 @@ pub fn value_of(fields: Fields<'_>, nesting_max: usize) -> Result<Value, WireErr
 }
 
 /// Reads a member of the `oneof` (common.proto, `AnyValue`); `None` for fields that are none.
-fn member_value(field: &Field<'_>, nesting_max: usize) -> Result<Option<Value>, WireError> {
+pub(crate) fn member_value(field: &Field<'_>, nesting_max: usize) -> Result<Option<Value>, WireError> {
     Ok(Some(match field.number {
         1 => Value::String(Str::from(field.bytes()?)),
         2 => Value::Bool(field.varint()? != 0),

@@ -19,6 +19,10 @@ pub mod fill;
 
 pub mod index;
 
+pub(crate) mod edit_any;
+
+pub mod edit;
+
 pub mod assemble;
 
 pub(crate) mod frames;

@@ -152,7 +152,7 @@ fn list(fields: Fields<'_>, number: u32, nesting_max: usize, read_item: ItemRead
 }
 
 /// Reads `Span.Event`: Timestamp, Name, Attributes.
-fn event_of(fields: Fields<'_>, nesting_max: usize) -> Result<Value, WireError> {
+pub(crate) fn event_of(fields: Fields<'_>, nesting_max: usize) -> Result<Value, WireError> {
     let (mut time_ns, mut name) = (None, None);
     for field in fields.clone() {
         let field = field?;
@@ -170,7 +170,7 @@ fn event_of(fields: Fields<'_>, nesting_max: usize) -> Result<Value, WireError> 
 }
 
 /// Reads `Span.Link`: TraceId, SpanId, TraceState, Attributes.
-fn link_of(fields: Fields<'_>, nesting_max: usize) -> Result<Value, WireError> {
+pub(crate) fn link_of(fields: Fields<'_>, nesting_max: usize) -> Result<Value, WireError> {
     let (mut trace_id, mut span_id, mut trace_state) = (None, None, None);
     for field in fields.clone() {
         let field = field?;
