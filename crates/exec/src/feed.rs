@@ -4,6 +4,7 @@
 //! goes in, so that results cannot depend on where a batch ends. Next: [`crate::run`].
 
 use crate::budget::Budget;
+use crate::columns::find_needed;
 use crate::env::Env;
 use crate::operator::{BoxedOperator, Demand, Operator, build};
 use crate::plan::Plan;
@@ -25,6 +26,11 @@ pub struct Feed<'a> {
     env: Env<'a>,
     operator: BoxedOperator<'a>,
     queue: Queue,
+}
+
+/// Returns which columns of a relation something behind it looks at.
+pub fn needed_columns(program: &Program, rel: RelId) -> Vec<bool> {
+    find_needed(program).swap_remove(rel.0 as usize)
 }
 
 /// Says whether an operator gives the rows that follow from a row without looking at others.
@@ -98,9 +104,9 @@ impl<'a> Feed<'a> {
         result.map(|()| rows)
     }
 
-    /// Gives back what subqueries yielded, for the next feed.
-    pub fn into_subqueries(self) -> Subqueries {
-        self.env.interpreter.subqueries
+    /// Exchanges what subqueries yielded with what the caller has.
+    pub fn swap_subqueries(&mut self, subqueries: &mut Subqueries) {
+        std::mem::swap(&mut self.env.interpreter.subqueries, subqueries);
     }
 }
 

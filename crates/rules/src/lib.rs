@@ -5,4 +5,8 @@
 
 pub mod file;
 
+pub mod compile;
+
 pub mod state;
+
+pub mod engine;

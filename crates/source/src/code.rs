@@ -124,6 +124,10 @@ codes! {
     E3007 = 3007,
     /// Input data cannot be read.
     E3008 = 3008,
+    /// A value that the field of a record, or a metric, cannot take.
+    E3009 = 3009,
+    /// Rules make records from records that rules made, too deep.
+    E3010 = 3010,
 
     /// An Azure Monitor transformation reads no table but `source`.
     E4101 = 4101,

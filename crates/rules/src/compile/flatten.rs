@@ -186,11 +186,8 @@ fn with_operands(kind: &ExprKind, to: &dyn Fn(ExprId) -> ExprId) -> ExprKind {
         ExprKind::Coalesce(items) => ExprKind::Coalesce(items.iter().map(|item| to(*item)).collect()),
         ExprKind::Property { base, key } => ExprKind::Property { base: to(*base), key: key.clone() },
         ExprKind::Element { base, index } => ExprKind::Element { base: to(*base), index: to(*index) },
-        ExprKind::InRel { value, rel, is_negated, is_case_ignored } => ExprKind::InRel {
-            value: to(*value),
-            rel: *rel,
-            is_negated: *is_negated,
-            is_case_ignored: *is_case_ignored,
-        },
+        ExprKind::InRel { value, rel, is_negated, is_case_ignored } => {
+            ExprKind::InRel { value: to(*value), rel: *rel, is_negated: *is_negated, is_case_ignored: *is_case_ignored }
+        }
     }
 }

@@ -1,0 +1,25 @@
+//! Rule files to a rule set: every query compiled, checked against its destination, and put in effective order.
+//!
+//! All mistakes of all files come at once; with an error there is no set, and whoever runs one keeps it. Runs no rule.
+//! Read in order: [`cells`], [`flatten`], [`rule`], [`catalog`], [`query`], [`lookup`], [`action`], [`metric`],
+//! [`set`]. Next: `state/mod.rs`.
+
+pub mod cells;
+
+pub mod flatten;
+
+pub mod rule;
+
+pub mod catalog;
+
+pub mod query;
+
+pub mod lookup;
+
+pub mod action;
+
+pub mod metric;
+
+pub mod set;
+
+pub use set::{Compiled, Options, RuleSet, compile};

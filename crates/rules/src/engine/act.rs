@@ -1,0 +1,352 @@
+//! A rule that matches and what it does to the record: edits, new records, state, and whether the record goes on.
+
+use crate::compile::rule::{Action, ColumnWrite, Failure};
+use crate::engine::cells::RecordCells;
+use crate::engine::frame::{Frame, Unit};
+use crate::engine::judge::{Active, Judged};
+use crate::engine::overlay::Overlay;
+use crate::engine::request::{Work, edited_record};
+use crate::engine::tables::Content;
+use crate::engine::{state, wrap};
+use crate::file::rule::Mode;
+use dtq_interp::RowIdentity;
+use dtq_record::otlp::encode::append_log_record;
+use dtq_record::otlp::{Signal, logs};
+use dtq_record::stream::Row;
+use dtq_record::tables;
+use dtq_record::tables::derive::Write;
+use dtq_source::Code;
+use dtq_value::Value;
+use dtq_value::scalar::Fault;
+use std::borrow::Cow;
+
+/// Says what became of a record that does not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It was removed.
+    Dropped,
+    /// It was removed because a metric counts it.
+    Consumed,
+    /// It went to a named output instead.
+    Rerouted,
+    /// A recorder holds it.
+    Held,
+}
+
+/// Records of a rule in mode observe that are kept as samples.
+const SAMPLES_MAX: usize = 5;
+/// Bytes of one sample at most.
+const SAMPLE_BYTES_MAX: usize = 64 << 10;
+
+impl Frame<'_> {
+    /// Judges a record by one rule and acts; `None` when it goes on.
+    pub(crate) fn settle(&mut self, active: &Active, unit: &Unit<'_>, work: &mut Work<'_>) -> Option<Fate> {
+        let rule = &self.set.rules[active.rule];
+        let is_enforced = rule.mode == Mode::Enforce;
+        if let Some(state) = rule.window_state() {
+            self.advance_window(state, unit.time_ticks);
+        }
+        let judged = {
+            let cells = self.cells(unit, work.slots, work.cache, work.overlay);
+            self.judge(active, &cells)
+        };
+        let acted = match judged {
+            Ok(Judged::No) => {
+                let removes = is_enforced && matches!(rule.action, Action::Replace { .. });
+                return removes.then_some(Fate::Dropped);
+            }
+            Ok(judged) => {
+                self.state.accounts[active.rule].matched += 1;
+                match is_enforced {
+                    true => self.act_above(active.rule, judged, unit, work),
+                    false => self.sample(active.rule, unit, work).map(|()| None),
+                }
+            }
+            Err(fault) => Err(fault),
+        };
+        match acted {
+            Ok(fate) => fate,
+            Err(fault) => self.fail(active.rule, &fault, work),
+        }
+    }
+
+    /// Does what a rule says of records that it cannot judge.
+    pub(crate) fn fail(&mut self, position: usize, fault: &Fault, work: &mut Work<'_>) -> Option<Fate> {
+        self.note_error(position, &fault.to_string());
+        let rule = &self.set.rules[position];
+        match &rule.on_error {
+            _ if rule.mode != Mode::Enforce => None,
+            Failure::Pass => None,
+            Failure::Drop => Some(Fate::Dropped),
+            Failure::Strip(columns) => {
+                let table = tables::standard(rule.base.name()).expect("every base is a standard table");
+                for column in columns {
+                    work.overlay.set(*column, Value::missing(table.columns[*column].ty));
+                }
+                work.editors.push(position);
+                None
+            }
+        }
+    }
+
+    /// Keeps the first records that a rule in mode observe matches.
+    fn sample(&mut self, position: usize, unit: &Unit<'_>, work: &Work<'_>) -> Result<(), Fault> {
+        if self.state.samples[position].len() < SAMPLES_MAX && unit.buffers.record.len() <= SAMPLE_BYTES_MAX {
+            let request = self.alone(unit, work.overlay)?;
+            self.state.samples[position].push(request);
+        }
+        Ok(())
+    }
+
+    /// Acts, unless the record is within the rate that the rule lets pass.
+    fn act_above(
+        &mut self,
+        position: usize,
+        judged: Judged,
+        unit: &Unit<'_>,
+        work: &mut Work<'_>,
+    ) -> Result<Option<Fate>, Fault> {
+        if let Some(limiter) = &mut self.state.limiters[position] {
+            let key = key_of(&self.set.rules[position], &judged);
+            if limiter.admit(&key, unit.time_ticks) {
+                self.state.accounts[position].within_rate += 1;
+                return Ok(None);
+            }
+        }
+        self.act(position, judged, unit, work)
+    }
+
+    fn act(
+        &mut self,
+        position: usize,
+        judged: Judged,
+        unit: &Unit<'_>,
+        work: &mut Work<'_>,
+    ) -> Result<Option<Fate>, Fault> {
+        let rule = &self.set.rules[position];
+        match &rule.action {
+            Action::Drop => Ok(Some(Fate::Dropped)),
+            Action::Replace { writes } => self.replace(position, writes, &judged, unit, work).map(|()| None),
+            Action::Logs { columns } => self.make_logs(position, columns, judged, unit).map(|()| None),
+            Action::Measure(measure) => {
+                self.measure(position, measure, rows(judged), unit)?;
+                Ok(measure.output.is_consumed.then_some(Fate::Consumed))
+            }
+            Action::Window(window) => {
+                self.add_to_window(position, window, rows(judged), unit)?;
+                Ok(window.measure.output.is_consumed.then_some(Fate::Consumed))
+            }
+            Action::Table { table, for_ticks } => {
+                self.fill_table(position, *table, *for_ticks, rows(judged), unit);
+                Ok(None)
+            }
+            Action::Recorder { recorder } => self.hold(position, *recorder, &judged, unit, work),
+            Action::Flush { recorder, after_ticks, cooldown_ticks } => {
+                let key = key_of(rule, &judged);
+                self.flush(*recorder, &key, (*after_ticks, *cooldown_ticks), unit)?;
+                Ok(None)
+            }
+            Action::Route { name, is_copy } => {
+                let request = self.alone(unit, work.overlay)?;
+                self.emissions.add(Some(name.clone()), unit.signal, &request);
+                if *is_copy {
+                    self.state.accounts[position].copied += 1;
+                }
+                Ok((!is_copy).then_some(Fate::Rerouted))
+            }
+        }
+    }
+
+    /// Returns a request with this record alone, as rules have left it.
+    fn alone(&self, unit: &Unit<'_>, overlay: &Overlay) -> Result<Vec<u8>, Fault> {
+        let record = self.current(unit, overlay)?;
+        let heads = wrap::heads(unit).map_err(|error| crate::engine::cells::malformed(&error))?;
+        wrap::request(&heads.resource, &heads.scope, heads.metric.as_deref(), &record)
+            .map_err(|error| crate::engine::cells::malformed(&error))
+    }
+
+    fn current<'r>(&self, unit: &Unit<'r>, overlay: &Overlay) -> Result<Cow<'r, [u8]>, Fault> {
+        if overlay.is_empty() {
+            return Ok(Cow::Borrowed(unit.buffers.record));
+        }
+        edited_record(unit, overlay, self.set.limits.value_nesting_max).map(|edited| Cow::Owned(edited.record))
+    }
+
+    fn replace(
+        &mut self,
+        position: usize,
+        writes: &[ColumnWrite],
+        judged: &Judged,
+        unit: &Unit<'_>,
+        work: &mut Work<'_>,
+    ) -> Result<(), Fault> {
+        let rule = &self.set.rules[position];
+        let found = {
+            let cells = self.cells(unit, work.slots, work.cache, work.overlay);
+            let mut found = Vec::new();
+            for write in writes {
+                let new = match (judged, write.row_column) {
+                    (_, None) => Some(Value::missing(rule.table.columns[write.column].ty)),
+                    (Judged::Rows(rows), Some(_)) if rows.len() > 1 => {
+                        let message =
+                            "`to: replace` got several rows for one record; use `take_any` or leave out `mv-expand`";
+                        return Err(Fault::new(Code::E3009, message));
+                    }
+                    (Judged::Rows(rows), Some(at)) => Some(rows[0][at].clone()),
+                    (_, Some(at)) => {
+                        let expr = rule.values[at].expect("a written column is computed");
+                        self.written_value(position, expr, write.own_cell, &cells)?
+                    }
+                };
+                if let Some(new) = new {
+                    writes_of(rule.table, write, &new, &cells, &mut found)?;
+                }
+            }
+            found
+        };
+        if !found.is_empty() {
+            work.editors.push(position);
+        }
+        for write in found {
+            match write {
+                Write::Column(column, value) => work.overlay.set(column, value),
+                Write::Key(column, key, value) => work.overlay.set_key(column, key, value),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes log records and lets the rules after this one judge them.
+    fn make_logs(&mut self, position: usize, columns: &[usize], judged: Judged, unit: &Unit<'_>) -> Result<(), Fault> {
+        let heads = wrap::heads(unit).map_err(|error| crate::engine::cells::malformed(&error))?;
+        for row in rows(judged) {
+            let mut record = Vec::new();
+            let made = log_row(columns, row, unit.time_ticks, self.arrival_ticks);
+            append_log_record(&mut record, &made).map_err(|error| Fault::new(Code::E3009, error.to_string()))?;
+            let request = wrap::request(&heads.resource, &heads.scope, None, &record)
+                .map_err(|error| crate::engine::cells::malformed(&error))?;
+            self.state.accounts[position].created += 1;
+            self.state.totals.created += 1;
+            self.run_made(Signal::Logs, &request, position + 1)?;
+        }
+        Ok(())
+    }
+
+    fn fill_table(&mut self, position: usize, table: usize, for_ticks: i64, rows: Vec<Row>, unit: &Unit<'_>) {
+        let rule = &self.set.rules[position];
+        for mut row in rows {
+            let key = match rule.has_key {
+                true => RowIdentity(row.split_off(rule.columns.len())),
+                false => RowIdentity(row.clone()),
+            };
+            let Content::Keyed(keyed) = &self.tables.0[table].content else {
+                unreachable!("a table that a rule fills is keyed");
+            };
+            let inserted = keyed.borrow_mut().insert(key, row.clone(), unit.time_ticks, for_ticks);
+            self.row_changed(table, &row, true);
+            let gone = inserted.replaced.iter().chain(&inserted.expired).chain(&inserted.evicted);
+            gone.for_each(|row| self.row_changed(table, row, false));
+            let account = &mut self.state.accounts[position];
+            account.evicted += inserted.evicted.len() as u64;
+            if let Content::Keyed(keyed) = &self.tables.0[table].content {
+                self.state.accounts[position].state_bytes = keyed.borrow().counts().bytes as u64;
+            }
+        }
+    }
+
+    fn hold(
+        &mut self,
+        position: usize,
+        recorder: usize,
+        judged: &Judged,
+        unit: &Unit<'_>,
+        work: &Work<'_>,
+    ) -> Result<Option<Fate>, Fault> {
+        let key = key_of(&self.set.rules[position], judged);
+        if self.state.recorders[recorder].is_open(&key, unit.time_ticks) {
+            return Ok(None);
+        }
+        let record = self.current(unit, work.overlay)?;
+        let held = wrap::held(unit, &record).map_err(|error| crate::engine::cells::malformed(&error))?;
+        self.state.recorders[recorder].hold(key, held, unit.time_ticks);
+        Ok(Some(Fate::Held))
+    }
+
+    fn flush(
+        &mut self,
+        recorder: usize,
+        key: &RowIdentity,
+        (after_ticks, cooldown_ticks): (i64, i64),
+        unit: &Unit<'_>,
+    ) -> Result<(), Fault> {
+        let flushed = self.state.recorders[recorder].flush(key, unit.time_ticks, after_ticks, cooldown_ticks);
+        let from = self.set.recorders[recorder].filled_by + 1;
+        for held in &flushed.records {
+            let (signal, request) = wrap::released(held).map_err(|error| crate::engine::cells::malformed(&error))?;
+            self.run_made(signal, &request, from)?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the rows that a rule has to look at.
+fn rows(judged: Judged) -> Vec<Row> {
+    match judged {
+        Judged::No => Vec::new(),
+        Judged::Yes => vec![Row::new()],
+        Judged::Rows(rows) => rows,
+    }
+}
+
+/// Returns the key of a rule's rows: the last column of the first one, where the rule has a key.
+fn key_of(rule: &crate::compile::rule::CompiledRule, judged: &Judged) -> RowIdentity {
+    match judged {
+        Judged::Rows(rows) if rule.has_key => {
+            RowIdentity(rows.first().and_then(|row| row.last()).cloned().into_iter().collect())
+        }
+        _ => RowIdentity::default(),
+    }
+}
+
+/// Adds what a new value of a column means for the record; nothing when it is what is there.
+fn writes_of(
+    table: &'static tables::Table,
+    write: &ColumnWrite,
+    new: &Value,
+    cells: &RecordCells<'_>,
+    found: &mut Vec<Write>,
+) -> Result<(), Fault> {
+    let record = cells.record_row(&write.reads)?;
+    if table.value_of(write.column, &record) == *new {
+        return Ok(());
+    }
+    let Some(writes) = table.write(write.column, new, &record) else {
+        let message = format!("`{}` cannot take this value", table.columns[write.column].name);
+        return Err(Fault::new(Code::E3009, message));
+    };
+    let is_change = |write: &Write| match write {
+        Write::Column(column, value) => record[*column] != *value,
+        Write::Key(..) => true,
+    };
+    found.extend(writes.into_iter().filter(is_change));
+    Ok(())
+}
+
+/// Returns a row of `logs` from the columns that a rule gives; a time that it does not give is that of the source.
+fn log_row(columns: &[usize], row: Row, time_ticks: i64, arrival_ticks: i64) -> Row {
+    let table = tables::standard("logs").expect("logs is a standard table");
+    let mut made: Row = table.columns.iter().map(|column| Value::missing(column.ty)).collect();
+    made[logs::column::TIMESTAMP] = Value::DateTime(time_ticks);
+    made[logs::column::OBSERVED_TIMESTAMP] = Value::DateTime(arrival_ticks);
+    for (column, value) in columns.iter().zip(row) {
+        made[*column] = value;
+    }
+    made[logs::column::RESOURCE] = Value::Null;
+    made[logs::column::SCOPE] = Value::Null;
+    made
+}
+
+/// Returns the bytes that a state may hold, for messages.
+pub(crate) fn state_bytes_max(rule: &crate::compile::rule::CompiledRule) -> usize {
+    state::bounds(rule).bytes_max
+}

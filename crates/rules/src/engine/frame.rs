@@ -1,0 +1,222 @@
+//! One call of a processor: what is borrowed from rule set and state while records are judged, and given back after.
+
+use crate::compile::RuleSet;
+use crate::compile::rule::Lookup;
+use crate::compile::set::BaseCells;
+use crate::engine::cells::{Cache, RecordCells};
+use crate::engine::outcome::Emissions;
+use crate::engine::overlay::Overlay;
+use crate::engine::state::State;
+use crate::engine::tables::{Content, Tables};
+use dtq_exec::{Feed, Grouping};
+use dtq_interp::{Interpreter, Members, Subqueries};
+use dtq_ir::RelKind;
+use dtq_record::otlp::Signal;
+use dtq_record::otlp::assemble::Changes;
+use dtq_record::otlp::index::RequestIndex;
+use dtq_record::otlp::metrics::Kind;
+use dtq_record::slot::{Buffers, Slot};
+use dtq_record::stream::Row;
+use dtq_value::scalar::Fault;
+
+/// How deep requests that rules make may make others.
+pub(crate) const NESTING_MAX: u32 = 16;
+
+/// Holds what rules work with during one call.
+pub(crate) struct Frame<'s> {
+    pub(crate) set: &'s RuleSet,
+    pub(crate) tables: &'s Tables,
+    pub(crate) state: &'s mut State,
+    pub(crate) emissions: Emissions,
+    /// When the request arrived, in ticks.
+    pub(crate) arrival_ticks: i64,
+    /// One a rule, over its flat part.
+    pub(crate) interpreters: Vec<Interpreter<'s>>,
+    /// The pipelines behind flat parts, with the version of the tables that they have read.
+    pub(crate) feeds: Vec<Option<(Feed<'s>, u64)>>,
+    pub(crate) groupings: Vec<Option<Grouping<'s>>>,
+    /// Whether a rule takes part in this call.
+    pub(crate) is_active: Vec<bool>,
+    pub(crate) depth: u32,
+    /// Gives nanoseconds, when costs are to be measured.
+    pub(crate) clock: Option<&'s dyn Fn() -> u64>,
+}
+
+/// Holds what is needed to judge records one after the other; reused from request to request.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    pub(crate) index: RequestIndex,
+    pub(crate) changes: Changes,
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) cache: Cache,
+    pub(crate) overlay: Overlay,
+}
+
+/// Holds one record while rules judge it.
+#[derive(Clone, Copy)]
+pub(crate) struct Unit<'r> {
+    pub(crate) signal: Signal,
+    pub(crate) base: &'r BaseCells,
+    pub(crate) request: &'r [u8],
+    pub(crate) index: &'r RequestIndex,
+    /// Its position in the index.
+    pub(crate) position: usize,
+    /// Positions of its scope and resource.
+    pub(crate) scope: usize,
+    pub(crate) resource: usize,
+    pub(crate) buffers: Buffers<'r>,
+    /// Of a data point.
+    pub(crate) kind: Option<Kind>,
+    /// Its time as state sees it, in ticks.
+    pub(crate) time_ticks: i64,
+}
+
+impl<'s> Frame<'s> {
+    /// Returns a frame; [`Frame::finish`] gives back what it borrows.
+    pub(crate) fn new(
+        set: &'s RuleSet,
+        tables: &'s Tables,
+        state: &'s mut State,
+        arrival_ticks: i64,
+        clock: Option<&'s dyn Fn() -> u64>,
+    ) -> Self {
+        state.ctx.now_ticks = arrival_ticks;
+        let interpreters = set.rules.iter().zip(&mut state.subqueries);
+        let interpreters = interpreters
+            .map(|(rule, subqueries)| Interpreter::resume(&rule.flat.program, std::mem::take(subqueries)))
+            .collect();
+        let is_active = set.rules.iter().zip(&state.is_disabled).map(|(rule, is_disabled)| {
+            !is_disabled && rule.expires_ticks.is_none_or(|expires| expires > arrival_ticks)
+        });
+        Self {
+            is_active: is_active.collect(),
+            feeds: set.rules.iter().map(|_| None).collect(),
+            groupings: set.rules.iter().map(|_| None).collect(),
+            interpreters,
+            set,
+            tables,
+            state,
+            emissions: Emissions::default(),
+            arrival_ticks,
+            depth: 0,
+            clock,
+        }
+    }
+
+    /// Gives back what conditions look up, and returns what leaves.
+    pub(crate) fn finish(self) -> Emissions {
+        for (place, interpreter) in self.state.subqueries.iter_mut().zip(self.interpreters) {
+            *place = interpreter.subqueries;
+        }
+        self.emissions
+    }
+
+    /// Returns the cells of a record.
+    pub(crate) fn cells<'r>(
+        &self,
+        unit: &Unit<'r>,
+        slots: &'r [Slot],
+        cache: &'r Cache,
+        overlay: &'r Overlay,
+    ) -> RecordCells<'r> {
+        let nesting_max = self.set.limits.value_nesting_max;
+        RecordCells { base: unit.base, slots, buffers: unit.buffers, overlay, cache, nesting_max }
+    }
+
+    /// Fills what conditions look up from the tables as they are; for a state that is new.
+    pub(crate) fn fill_lookups(&mut self) -> Result<(), Fault> {
+        for position in 0..self.set.rules.len() {
+            for at in 0..self.set.rules[position].lookups.len() {
+                let lookup = &self.set.rules[position].lookups[at];
+                let members = Members::new(lookup.is_case_ignored);
+                self.interpreters[position].subqueries.set_members(lookup.rel, lookup.is_case_ignored, members);
+                for row in self.tables.rows(lookup.table) {
+                    self.change_member(position, at, &row, true)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes rows whose time is over from all tables.
+    pub(crate) fn expire_tables(&mut self, now: i64) {
+        for table in 0..self.tables.0.len() {
+            let removed = match &self.tables.0[table].content {
+                Content::Keyed(keyed) => keyed.borrow_mut().expire(now),
+                Content::Fixed(_) => continue,
+            };
+            removed.iter().for_each(|row| self.row_changed(table, row, false));
+        }
+        for recorder in &mut self.state.recorders {
+            recorder.expire(now);
+        }
+    }
+
+    /// Keeps what conditions look up current with a row that came into a table or left it.
+    pub(crate) fn row_changed(&mut self, table: usize, row: &Row, is_added: bool) {
+        for position in 0..self.set.rules.len() {
+            for at in 0..self.set.rules[position].lookups.len() {
+                if self.set.rules[position].lookups[at].table != table {
+                    continue;
+                }
+                if let Err(fault) = self.change_member(position, at, row, is_added) {
+                    self.note_error(position, &format!("a row of a table cannot be looked up: {fault}"));
+                }
+            }
+        }
+    }
+
+    fn change_member(&mut self, position: usize, at: usize, row: &Row, is_added: bool) -> Result<(), Fault> {
+        let rule = &self.set.rules[position];
+        let lookup = &rule.lookups[at];
+        let Some(value) = self.looked_up_value(position, lookup, row)? else {
+            return Ok(());
+        };
+        let subqueries = &mut self.interpreters[position].subqueries;
+        let members = subqueries.members_mut(lookup.rel, lookup.is_case_ignored).expect("fill_lookups has made it");
+        if is_added {
+            members.add(&value)
+        } else {
+            members.remove(&value)
+        };
+        Ok(())
+    }
+
+    /// Returns what a row of a table is to an `in`, or `None` when it is filtered out.
+    fn looked_up_value(
+        &mut self,
+        position: usize,
+        lookup: &Lookup,
+        row: &Row,
+    ) -> Result<Option<dtq_value::Value>, Fault> {
+        let program = &self.set.rules[position].program;
+        let interpreter = Interpreter::resume(program, Subqueries::default());
+        let mut row = row.clone();
+        for id in &lookup.chain[1..] {
+            match &program.rel(*id).kind {
+                RelKind::Filter { predicate, .. } => {
+                    if !interpreter.holds(*predicate, &row, &mut self.state.ctx)? {
+                        return Ok(None);
+                    }
+                }
+                RelKind::Project { exprs, .. } => {
+                    let values = exprs.iter().map(|expr| interpreter.eval(*expr, &row, &mut self.state.ctx));
+                    row = values.collect::<Result<_, _>>()?;
+                }
+                _ => {}
+            }
+        }
+        Ok(row.into_iter().next())
+    }
+
+    /// Counts a record that a rule could not judge, and tells about the first.
+    pub(crate) fn note_error(&mut self, position: usize, message: &str) {
+        let account = &mut self.state.accounts[position];
+        account.errors += 1;
+        if account.first_error.is_none() {
+            account.first_error = Some(message.to_owned());
+            let name = &self.set.rules[position].name;
+            self.state.notice(Some(name), self.arrival_ticks, format!("cannot judge a record: {message}"));
+        }
+    }
+}

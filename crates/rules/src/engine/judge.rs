@@ -1,0 +1,141 @@
+//! One rule and one record to whether it matches, and to the rows of the rule's query.
+
+use crate::compile::rule::{Action, CompiledRule};
+use crate::engine::cells::RecordCells;
+use crate::engine::frame::Frame;
+use dtq_exec::{Feed, Options as ExecOptions};
+use dtq_interp::Subqueries;
+use dtq_ir::{ExprId, ExprKind};
+use dtq_record::stream::Row;
+use dtq_value::Value;
+use dtq_value::scalar::Fault;
+use smallvec::SmallVec;
+
+/// Says what a rule's query gives for a record.
+#[derive(Debug)]
+pub(crate) enum Judged {
+    /// No row.
+    No,
+    /// A row that nobody has to look at, or whose columns are computed one by one.
+    Yes,
+    /// These rows.
+    Rows(Vec<Row>),
+}
+
+/// Holds what is left to decide of a rule for the records of one resource and scope.
+#[derive(Clone, Debug)]
+pub(crate) struct Active {
+    /// Position of the rule.
+    pub(crate) rule: usize,
+    /// Positions of the conditions that are not decided yet.
+    pub(crate) conditions: SmallVec<[u16; 6]>,
+    /// Whether a condition is false already.
+    pub(crate) is_never: bool,
+}
+
+impl Frame<'_> {
+    /// Returns what a rule gives for a record.
+    pub(crate) fn judge(&mut self, active: &Active, cells: &RecordCells<'_>) -> Result<Judged, Fault> {
+        let set = self.set;
+        let rule = &set.rules[active.rule];
+        if active.is_never || !self.is_row(rule, cells)? {
+            return Ok(Judged::No);
+        }
+        for condition in &active.conditions {
+            let expr = rule.conditions[usize::from(*condition)].expr;
+            if !self.interpreters[active.rule].holds(expr, cells, &mut self.state.ctx)? {
+                return Ok(Judged::No);
+            }
+        }
+        let is_lazy = matches!(rule.action, Action::Replace { .. }) && !rule.has_pipeline && !rule.has_key;
+        if is_lazy || (!rule.has_pipeline && rule.values.iter().all(Option::is_none)) {
+            return Ok(Judged::Yes);
+        }
+        let row = self.flat_row(active.rule, cells)?;
+        if !rule.has_pipeline {
+            return Ok(Judged::Rows(vec![row]));
+        }
+        let rows = self.push(active.rule, row)?;
+        Ok(if rows.is_empty() { Judged::No } else { Judged::Rows(rows) })
+    }
+
+    /// Says whether a record is a row of the rule's table.
+    fn is_row(&self, rule: &CompiledRule, cells: &RecordCells<'_>) -> Result<bool, Fault> {
+        if rule.membership.is_empty() {
+            return Ok(true);
+        }
+        Ok(rule.table.holds_record(&cells.record_row(&rule.membership)?))
+    }
+
+    /// Returns the row at the end of the flat part, with the columns that are looked at.
+    fn flat_row(&mut self, position: usize, cells: &RecordCells<'_>) -> Result<Row, Fault> {
+        let values = &self.set.rules[position].values;
+        let mut row = Vec::with_capacity(values.len());
+        for value in values {
+            row.push(match value {
+                Some(expr) => self.interpreters[position].eval(*expr, cells, &mut self.state.ctx)?,
+                None => Value::Null,
+            });
+        }
+        Ok(row)
+    }
+
+    /// Pushes a row through the operators behind the flat part.
+    fn push(&mut self, position: usize, row: Row) -> Result<Vec<Row>, Fault> {
+        let rule = &self.set.rules[position];
+        let version = self.tables.version(&rule.tables_read);
+        if self.feeds[position].as_ref().is_none_or(|(_, read)| *read != version) {
+            let top = rule.pipeline_top();
+            let options = self.exec_options();
+            let feed = Feed::new(&rule.program, (rule.flat.end, top), self.tables, Subqueries::default(), options)?;
+            self.feeds[position] = Some((feed, version));
+        }
+        let (feed, _) = self.feeds[position].as_mut().expect("just made");
+        feed.swap_subqueries(&mut self.interpreters[position].subqueries);
+        let rows = feed.push(row);
+        feed.swap_subqueries(&mut self.interpreters[position].subqueries);
+        if rows.is_err() {
+            self.feeds[position] = None;
+        }
+        rows
+    }
+
+    /// Returns the options of pipelines and groupings.
+    pub(crate) fn exec_options(&mut self) -> ExecOptions<'static> {
+        ExecOptions {
+            limits: self.set.limits.clone(),
+            now_ticks: self.arrival_ticks,
+            random_seed: self.state.ctx.next_random(),
+            ..ExecOptions::default()
+        }
+    }
+
+    /// Returns the new value of a column, or `None` when it stays what it is.
+    ///
+    /// Follows `iff` and `case` to the arm that counts, so that a column that stays is not decoded.
+    pub(crate) fn written_value(
+        &mut self,
+        position: usize,
+        root: ExprId,
+        own_cell: Option<u32>,
+        cells: &RecordCells<'_>,
+    ) -> Result<Option<Value>, Fault> {
+        let program = &self.set.rules[position].flat.program;
+        let mut expr = root;
+        'follow: loop {
+            match &program.expr(expr).kind {
+                ExprKind::Column(cell) if Some(*cell) == own_cell => return Ok(None),
+                ExprKind::Case { arms, otherwise } => {
+                    for (condition, value) in arms {
+                        if self.interpreters[position].holds(*condition, cells, &mut self.state.ctx)? {
+                            expr = *value;
+                            continue 'follow;
+                        }
+                    }
+                    expr = *otherwise;
+                }
+                _ => return self.interpreters[position].eval(expr, cells, &mut self.state.ctx).map(Some),
+            }
+        }
+    }
+}

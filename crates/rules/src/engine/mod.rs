@@ -1,0 +1,41 @@
+//! A rule set, its state and requests to what leaves: decisions, edits, new records, metrics, and an account of each rule.
+//!
+//! [`Processor`] is what hosts drive: a request in, what leaves out; a tick now and then. Each record goes through all
+//! rules before the next one is looked at, so that results cannot depend on how records are batched. No clock, no I/O.
+//! Read in order: [`processor`], [`outcome`], [`account`], `tables`, `overlay`, `cells`, `state`, `frame`, `judge`, `act`,
+//! `request`, `wrap`, `metrics`, `guard`.
+
+pub mod processor;
+
+pub mod outcome;
+
+pub mod account;
+
+mod tables;
+
+mod overlay;
+
+mod cells;
+
+mod state;
+
+mod frame;
+
+mod judge;
+
+mod act;
+
+mod request;
+
+mod wrap;
+
+mod metrics;
+
+mod guard;
+
+pub use account::{Account, Totals};
+pub use outcome::{Emission, Notice, Outcome, Output};
+pub use processor::{Options, Processor};
+
+/// Bytes of what one rule remembers, where its `limits` say nothing.
+pub const DEFAULT_STATE_BYTES: u64 = 64 << 20;

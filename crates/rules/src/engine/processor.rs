@@ -1,0 +1,171 @@
+//! What hosts drive: requests in, what leaves out, and the counts of it all.
+
+use crate::compile::RuleSet;
+use crate::engine::account::{Account, Totals};
+use crate::engine::frame::{Frame, Scratch};
+use crate::engine::outcome::{Outcome, Output};
+use crate::engine::state::{self, State};
+use crate::engine::tables::Tables;
+use crate::state::recorder::OnShutdown;
+use dtq_record::otlp::Signal;
+use std::sync::Arc;
+
+/// Holds what a host decides besides the rules.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The time, in ticks, at which the processor starts.
+    pub start_ticks: i64,
+    /// Seed of `rand()` and its like.
+    pub random_seed: u64,
+}
+
+/// Gives nanoseconds of the thread's time, for measuring what rules cost.
+pub type Clock<'c> = Option<&'c dyn Fn() -> u64>;
+
+/// Runs a rule set on requests, one after the other.
+pub struct Processor {
+    set: Arc<RuleSet>,
+    tables: Tables,
+    state: State,
+    scratch: Scratch,
+}
+
+impl Processor {
+    /// Returns a processor whose rules remember nothing yet.
+    pub fn new(set: Arc<RuleSet>, options: &Options) -> Self {
+        let state = State::new(&set, options.start_ticks, options.random_seed);
+        let mut processor = Self { tables: state::tables(&set), state, scratch: Scratch::default(), set };
+        processor.fill_lookups(options.start_ticks);
+        processor
+    }
+
+    fn fill_lookups(&mut self, now_ticks: i64) {
+        let set = Arc::clone(&self.set);
+        let mut frame = Frame::new(&set, &self.tables, &mut self.state, now_ticks, None);
+        if let Err(fault) = frame.fill_lookups() {
+            frame.state.notice(None, now_ticks, format!("a table cannot be looked up: {fault}"));
+        }
+        frame.finish();
+    }
+
+    /// Returns what becomes of a request that arrived at `arrival_ticks`; with a clock, costs are measured.
+    ///
+    /// A request that cannot be read passes as it came, unless a protective rule says otherwise; it is counted, and the
+    /// first is reported. Nothing fails.
+    pub fn apply(&mut self, signal: Signal, request: &[u8], arrival_ticks: i64, clock: Clock<'_>) -> Outcome {
+        let set = Arc::clone(&self.set);
+        self.state.totals.requests += 1;
+        self.state.totals.bytes_in += request.len() as u64;
+        let mut frame = Frame::new(&set, &self.tables, &mut self.state, arrival_ticks, clock);
+        let result = frame.run_request(signal, request, 0, &mut self.scratch);
+        if result.is_ok() {
+            frame.state.totals.records_in += self.scratch.index.records().len() as u64;
+            frame.make_points(None, false);
+        }
+        let emissions = frame.finish().into_vec();
+        let output = match result {
+            Ok(output) => output,
+            Err(error) => self.pass_malformed(signal, request.len(), arrival_ticks, &error),
+        };
+        self.state.totals.bytes_out += match &output {
+            Output::Unchanged => request.len() as u64,
+            Output::Empty => 0,
+            Output::Bytes(bytes) => bytes.len() as u64,
+        };
+        let made = emissions.iter().filter(|emission| emission.destination.is_none());
+        self.state.totals.bytes_out += made.map(|emission| emission.request.len() as u64).sum::<u64>();
+        Outcome { output, emissions, notices: std::mem::take(&mut self.state.notices) }
+    }
+
+    /// Counts and reports a request that cannot be read; says what leaves in its place.
+    fn pass_malformed(
+        &mut self,
+        signal: Signal,
+        size: usize,
+        arrival_ticks: i64,
+        error: &dtq_record::WireError,
+    ) -> Output {
+        self.state.totals.malformed += 1;
+        let base = RuleSet::base_of(signal);
+        let is_dropped = self.set.base(base).rules.iter().any(|rule| {
+            let rule = &self.set.rules[*rule];
+            rule.on_error != crate::compile::rule::Failure::Pass && rule.mode == crate::file::rule::Mode::Enforce
+        });
+        if !std::mem::replace(&mut self.state.has_reported_malformed, true) {
+            let what = if is_dropped { "is dropped, as protective rules say" } else { "passes as it came" };
+            let message = format!(
+                "a request of {size} bytes cannot be read at byte {}: {}; it {what}, and further ones are only counted",
+                error.offset, error.reason
+            );
+            self.state.notice(None, arrival_ticks, message);
+        }
+        if is_dropped { Output::Empty } else { Output::Unchanged }
+    }
+
+    /// Returns what is due at a time: points of windows and intervals that are over.
+    ///
+    /// To be called every second or so, also when no telemetry comes.
+    pub fn tick(&mut self, now_ticks: i64) -> Outcome {
+        self.make_points(now_ticks, false, false)
+    }
+
+    /// Returns everything that rules still owe: open windows, measurements, and held records where a rule says so.
+    pub fn shutdown(&mut self, now_ticks: i64) -> Outcome {
+        self.make_points(now_ticks, true, true)
+    }
+
+    fn make_points(&mut self, now_ticks: i64, is_last: bool, releases: bool) -> Outcome {
+        let set = Arc::clone(&self.set);
+        let mut frame = Frame::new(&set, &self.tables, &mut self.state, now_ticks, None);
+        frame.expire_tables(now_ticks);
+        if releases {
+            frame.release_all();
+        }
+        frame.make_points(Some(now_ticks), is_last);
+        let emissions = frame.finish().into_vec();
+        let made = emissions.iter().filter(|emission| emission.destination.is_none());
+        self.state.totals.bytes_out += made.map(|emission| emission.request.len() as u64).sum::<u64>();
+        Outcome { output: Output::Empty, emissions, notices: std::mem::take(&mut self.state.notices) }
+    }
+
+    /// Returns the rule set.
+    pub fn rules(&self) -> &RuleSet {
+        &self.set
+    }
+
+    /// Returns the accounts, one a rule in effective order.
+    pub fn accounts(&self) -> Vec<Account> {
+        (0..self.set.rules.len()).map(|position| self.state.account(&self.set, position)).collect()
+    }
+
+    /// Returns the counts of all rules together.
+    pub fn totals(&self) -> Totals {
+        self.state.totals()
+    }
+
+    /// Returns requests with the first records that a rule in mode observe matched.
+    pub fn samples(&self, rule: usize) -> &[Vec<u8>] {
+        &self.state.samples[rule]
+    }
+}
+
+impl Frame<'_> {
+    /// Ends all recorders: what they hold goes on or is given up, as each says.
+    fn release_all(&mut self) {
+        for recorder in 0..self.set.recorders.len() {
+            let definition = &self.set.recorders[recorder];
+            let on_shutdown = match definition.on_shutdown {
+                crate::file::rule::OnShutdown::Discard => OnShutdown::Discard,
+                crate::file::rule::OnShutdown::Flush => OnShutdown::Flush,
+            };
+            for held in self.state.recorders[recorder].shutdown(on_shutdown) {
+                let sent = crate::engine::wrap::released(&held)
+                    .map_err(|error| crate::engine::cells::malformed(&error))
+                    .and_then(|(signal, request)| self.run_made(signal, &request, definition.filled_by + 1));
+                if let Err(fault) = sent {
+                    self.note_error(definition.filled_by, &format!("cannot release a record: {fault}"));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,534 @@
+//! One request through the rules: levels are decided once, records one after the other, and what changed is spliced.
+
+use crate::compile::rule::Action;
+use crate::compile::set::{RuleSet, base_position};
+use crate::engine::act::Fate;
+use crate::engine::cells::{Cache, malformed};
+use crate::engine::frame::{Frame, NESTING_MAX, Scratch, Unit};
+use crate::engine::judge::Active;
+use crate::engine::outcome::Output;
+use crate::engine::overlay::Overlay;
+use crate::file::rule::Mode;
+use dtq_record::WireError;
+use dtq_record::otlp::Signal;
+use dtq_record::otlp::assemble::{Assembled, Changes, assemble};
+use dtq_record::otlp::edit::{ColumnEdit, edit_attributes_message, edit_metric_head, edit_point, edit_record};
+use dtq_record::otlp::fill::Level;
+use dtq_record::otlp::index::RequestIndex;
+use dtq_record::otlp::metrics::column as metric_column;
+use dtq_record::slot::{Buffers, Slot};
+use dtq_record::tables::Base;
+use dtq_source::Code;
+use dtq_value::Value;
+use dtq_value::scalar::Fault;
+use smallvec::SmallVec;
+
+/// Holds what changes while one record is judged.
+pub(crate) struct Work<'w> {
+    pub(crate) slots: &'w mut [Slot],
+    pub(crate) cache: &'w mut Cache,
+    pub(crate) overlay: &'w mut Overlay,
+    /// The rules that edited the record.
+    pub(crate) editors: SmallVec<[usize; 4]>,
+}
+
+/// Holds a resource as the rules from a position on see it.
+struct Version {
+    /// Position of the first rule that sees it.
+    from: usize,
+    message: Vec<u8>,
+}
+
+/// Holds what rules over `resources` make of one resource.
+#[derive(Default)]
+struct ResourceFate {
+    /// The resource as it changes, the first as it came.
+    versions: Vec<Version>,
+    /// The rule that drops it, with its records.
+    dropped_by: Option<usize>,
+}
+
+/// Holds an edited record.
+pub(crate) struct Edited {
+    pub(crate) record: Vec<u8>,
+    /// For a data point that needs a metric of its own: the metric without data.
+    pub(crate) head: Option<Vec<u8>>,
+}
+
+impl Frame<'_> {
+    /// Runs a request that came from outside or was made by rules, from the rule at a position on.
+    ///
+    /// # Errors
+    /// When the framing is malformed; then nothing was judged.
+    pub(crate) fn run_request(
+        &mut self,
+        signal: Signal,
+        request: &[u8],
+        from: usize,
+        scratch: &mut Scratch,
+    ) -> Result<Output, WireError> {
+        let Scratch { index, changes, slots, cache, overlay } = scratch;
+        index.read(signal, request)?;
+        changes.clear();
+        let base = self.set.base(RuleSet::base_of(signal));
+        slots.clear();
+        slots.resize(base.plan.slot_count(), Slot::MISSING);
+        let entered = &mut self.state.flows[base_position(base.cells.base())].entered[from];
+        entered.0 += index.records().len() as u64;
+        entered.1 += index.records().iter().map(|record| u64::from(record.place.end - record.place.start)).sum::<u64>();
+        let mut left = 0;
+        for resource in 0..index.resources().len() {
+            let mut pass = Pass { signal, request, index, changes, slots, cache, overlay, from, resource };
+            left += self.run_resource(&mut pass);
+        }
+        self.state.totals.records_out += left;
+        Ok(match assemble(request, index, changes) {
+            Assembled::Unchanged => Output::Unchanged,
+            Assembled::Empty => Output::Empty,
+            Assembled::Bytes(bytes) => Output::Bytes(bytes),
+        })
+    }
+
+    /// Runs a request that rules made through the rules from a position on, and sends on what is left of it.
+    pub(crate) fn run_made(&mut self, signal: Signal, request: &[u8], from: usize) -> Result<(), Fault> {
+        if self.depth >= NESTING_MAX {
+            let message = format!("rules make records from records that rules made, more than {NESTING_MAX} deep");
+            return Err(Fault::new(Code::E3010, message));
+        }
+        self.depth += 1;
+        let output = self.run_request(signal, request, from, &mut Scratch::default());
+        self.depth -= 1;
+        match output.map_err(|error| malformed(&error))? {
+            Output::Unchanged => self.emissions.add(None, signal, request),
+            Output::Bytes(bytes) => self.emissions.add(None, signal, &bytes),
+            Output::Empty => {}
+        }
+        Ok(())
+    }
+
+    /// Runs the records of a resource; returns how many go on.
+    fn run_resource(&mut self, pass: &mut Pass<'_>) -> u64 {
+        let entry = pass.index.resources()[pass.resource];
+        let message = entry.resource.map_or(&[][..], |place| place.content(pass.request));
+        let fate = self.judge_resource(pass, message);
+        let base = self.set.base(RuleSet::base_of(pass.signal));
+        let first = fate.versions.first().map_or(message, |version| &version.message);
+        let buffers = Buffers { resource: first, ..Buffers::default() };
+        let active = self.decide(pass, buffers, &fate, Level::Resource, None);
+        let scopes = entry.scopes.range();
+        let records: u64 = scopes.clone().map(|scope| pass.index.scopes()[scope].records.range().len() as u64).sum();
+        if let Some(last) = fate.versions.last().filter(|last| last.message != message) {
+            pass.changes.replace_resource(pass.resource, &last.message);
+        }
+        if let Some(rule) = self.drops_all(&active, fate.dropped_by) {
+            self.drop_resource(pass, rule, records);
+            return 0;
+        }
+        if active.is_empty() && fate.dropped_by.is_none() {
+            return records;
+        }
+        let mut left = 0;
+        for scope in scopes {
+            let scope_message = pass.index.scopes()[scope].scope.map_or(&[][..], |place| place.content(pass.request));
+            let buffers = Buffers { scope: scope_message, ..buffers };
+            let narrowed = base
+                .plan
+                .has_level(Level::Scope)
+                .then(|| self.decide(pass, buffers, &fate, Level::Scope, Some(&active)));
+            let active = narrowed.as_deref().unwrap_or(&active);
+            left += self.run_scope(pass, scope, scope_message, active, &fate);
+        }
+        left
+    }
+
+    /// Returns the rule that drops every record of the resource before any other rule acts on one.
+    fn drops_all(&self, active: &[Active], dropped_by: Option<usize>) -> Option<usize> {
+        let first = active.first();
+        match (first, dropped_by) {
+            (None, Some(rule)) => Some(rule),
+            (Some(first), Some(rule)) if rule < first.rule => Some(rule),
+            (Some(first), _) => {
+                let rule = &self.set.rules[first.rule];
+                let is_settled = first.conditions.is_empty() && rule.membership.is_empty() && !rule.has_pipeline;
+                let is_drop = matches!(rule.action, Action::Drop) && rule.above.is_none();
+                let is_never_kept = first.is_never && matches!(rule.action, Action::Replace { .. });
+                let is_enforced = rule.mode == Mode::Enforce;
+                (is_enforced && (is_drop && is_settled && !first.is_never || is_never_kept)).then_some(first.rule)
+            }
+            (None, None) => None,
+        }
+    }
+
+    fn drop_resource(&mut self, pass: &mut Pass<'_>, rule: usize, records: u64) {
+        let entry = pass.index.resources()[pass.resource];
+        let places = entry.scopes.range().flat_map(|scope| pass.index.scopes()[scope].records.range());
+        let places = places.map(|record| pass.index.records()[record].place);
+        let bytes: u64 = places.map(|place| u64::from(place.end - place.start)).sum();
+        pass.changes.drop_resource(pass.resource);
+        let base = RuleSet::base_of(pass.signal);
+        let is_over_records = self.set.rules[rule].base == base;
+        let account = &mut self.state.accounts[rule];
+        account.dropped += records;
+        account.dropped_bytes += bytes;
+        if is_over_records && matches!(self.set.rules[rule].action, Action::Drop) {
+            account.matched += records;
+        }
+        self.state.totals.dropped += records;
+        let taken = &mut self.state.flows[base_position(base)].taken[rule];
+        taken.0 += records;
+        taken.1 += bytes;
+    }
+
+    /// Fills a level's slots and decides conditions on it: what is left for each rule, without those that cannot match.
+    fn decide(
+        &mut self,
+        pass: &mut Pass<'_>,
+        buffers: Buffers<'_>,
+        fate: &ResourceFate,
+        level: Level,
+        before: Option<&[Active]>,
+    ) -> Vec<Active> {
+        let set = self.set;
+        let base = set.base(RuleSet::base_of(pass.signal));
+        pass.cache.reset(base.plan.slot_count());
+        let filled = match level {
+            Level::Resource => base.plan.fill_resource(buffers.resource, pass.slots),
+            _ => base.plan.fill_scope(buffers.scope, pass.slots),
+        };
+        let all = |rule: &usize| Active {
+            rule: *rule,
+            conditions: (0..set.rules[*rule].conditions.len()).map(|at| at as u16).collect(),
+            is_never: false,
+        };
+        let candidates: Vec<Active> = match before {
+            Some(before) => before.to_vec(),
+            None => base.rules.iter().filter(|rule| **rule >= pass.from && self.is_active[**rule]).map(all).collect(),
+        };
+        let overlay = Overlay::default();
+        // With several versions of the resource, each record decides for itself.
+        let can_decide = filled.is_ok() && fate.versions.len() < 2;
+        let mut active = Vec::with_capacity(candidates.len());
+        for mut one in candidates {
+            if can_decide && !one.is_never {
+                let cells = crate::engine::cells::RecordCells {
+                    base,
+                    slots: pass.slots,
+                    buffers,
+                    overlay: &overlay,
+                    cache: pass.cache,
+                    nesting_max: set.limits.value_nesting_max,
+                };
+                self.decide_one(&mut one, level, &cells);
+            }
+            let is_window = matches!(set.rules[one.rule].action, Action::Window(_));
+            let is_replace = matches!(set.rules[one.rule].action, Action::Replace { .. })
+                && set.rules[one.rule].mode == Mode::Enforce;
+            if !one.is_never || is_replace || is_window {
+                active.push(one);
+            }
+        }
+        active
+    }
+
+    /// Decides the conditions of a rule on one level; one that fails is left to each record.
+    fn decide_one(&mut self, one: &mut Active, level: Level, cells: &crate::engine::cells::RecordCells<'_>) {
+        let rule = &self.set.rules[one.rule];
+        let mut is_false = false;
+        let (interpreter, ctx) = (&self.interpreters[one.rule], &mut self.state.ctx);
+        one.conditions.retain(|at| {
+            let condition = rule.conditions[usize::from(*at)];
+            if is_false || condition.level != level {
+                return true;
+            }
+            match interpreter.holds(condition.expr, cells, ctx) {
+                Ok(true) => false,
+                Ok(false) => {
+                    is_false = true;
+                    true
+                }
+                Err(_) => true,
+            }
+        });
+        one.is_never = is_false;
+    }
+
+    /// Runs the records of a scope; returns how many go on.
+    fn run_scope(
+        &mut self,
+        pass: &mut Pass<'_>,
+        scope: usize,
+        scope_message: &[u8],
+        active: &[Active],
+        fate: &ResourceFate,
+    ) -> u64 {
+        let entry = pass.index.scopes()[scope];
+        let resource = pass.index.resources()[pass.resource].resource;
+        let resource = resource.map_or(&[][..], |place| place.content(pass.request));
+        let resource = fate.versions.first().map_or(resource, |version| &version.message);
+        let base = self.set.base(RuleSet::base_of(pass.signal));
+        let mut metric = u32::MAX;
+        let mut buffers = Buffers { resource, scope: scope_message, ..Buffers::default() };
+        let mut kind = None;
+        let mut left = 0;
+        for position in entry.records.range() {
+            let record = pass.index.records()[position];
+            if pass.signal == Signal::Metrics && record.parent != metric {
+                metric = record.parent;
+                let entry = pass.index.metrics()[metric as usize];
+                buffers.metric = entry.place.content(pass.request);
+                kind = entry.data.map(|(kind, _)| kind);
+                // A metric head that cannot be read shows in each of its points, as null.
+                let _ = base.plan.fill_metric(buffers.metric, pass.slots);
+            }
+            buffers.record = record.place.content(pass.request);
+            let unit = Unit {
+                signal: pass.signal,
+                base,
+                request: pass.request,
+                index: pass.index,
+                position,
+                scope,
+                resource: pass.resource,
+                buffers,
+                kind,
+                time_ticks: self.arrival_ticks,
+            };
+            left += u64::from(self.run_record(pass, unit, active, fate));
+        }
+        left
+    }
+
+    /// Runs one record; says whether it goes on.
+    fn run_record<'f>(
+        &mut self,
+        pass: &mut Pass<'_>,
+        mut unit: Unit<'f>,
+        active: &[Active],
+        fate: &'f ResourceFate,
+    ) -> bool {
+        pass.cache.reset(unit.base.plan.slot_count());
+        pass.overlay.clear();
+        let filled = match unit.kind {
+            Some(kind) => unit.base.plan.fill_point(kind, unit.buffers.record, pass.slots),
+            None => unit.base.plan.fill_record(unit.buffers.record, pass.slots),
+        };
+        if let Some(slot) = unit.base.time_slot {
+            unit.time_ticks = self.record_time(&unit, slot, pass);
+            self.expire_tables(unit.time_ticks);
+        }
+        let mut work = Work { slots: pass.slots, cache: pass.cache, overlay: pass.overlay, editors: SmallVec::new() };
+        let mut taken = None;
+        for one in active {
+            if fate.dropped_by.is_some_and(|dropped_by| dropped_by < one.rule) {
+                break;
+            }
+            enter_version(fate, one.rule, &mut unit, &mut work);
+            let outcome = match &filled {
+                Ok(()) => self.settle_measured(one, &unit, &mut work),
+                Err(error) => self.fail(one.rule, &malformed(error), &mut work),
+            };
+            if let Some(fate) = outcome {
+                taken = Some((one.rule, fate));
+                break;
+            }
+        }
+        let taken = taken.or(fate.dropped_by.map(|rule| (rule, Fate::Dropped)));
+        if let Some((rule, fate)) = taken {
+            self.take(rule, fate, &unit, pass.changes);
+            return false;
+        }
+        self.finish_edits(&unit, &mut work, pass.changes)
+    }
+
+    /// Returns the time of a record as state sees it: its own, at most a minute after the request came.
+    fn record_time(&mut self, unit: &Unit<'_>, slot: u32, pass: &Pass<'_>) -> i64 {
+        const AHEAD_MAX_TICKS: i64 = 60 * 10_000_000;
+        let cells = self.cells(unit, pass.slots, pass.cache, pass.overlay);
+        match cells.slot(slot) {
+            Ok(Value::DateTime(ticks)) => ticks.min(self.arrival_ticks.saturating_add(AHEAD_MAX_TICKS)),
+            _ => self.arrival_ticks,
+        }
+    }
+
+    /// Counts a record that a rule took, and removes it.
+    fn take(&mut self, rule: usize, fate: Fate, unit: &Unit<'_>, changes: &mut Changes) {
+        let bytes = unit.buffers.record.len() as u64;
+        changes.drop_record(unit.position);
+        let account = &mut self.state.accounts[rule];
+        let totals = &mut self.state.totals;
+        match fate {
+            Fate::Dropped => {
+                account.dropped += 1;
+                account.dropped_bytes += bytes;
+                totals.dropped += 1;
+            }
+            Fate::Consumed => {
+                account.consumed += 1;
+                totals.consumed += 1;
+            }
+            Fate::Rerouted => {
+                account.rerouted += 1;
+                totals.rerouted += 1;
+            }
+            Fate::Held => {}
+        }
+        let taken = &mut self.state.flows[base_position(unit.base.cells.base())].taken[rule];
+        taken.0 += 1;
+        taken.1 += bytes;
+    }
+
+    /// Writes what rules have changed; says whether the record goes on.
+    fn finish_edits(&mut self, unit: &Unit<'_>, work: &mut Work<'_>, changes: &mut Changes) -> bool {
+        if work.overlay.is_empty() {
+            return true;
+        }
+        match edited_record(unit, work.overlay, self.set.limits.value_nesting_max) {
+            Ok(edited) => {
+                if edited.record != unit.buffers.record {
+                    changes.replace_record(unit.position, &edited.record);
+                }
+                if let Some(head) = &edited.head {
+                    changes.move_point(unit.position, head);
+                }
+                let mut editors = std::mem::take(&mut work.editors);
+                editors.sort_unstable();
+                editors.dedup();
+                editors.iter().for_each(|rule| self.state.accounts[*rule].edited += 1);
+                true
+            }
+            Err(fault) => {
+                let editors = std::mem::take(&mut work.editors);
+                for rule in editors {
+                    work.overlay.clear();
+                    if let Some(fate) = self.fail(rule, &fault, work) {
+                        self.take(rule, fate, unit, changes);
+                        return false;
+                    }
+                }
+                let stripped = edited_record(unit, work.overlay, self.set.limits.value_nesting_max);
+                if let Ok(stripped) = stripped.as_ref()
+                    && !work.overlay.is_empty()
+                {
+                    changes.replace_record(unit.position, &stripped.record);
+                }
+                true
+            }
+        }
+    }
+
+    /// Runs the rules over `resources` on one resource.
+    fn judge_resource(&mut self, pass: &mut Pass<'_>, message: &[u8]) -> ResourceFate {
+        let set = self.set;
+        let mut fate = ResourceFate::default();
+        let base = set.base(Base::Resources);
+        let rules: Vec<usize> =
+            base.rules.iter().copied().filter(|rule| *rule >= pass.from && self.is_active[*rule]).collect();
+        if rules.is_empty() {
+            return fate;
+        }
+        fate.versions.push(Version { from: 0, message: message.to_vec() });
+        let container = pass.index.resources()[pass.resource].place.content(pass.request);
+        let mut plan = base.plan.clone();
+        plan.set_signal(pass.signal);
+        let flow = &mut self.state.flows[base_position(Base::Resources)].entered[pass.from];
+        flow.0 += 1;
+        flow.1 += message.len() as u64;
+        let (mut slots, mut cache, mut overlay) =
+            (vec![Slot::MISSING; plan.slot_count()], Cache::default(), Overlay::default());
+        for rule in rules {
+            let current = fate.versions.last().expect("one was pushed").message.clone();
+            cache.reset(plan.slot_count());
+            overlay.clear();
+            let filled =
+                plan.fill_resource(&current, &mut slots).and_then(|()| plan.fill_record(container, &mut slots));
+            let buffers = Buffers { record: container, resource: &current, ..Buffers::default() };
+            let unit = Unit {
+                signal: pass.signal,
+                base,
+                request: pass.request,
+                index: pass.index,
+                position: 0,
+                scope: 0,
+                resource: pass.resource,
+                buffers,
+                kind: None,
+                time_ticks: self.arrival_ticks,
+            };
+            let conditions = (0..set.rules[rule].conditions.len()).map(|at| at as u16).collect();
+            let active = Active { rule, conditions, is_never: false };
+            let mut work =
+                Work { slots: &mut slots, cache: &mut cache, overlay: &mut overlay, editors: SmallVec::new() };
+            let outcome = match &filled {
+                Ok(()) => self.settle(&active, &unit, &mut work),
+                Err(error) => self.fail(rule, &malformed(error), &mut work),
+            };
+            if outcome.is_some() {
+                fate.dropped_by = Some(rule);
+                break;
+            }
+            if let Some((_, edit)) = work.overlay.edits().first() {
+                match edit_attributes_message(&current, 1, edit, set.limits.value_nesting_max) {
+                    Ok(message) => {
+                        self.state.accounts[rule].edited += 1;
+                        fate.versions.push(Version { from: rule + 1, message });
+                    }
+                    Err(error) => drop(self.fail(rule, &malformed(&error), &mut work)),
+                }
+            }
+        }
+        fate
+    }
+}
+
+/// Holds what one pass over a resource of a request works on.
+pub(crate) struct Pass<'p> {
+    signal: Signal,
+    request: &'p [u8],
+    index: &'p RequestIndex,
+    changes: &'p mut Changes,
+    slots: &'p mut Vec<Slot>,
+    cache: &'p mut Cache,
+    overlay: &'p mut Overlay,
+    /// Position of the first rule that takes part.
+    from: usize,
+    resource: usize,
+}
+
+/// Puts the version of the resource that a rule sees in the place of the one before.
+fn enter_version<'f>(fate: &'f ResourceFate, rule: usize, unit: &mut Unit<'f>, work: &mut Work<'_>) {
+    if fate.versions.len() < 2 {
+        return;
+    }
+    let version = fate.versions.iter().rev().find(|version| version.from <= rule);
+    let message = version.map_or(unit.buffers.resource, |version| &version.message);
+    if message != unit.buffers.resource {
+        unit.buffers.resource = message;
+        // What a rule wrote is well-formed, and what came was read before.
+        let _ = unit.base.plan.fill_resource(message, work.slots);
+        work.cache.reset(unit.base.plan.slot_count());
+    }
+}
+
+/// Returns a record with its edits.
+///
+/// # Errors
+/// When a value does not fit its field, such as a word that is no SpanKind.
+pub(crate) fn edited_record(unit: &Unit<'_>, overlay: &Overlay, nesting_max: usize) -> Result<Edited, Fault> {
+    let refuse = |error: WireError| Fault::new(Code::E3009, error.reason);
+    let Some(kind) = unit.kind else {
+        let base = unit.base.cells.base();
+        let record = edit_record(base, unit.buffers.record, overlay.edits(), nesting_max).map_err(refuse)?;
+        return Ok(Edited { record, head: None });
+    };
+    let is_of_head = |column: usize| {
+        matches!(column, metric_column::METRIC_NAME | metric_column::METRIC_UNIT | metric_column::METRIC_DESCRIPTION)
+    };
+    let (of_head, of_point): (Vec<(usize, ColumnEdit)>, Vec<(usize, ColumnEdit)>) =
+        overlay.edits().iter().cloned().partition(|(column, _)| is_of_head(*column));
+    let record = edit_point(kind, unit.buffers.record, &of_point, nesting_max).map_err(refuse)?;
+    let head = match of_head.is_empty() {
+        true => None,
+        false => Some(edit_metric_head(unit.buffers.metric, &of_head, nesting_max).map_err(refuse)?),
+    };
+    Ok(Edited { record, head })
+}
