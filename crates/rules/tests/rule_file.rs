@@ -257,3 +257,15 @@ fn every_key_has_an_example_that_is_read() {
         file(&rule(&format!("{}\nkql: logs\n{}: {example}", others.join("\n"), key.name)));
     }
 }
+
+#[test]
+fn warnings_never_hide_an_error_and_the_last_message_says_that_there_are_more() {
+    let entry = |index: usize| format!("  - {{name: r{index}, to: drop, kql: logs, expires: 2001-01-01}}\n");
+    let options = Options { now_ticks: TestTime::START_TICKS, ..Options::default() };
+    let text = format!("apiVersion: dtq/v1\nrules:\n{}  - {{name: x}}\n", (0..200).map(entry).collect::<String>());
+    let (file, found) = read("rules.yaml", text.as_bytes(), &NoFiles, &options);
+    assert!(!file.is_complete);
+    assert_eq!(found.iter().filter(|diagnostic| diagnostic.is_error()).count(), 2);
+    assert_eq!(found.len(), options.limits.diagnostics_max + 2);
+    assert_eq!(found.last().unwrap().notes, ["there are more, which are not shown"]);
+}

@@ -8,17 +8,19 @@ use crate::file::rule::Spanned;
 use crate::file::yaml::{Kind, Node, Scalar};
 use dtq_source::{Code, Diagnostic, SourceText, Span};
 
-/// Collects diagnostics, up to a count.
+/// Collects diagnostics, up to a count of errors and the same count of warnings.
 pub(crate) struct Report {
     source: SourceText,
-    diagnostics: Vec<Diagnostic>,
+    errors: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
     count_max: usize,
+    has_more: bool,
 }
 
 impl Report {
     /// Returns a report of nothing about a text, that holds this many.
     pub fn new(source: SourceText, count_max: usize) -> Self {
-        Self { source, diagnostics: Vec::new(), count_max }
+        Self { source, errors: Vec::new(), warnings: Vec::new(), count_max, has_more: false }
     }
 
     /// Returns the text of the rule file.
@@ -35,14 +37,18 @@ impl Report {
 
     /// Adds a diagnostic, unless there are too many to be read.
     pub fn add(&mut self, diagnostic: Diagnostic) {
-        if !self.is_full() {
-            self.diagnostics.push(diagnostic);
+        // Warnings never take the place of an error: a file with an error must be known for one.
+        let list = if diagnostic.is_error() { &mut self.errors } else { &mut self.warnings };
+        if list.len() < self.count_max {
+            list.push(diagnostic);
+        } else {
+            self.has_more = true;
         }
     }
 
-    /// Says whether no more will be said, so that what to say need not be worked out.
+    /// Says whether no further error will be said, so that what to say need not be worked out.
     pub fn is_full(&self) -> bool {
-        self.diagnostics.len() >= self.count_max
+        self.errors.len() >= self.count_max
     }
 
     /// Adds an error with a remedy.
@@ -55,11 +61,17 @@ impl Report {
         self.add(Diagnostic::warning(code, span, message).label(label));
     }
 
-    /// Returns all, in the order of the file.
+    /// Returns all, in the order of the file; the last says when there are more.
     pub fn finish(mut self) -> Vec<Diagnostic> {
-        self.diagnostics.sort_by_key(|diagnostic| diagnostic.span);
-        self.diagnostics.dedup();
-        self.diagnostics
+        let mut all = self.errors;
+        all.append(&mut self.warnings);
+        all.sort_by_key(|diagnostic| diagnostic.span);
+        // An alias shows the same mistake again.
+        all.dedup();
+        if let Some(last) = all.last_mut().filter(|_| self.has_more) {
+            last.notes.push("there are more, which are not shown".to_owned());
+        }
+        all
     }
 }
 
@@ -108,6 +120,7 @@ impl<'n> Fields<'n> {
         let Some(known) = self.place.key(name) else {
             self.has_unknown = true;
             if report.is_full() {
+                report.has_more = true;
                 return;
             }
             self.misspelt.extend(nearest_key(self.place, name));

@@ -1,9 +1,9 @@
 //! Rule files: YAML text to rules with positions, and every mistake at once.
 //!
-//! [`read`] takes one file, [`check_together`] the names in several, [`order`] says when each rule runs. Nothing here
+//! [`read()`] takes one file, [`check_together`] the names in several, [`order()`] says when each rule runs. Nothing here
 //! compiles a query, and files beside a rule file are read by the host, through [`Files`]. Read in order: [`rule`] (what
-//! a file says), [`query`], [`place`], [`keys`], then `yaml`, `fields`, `scalar`, `beside`, [`read`](mod@read),
-//! `destination`, `examples`, `checks`, [`order`](mod@order), [`together`],
+//! a file says), [`query`], [`place`], [`keys`], then `yaml`, `fields`, `scalar`, `beside`, [`mod@read`],
+//! `destination`, `examples`, `checks`, [`mod@order`], [`together`],
 //! [`schema`]. The format for operators: `docs/rules.md`.
 
 pub mod rule;
