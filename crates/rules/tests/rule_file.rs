@@ -2,8 +2,8 @@
 
 use dtq_rules::file::keys::{KEYS, Key, Place, Shape};
 use dtq_rules::file::rule::{
-    Above, Count, Destination, Given, MetricKind, Mode, OnError, OnFull, OnShutdown, Phase, Rate, RecorderBounds,
-    RuleLimits, Temporality, TestTime, Tier,
+    Above, Count, Destination, Given, MetricKind, MetricsOutput, Mode, OnError, OnFull, OnShutdown, Phase, Rate,
+    RecorderBounds, RuleLimits, Temporality, TestTime, Tier,
 };
 use dtq_rules::file::{Files, NoFiles, Options, RuleFile, RuleRef, check_together, order, read};
 use dtq_source::{Code, Diagnostic, Span};
@@ -268,4 +268,17 @@ fn warnings_never_hide_an_error_and_the_last_message_says_that_there_are_more() 
     assert_eq!(found.iter().filter(|diagnostic| diagnostic.is_error()).count(), 2);
     assert_eq!(found.len(), options.limits.diagnostics_max + 2);
     assert_eq!(found.last().unwrap().notes, ["there are more, which are not shown"]);
+}
+
+#[test]
+fn defaults_of_metrics_are_those_of_the_reference() {
+    for (name, ticks) in [
+        ("interval", MetricsOutput::INTERVAL_TICKS),
+        ("lateness", MetricsOutput::LATENESS_TICKS),
+        ("idle", MetricsOutput::IDLE_TICKS),
+    ] {
+        let default = Place::Rule.key(name).unwrap().default;
+        assert_eq!(time::parse_timespan(default.as_bytes()), Some(ticks), "{name}");
+    }
+    assert_eq!(Place::Limits.key("series").unwrap().default, RuleLimits::SERIES.to_string());
 }

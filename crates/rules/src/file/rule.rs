@@ -318,6 +318,11 @@ pub struct RuleLimits {
     pub series: Option<u64>,
 }
 
+impl RuleLimits {
+    /// The `series` of a rule that says none: the default of the OpenTelemetry SDK specification, "Cardinality limits".
+    pub const SERIES: u64 = 2_000;
+}
+
 /// Holds an example of what a rule does.
 #[derive(Clone, Debug)]
 pub struct RuleTest {
