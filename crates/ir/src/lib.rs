@@ -3,7 +3,8 @@
 //! A program is two arenas, scalar expressions and relations, each in topological order: a node refers only to nodes
 //! before it, so it cannot contain a cycle, and a node used twice is stored once. Types are decided and conversions are
 //! explicit calls. Read in order: [`function`] (the one table of functions and operators), [`functions`] (its entries),
-//! [`aggregate`], [`expr`], [`rel`], [`program`], [`mod@verify`], [`text`], [`reads`].
+//! [`aggregate`], [`expr`], [`rel`], [`program`], [`mod@verify`], [`text`]; then what can be asked of a
+//! program: [`reads`], [`writes`], [`effects`], [`condition`].
 
 pub mod function;
 
@@ -25,6 +26,13 @@ pub mod text;
 
 pub mod reads;
 
+pub mod writes;
+
+pub mod effects;
+
+pub mod condition;
+
+pub use condition::Condition;
 pub use expr::{Expr, ExprId, ExprKind, PoolId};
 pub use function::{Effect, Function, FunctionRef, Nulls, Param, ParamKind, Returns, Signature};
 pub use program::{Output, Program};
