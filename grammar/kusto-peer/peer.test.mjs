@@ -26,6 +26,18 @@ test('binds a query over given tables', () => {
   assert.deepEqual(result, outcome([['s', 'string'], ['x', 'string'], ['n', 'long'], ['sum_a', 'long']]));
 });
 
+test('binds the functions of the prelude, and rules that call them', () => {
+  const text = readFileSync(join(import.meta.dirname, '../../docs/dtq-prelude.kql'), 'utf8');
+  const functions = text.split('.create-or-alter function with (').slice(1).map((command) => {
+    const [, name, rest] = /\)\n(\w+)(\([^]*\})/.exec(command);
+    return `let ${name} = ${rest};\n`;
+  });
+  assert.equal(functions.length, 3);
+  const rule = 'T | where trace_ratio(s) < 0.05 | extend d = redact(redact_card(d), "a", "b"), s = redact_card(s, "card")';
+  const result = analyze(functions.join('') + rule, tables);
+  assert.deepEqual(result, outcome([['a', 'long'], ['s', 'dynamic'], ['d', 'dynamic']]));
+});
+
 test('reports errors with offsets in bytes', () => {
   const result = analyze('T | where s == "\u00e9\u00e9" and nope == 1', tables);
   assert.equal(result.ok, false);

@@ -340,7 +340,6 @@ fn check_claims(texts: &[String]) {
             }
         }
     }
-    println!("{claimed_count} claims");
     assert!(claimed_count > texts.len() * 2, "only {claimed_count} claims");
 }
 
