@@ -75,7 +75,7 @@ impl Group {
             Group::Encoding => "Encoding",
             Group::Hash => "Hashing",
             Group::Series => "Series",
-            Group::Rules => "Beyond Kusto",
+            Group::Rules => "For rules",
             Group::Other => "Other",
         }
     }
