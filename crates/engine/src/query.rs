@@ -19,7 +19,7 @@ pub struct Options<'a> {
     pub random_seed: u64,
     /// Values for `declare query_parameters`, as literals of KQL.
     pub params: BTreeMap<String, String>,
-    /// Says, once a batch, whether the run should end early.
+    /// Says whether the run should end early; asked once a batch and every few thousand expressions.
     pub is_cancelled: Option<&'a dyn Fn() -> bool>,
 }
 

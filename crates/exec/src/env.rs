@@ -27,7 +27,12 @@ pub(crate) struct Env<'a> {
     pub(crate) is_cancelled: Option<&'a dyn Fn() -> bool>,
     /// The relation whose rows are pushed in, when they are.
     pub(crate) fed: Option<(RelId, Queue)>,
+    /// How many expressions are still to be evaluated until the host is asked again whether the run should end.
+    pub(crate) evals_left: u32,
 }
+
+/// Count of expressions evaluated between two questions to the host: a batch may take long, or hold few rows that do.
+const EVALS_BETWEEN_POLLS: u32 = 4096;
 
 impl<'a> Env<'a> {
     /// Returns the program.
@@ -42,6 +47,7 @@ impl<'a> Env<'a> {
 
     /// Returns the value of an expression over a row.
     pub(crate) fn eval(&mut self, expr: ExprId, row: &[Value]) -> Result<Value, Fault> {
+        self.poll()?;
         self.interpreter.eval(expr, row, &mut self.ctx)
     }
 
@@ -56,6 +62,7 @@ impl<'a> Env<'a> {
 
     /// Says whether a bool expression is true over a row.
     pub(crate) fn holds(&mut self, expr: ExprId, row: &[Value]) -> Result<bool, Fault> {
+        self.poll()?;
         self.interpreter.holds(expr, row, &mut self.ctx)
     }
 
@@ -68,7 +75,21 @@ impl<'a> Env<'a> {
         })
     }
 
-    /// Fails when the host wants the run to end; polled once a batch.
+    /// Asks the host once in a while whether the run should end.
+    fn poll(&mut self) -> Result<(), Fault> {
+        match self.evals_left.checked_sub(1) {
+            Some(left) => {
+                self.evals_left = left;
+                Ok(())
+            }
+            None => {
+                self.evals_left = EVALS_BETWEEN_POLLS;
+                self.check_cancelled()
+            }
+        }
+    }
+
+    /// Fails when the host wants the run to end; asked once a batch, and between by [`Env::eval`].
     pub(crate) fn check_cancelled(&self) -> Result<(), Fault> {
         match self.is_cancelled {
             Some(is_cancelled) if is_cancelled() => {

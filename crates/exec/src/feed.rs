@@ -76,6 +76,7 @@ impl<'a> Feed<'a> {
             batch_rows: batch_rows.max(1),
             materialized: FxHashMap::default(),
             is_cancelled,
+            evals_left: 0,
             fed: Some((leaf, Rc::clone(&queue))),
         };
         let operator = build(top, &mut env, None, Demand::All)?;

@@ -66,6 +66,7 @@ impl<'a> Grouping<'a> {
             batch_rows: batch_rows.max(1),
             materialized: FxHashMap::default(),
             is_cancelled,
+            evals_left: 0,
             fed: None,
         };
         let specs = aggregates.iter().map(|call| AggregateSpec::new(&mut env, call)).collect::<Result<_, _>>()?;

@@ -1,6 +1,6 @@
 //! Joins: the right side is held by key, the left side streams past it.
 
-use crate::budget::{Hold, values_bytes};
+use crate::budget::{Hold, row_bytes, values_bytes};
 use crate::env::Env;
 use crate::operator::{BoxedOperator, Operator};
 use dtq_interp::RowIdentity;
@@ -27,6 +27,8 @@ pub(crate) struct Join<'a> {
     table: RightTable,
     hold: Hold,
     stage: Stage,
+    /// Whether every row of the result will be asked for, so that left rows may be read ahead.
+    is_all_wanted: bool,
     produced: u64,
     /// For [`JoinKind::InnerUnique`]: the left keys that were seen.
     seen: FxHashSet<RowIdentity>,
@@ -38,6 +40,8 @@ struct RightTable {
     rows: Vec<Row>,
     is_matched: Vec<bool>,
     by_key: IndexMap<RowIdentity, Vec<usize>, FxBuildHasher>,
+    /// How many rows the most frequent key has.
+    partners_max: usize,
 }
 
 /// Says how far a join has come.
@@ -57,6 +61,7 @@ impl<'a> Join<'a> {
         (left_missing, right_missing): (Row, Row),
         kind: JoinKind,
         keys: &[(ExprId, ExprId)],
+        is_all_wanted: bool,
     ) -> Self {
         Self {
             kind,
@@ -69,6 +74,7 @@ impl<'a> Join<'a> {
             table: RightTable::default(),
             hold: env.budget.hold("join"),
             stage: Stage::Loading,
+            is_all_wanted,
             produced: 0,
             seen: FxHashSet::default(),
         }
@@ -90,7 +96,9 @@ impl<'a> Join<'a> {
                     continue;
                 }
                 self.hold.add(values_bytes(&key) + 2 * size_of::<usize>())?;
-                self.table.by_key.entry(RowIdentity(key)).or_default().push(index);
+                let partners = self.table.by_key.entry(RowIdentity(key)).or_default();
+                partners.push(index);
+                self.table.partners_max = self.table.partners_max.max(partners.len());
             }
         }
         Ok(())
@@ -182,7 +190,7 @@ impl<'a> Join<'a> {
             if let Some(row) = batch.next() {
                 current = self.start_row(env, &row, output)?.map(|key| (row, key, 0));
             } else if let Some(next) = self.left.next(env)? {
-                batch = next.into_iter();
+                batch = self.read_ahead(env, next, output.len())?.into_iter();
             } else {
                 // More may be pushed in later; the kinds of join that give rows at the end are not fed.
                 break env.fed.is_none();
@@ -190,6 +198,40 @@ impl<'a> Join<'a> {
         };
         self.stage = Stage::Matching { batch, current };
         Ok(has_ended)
+    }
+
+    /// Counts the partners of left rows before they are paired, and of more left rows when these have many: a join that
+    /// will pass its bound then says so at once, not after it has made all rows up to there.
+    fn read_ahead(&mut self, env: &mut Env<'a>, mut rows: Vec<Row>, output_count: usize) -> Result<Vec<Row>, Fault> {
+        /// Pairs from which reading ahead is worth it.
+        const PAIRS_MIN: u64 = 1_000_000;
+        /// Left rows that are held to count.
+        const ROWS_MAX: usize = 1 << 16;
+        /// Bytes that they may take.
+        const BYTES_MAX: usize = 16 << 20;
+        let has_pairs =
+            matches!(self.kind, JoinKind::Inner | JoinKind::LeftOuter | JoinKind::RightOuter | JoinKind::FullOuter);
+        let pairs_max = (self.table.partners_max as u64).saturating_mul(rows.len() as u64);
+        if !has_pairs || !self.is_all_wanted || pairs_max < PAIRS_MIN {
+            return Ok(rows);
+        }
+        let (mut pairs, mut bytes, mut counted) = (0, 0, 0);
+        loop {
+            for row in &rows[counted..] {
+                let partners = self.find_partners(env, row)?;
+                pairs += partners.map_or(0, |key| self.table.by_key[key].len() as u64);
+                bytes += row_bytes(row);
+            }
+            counted = rows.len();
+            env.check_produced("join", self.produced + output_count as u64 + pairs)?;
+            if pairs < PAIRS_MIN || counted >= ROWS_MAX || bytes >= BYTES_MAX {
+                return Ok(rows);
+            }
+            match self.left.next(env)? {
+                Some(more) => rows.extend(more),
+                None => return Ok(rows),
+            }
+        }
     }
 
     /// Gives right rows that the kind of join leaves for the end; says whether there are more.

@@ -126,7 +126,8 @@ fn build_over<'a>(
         let (Some(right), Some(left)) = (inputs.pop(), inputs.pop()) else {
             unreachable!("inputs_of gives both inputs of a join");
         };
-        return Ok(Box::new(Join::new(env, (left, right), missing, *kind, keys)));
+        let is_all_wanted = demand == Demand::All;
+        return Ok(Box::new(Join::new(env, (left, right), missing, *kind, keys, is_all_wanted)));
     }
     match inputs.pop() {
         None => build_leaf(id, env, given, demand),

@@ -23,7 +23,7 @@ pub struct Options<'a> {
     pub random_seed: u64,
     /// About how many rows go through the operators at once.
     pub batch_rows: usize,
-    /// Says, once a batch, whether the run should end early.
+    /// Says whether the run should end early; asked once a batch and every few thousand expressions.
     pub is_cancelled: Option<&'a dyn Fn() -> bool>,
 }
 
@@ -64,6 +64,7 @@ impl<'a> Run<'a> {
             materialized: FxHashMap::default(),
             is_cancelled,
             fed: None,
+            evals_left: 0,
         };
         let operators = program.outputs.iter().map(|_| OutputState::Waiting).collect();
         Ok(Self { env, operators, has_started: false })

@@ -10,7 +10,7 @@ use dtq_record::stream::Row;
 use dtq_value::Value;
 use dtq_value::scalar::Fault;
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::rc::Rc;
 
 /// Gives out rows that an operator holds, batch by batch, giving back their bytes.
@@ -33,6 +33,9 @@ impl Held {
     }
 }
 
+/// A row with what it is ordered by.
+type Keyed = (Vec<Value>, Row);
+
 /// Orders all rows; rows with equal keys keep their order.
 pub(crate) struct Sort<'a> {
     input: BoxedOperator<'a>,
@@ -54,7 +57,7 @@ impl<'a> Sort<'a> {
     }
 
     fn sort(&mut self, env: &mut Env<'a>, mut hold: Hold) -> Result<Held, Fault> {
-        let mut rows: Vec<(Vec<Value>, Row)> = Vec::new();
+        let mut rows: Vec<Keyed> = Vec::new();
         while let Some(batch) = self.input.next(env)? {
             for row in batch {
                 let key = env.eval_all(&self.keys, &row)?;
@@ -63,8 +66,49 @@ impl<'a> Sort<'a> {
                 rows.push((key, row));
             }
         }
-        rows.sort_by(|left, right| compare_keys(&self.directions, &left.0, &right.0));
+        let rows = self.merge_sort(env, rows)?;
         Ok(Held::new(rows.into_iter().map(|(_, row)| row).collect(), hold))
+    }
+
+    /// Sorts runs of some rows and merges them two by two, asking between whether the run should end: sorting all at once
+    /// could take longer than it has.
+    fn merge_sort(&self, env: &Env<'_>, mut rows: Vec<Keyed>) -> Result<Vec<Keyed>, Fault> {
+        const RUN_ROWS: usize = 1 << 16;
+        let mut runs = VecDeque::new();
+        while !rows.is_empty() {
+            let mut run = rows.split_off(rows.len().saturating_sub(1) / RUN_ROWS * RUN_ROWS);
+            env.check_cancelled()?;
+            run.sort_by(|left, right| compare_keys(&self.directions, &left.0, &right.0));
+            runs.push_front(run);
+        }
+        // Neighbours are merged, level by level, so that equal keys keep their order.
+        while runs.len() > 1 {
+            for _ in 0..runs.len().div_ceil(2) {
+                let (first, second) = (runs.pop_front().unwrap_or_default(), runs.pop_front());
+                runs.push_back(match second {
+                    Some(second) => self.merge(env, first, second)?,
+                    None => first,
+                });
+            }
+        }
+        Ok(runs.pop_front().unwrap_or_default())
+    }
+
+    /// Returns the rows of two runs in order; of equal ones those of the first come first.
+    fn merge(&self, env: &Env<'_>, first: Vec<Keyed>, second: Vec<Keyed>) -> Result<Vec<Keyed>, Fault> {
+        const ROWS_BETWEEN_POLLS: usize = 1 << 14;
+        let mut merged = Vec::with_capacity(first.len() + second.len());
+        let (mut first, mut second) = (first.into_iter().peekable(), second.into_iter().peekable());
+        while let (Some(left), Some(right)) = (first.peek(), second.peek()) {
+            if merged.len() % ROWS_BETWEEN_POLLS == 0 {
+                env.check_cancelled()?;
+            }
+            let is_right_less = compare_keys(&self.directions, &right.0, &left.0).is_lt();
+            merged.extend(if is_right_less { second.next() } else { first.next() });
+        }
+        merged.extend(first);
+        merged.extend(second);
+        Ok(merged)
     }
 }
 
