@@ -1,8 +1,9 @@
 //! Words of the command line to the tables of a query: files, globs, stdin, and columns that are only declared.
 //!
-//! A file is found at once and opened when it is read. Next: `spool.rs`, `observe.rs`.
+//! A file is found at once and opened when it is read. Next: `deadline.rs`, `spool.rs`, `observe.rs`.
 
 use crate::args::{Format, InputArguments};
+use crate::deadline::{Deadline, UntilDeadline};
 use crate::failure::Failure;
 use crate::spool::Spool;
 use dtq_engine::Options;
@@ -10,9 +11,11 @@ use dtq_record::input::{self, Input, Inputs, Report};
 use dtq_record::stream::{Catalog, Column, Projection, Row, RowStream, StreamError, TableSchema};
 use dtq_value::Type;
 use indicatif::{ProgressBar, ProgressStyle};
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// The table of declared columns when `--table` names none.
 const DECLARED_TABLE: &str = "T";
@@ -36,9 +39,11 @@ pub struct Opened {
     has_inputs: bool,
     declared: Vec<TableSchema>,
     progress: Option<ProgressBar>,
+    deadline: Rc<Cell<Deadline>>,
 }
 
 /// Returns the tables that the words name and the arguments declare; the beginning of each input has been read.
+/// After `deadline` reading fails.
 ///
 /// # Errors
 /// [`Failure::Usage`] when an argument cannot be understood, [`Failure::Input`] when an input cannot be read.
@@ -47,6 +52,7 @@ pub fn open(
     arguments: &InputArguments,
     options: &Options<'_>,
     without: WithoutInput,
+    deadline: Deadline,
     progress_wanted: bool,
 ) -> Result<Opened, Failure> {
     let schema = arguments.schema.as_deref().map(columns).transpose()?.unwrap_or_default();
@@ -58,19 +64,26 @@ pub fn open(
         declared.push(TableSchema { name, columns: schema.clone() });
     }
     let progress = if progress_wanted { progress_bar(&sources) } else { None };
-    let inputs = sources.into_iter().map(|source| to_input(source, arguments, &schema, progress.as_ref())).collect();
+    let deadline = Rc::new(Cell::new(deadline));
+    let to_input = |source| to_input(source, arguments, &schema, &deadline, progress.as_ref());
+    let inputs = sources.into_iter().map(to_input).collect();
     let read = input::Options { now_ticks: options.now_ticks };
     let inputs = Inputs::probe(inputs, &read, &options.limits).map_err(|error| Failure::Input(error.message))?;
     if let Some(bar) = &progress {
         bar.reset();
     }
-    Ok(Opened { inputs, has_inputs, declared, progress })
+    Ok(Opened { inputs, has_inputs, declared, progress, deadline })
 }
 
 impl Opened {
     /// Returns what was read and what was skipped so far.
     pub fn report(&self) -> Report {
         self.inputs.report()
+    }
+
+    /// Sets another time after which reading fails.
+    pub fn set_deadline(&self, deadline: Deadline) {
+        self.deadline.set(deadline);
     }
 
     /// Removes the progress bar.
@@ -170,11 +183,21 @@ fn column_name(text: &str) -> Option<(&str, &str)> {
     (!name.is_empty()).then_some((name, after))
 }
 
-fn to_input(source: Source, arguments: &InputArguments, schema: &[Column], bar: Option<&ProgressBar>) -> Input {
+fn to_input(
+    source: Source,
+    arguments: &InputArguments,
+    schema: &[Column],
+    deadline: &Rc<Cell<Deadline>>,
+    bar: Option<&ProgressBar>,
+) -> Input {
     let name = source.name.clone();
     let table = arguments.table.clone().unwrap_or_else(|| source.stem.clone());
     let bar = bar.cloned();
-    let input = Input::new(name, table, Box::new(move || source.open(bar.as_ref()))).with_schema(schema.to_vec());
+    let deadline = Rc::clone(deadline);
+    let open = move || -> io::Result<Box<dyn Read>> {
+        Ok(Box::new(UntilDeadline { reader: source.open(bar.as_ref())?, deadline: Rc::clone(&deadline) }))
+    };
+    let input = Input::new(name, table, Box::new(open)).with_schema(schema.to_vec());
     match arguments.format {
         Some(format) => input.with_format(record_format(format)),
         None => input,

@@ -101,9 +101,29 @@ fn messages_about_telemetry_are_harmless_too() {
 }
 
 #[test]
-fn otlp_is_refused_with_the_forms_that_there_are() {
+fn otlp_holds_telemetry_and_no_lists_of_tables() {
     for form in ["otlp", "otlp-json"] {
-        let ran = dtq(&["run", "--output", form, "print x = 1"]).code(64);
-        assert!(ran.stderr.contains("--output"), "{}", ran.stderr);
+        assert!(dtq(&["run", "--output", form, "print x = 1"]).code(64).stderr.contains("--output"));
+        assert!(dtq(&["tables", "--output", form]).code(64).stderr.contains("use --output ndjson"));
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_run_quietly() {
+    use std::io::Read;
+    use std::process::Stdio;
+    for form in ["csv", "ndjson", "json", "kusto", "table", "otlp", "otlp-json"] {
+        let query = "range x from 1 to 100000000 step 1 | project Body = strcat(x, strrep('x', 1000))";
+        let mut run = command(&["run", "--output", form, query])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut beginning = [0; 10];
+        run.stdout.take().unwrap().read_exact(&mut beginning).unwrap();
+        let output = run.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{form}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{form}");
     }
 }

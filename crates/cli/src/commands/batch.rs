@@ -7,6 +7,7 @@ use crate::args::{CheckArguments, RunArguments};
 use crate::commands::query;
 use crate::commands::run::{Stopped, drain};
 use crate::console::Console;
+use crate::deadline::Deadline;
 use crate::failure::{Failure, Outcome};
 use crate::inputs::{self, WithTables, WithoutInput};
 use crate::output::Form;
@@ -65,11 +66,13 @@ pub fn run(path: &Path, arguments: &RunArguments, limits: Limits, console: &mut 
         return Err(Failure::Usage("--batch needs --output kusto".into()));
     }
     let options = query::options(&arguments.query, limits)?;
-    let opened = inputs::open(&arguments.words, &arguments.input, &options, WithoutInput::NoTables, false)?;
+    let deadline = Deadline::start(arguments.limit_time);
+    let opened = inputs::open(&arguments.words, &arguments.input, &options, WithoutInput::NoTables, deadline, false)?;
     for_each_line(path, &options.limits, console, |line, console| {
         let id = id_of(line);
         let catalog: &dyn Catalog = &opened;
-        let deadline = query::Deadline::start(arguments.limit_time);
+        let deadline = Deadline::start(arguments.limit_time);
+        opened.set_deadline(deadline);
         let is_over = || deadline.is_over();
         let options = Options { is_cancelled: Some(&is_over), ..options.clone() };
         let answered = panic::catch_unwind(AssertUnwindSafe(|| answer(line, &id, catalog, &options)));
@@ -142,7 +145,14 @@ fn id_of(line: &[u8]) -> String {
 
 /// Runs `dtq check --batch`: a verdict for each line.
 pub fn check(path: &Path, arguments: &CheckArguments, options: &Options<'_>, console: &mut Console) -> Outcome {
-    let opened = inputs::open(&arguments.words, &arguments.input, options, WithoutInput::StandardTables, false)?;
+    let opened = inputs::open(
+        &arguments.words,
+        &arguments.input,
+        options,
+        WithoutInput::StandardTables,
+        Deadline::NEVER,
+        false,
+    )?;
     for_each_line(path, &options.limits, console, |line, console| {
         let id = id_of(line);
         let checked = panic::catch_unwind(AssertUnwindSafe(|| judge(line, &id, &opened, options)));

@@ -3,6 +3,7 @@
 use crate::args::{CheckArguments, CheckForm, CheckProfile};
 use crate::commands::{batch, query};
 use crate::console::Console;
+use crate::deadline::Deadline;
 use crate::failure::{Failure, Outcome};
 use crate::inputs::{self, WithoutInput};
 use dtq_engine::{Options, Profile, compile, profile};
@@ -18,7 +19,7 @@ pub fn execute(arguments: &CheckArguments, console: &mut Console) -> Outcome {
         return batch::check(path, arguments, &options, console);
     }
     let (sources, files) = sources(arguments, &limits)?;
-    let opened = inputs::open(files, &arguments.input, &options, WithoutInput::StandardTables, false)?;
+    let opened = inputs::open(files, &arguments.input, &options, WithoutInput::StandardTables, Deadline::NEVER, false)?;
     let mut is_refused = false;
     for source in &sources {
         let diagnostics = diagnostics(source.text(), arguments.profile, &opened, &options);

@@ -3,6 +3,7 @@
 use crate::args::{ExplainArguments, Stage};
 use crate::commands::query;
 use crate::console::Console;
+use crate::deadline::Deadline;
 use crate::failure::{Failure, Outcome};
 use crate::inputs::{self, WithoutInput};
 use dtq_engine::compile;
@@ -25,7 +26,7 @@ pub fn execute(arguments: &ExplainArguments, console: &mut Console) -> Outcome {
         return if diagnostic::has_errors(&diagnostics) { Err(Failure::Query) } else { Ok(()) };
     }
     let options = query::options(&arguments.query, limits)?;
-    let opened = inputs::open(files, &arguments.input, &options, WithoutInput::StandardTables, false)?;
+    let opened = inputs::open(files, &arguments.input, &options, WithoutInput::StandardTables, Deadline::NEVER, false)?;
     let (compiled, diagnostics) = compile(source.text(), &opened, &options);
     console.diagnose(&source, &diagnostics);
     match compiled {

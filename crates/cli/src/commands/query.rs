@@ -10,7 +10,7 @@ use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read};
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Returns the query and the words after it: from `file` when given, else the first word.
 ///
@@ -57,22 +57,6 @@ pub fn from_file(path: &Path, limits: &Limits) -> Result<SourceText, Failure> {
         }
     };
     Ok(SourceText::new(name.to_string(), text))
-}
-
-/// The moment at which a run has taken the time it was given; without a limit it never comes.
-pub struct Deadline(Option<Instant>);
-
-impl Deadline {
-    /// Returns the deadline of a run that begins now.
-    pub fn start(limit: Option<Duration>) -> Self {
-        // A limit beyond what the clock counts is none.
-        Self(limit.and_then(|limit| Instant::now().checked_add(limit)))
-    }
-
-    /// Says whether the time is over.
-    pub fn is_over(&self) -> bool {
-        self.0.is_some_and(|end| Instant::now() >= end)
-    }
 }
 
 /// Returns the options of a run: clock and randomness of this host where the arguments do not say.

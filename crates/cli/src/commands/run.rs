@@ -3,6 +3,7 @@
 use crate::args::{Engine, RunArguments};
 use crate::commands::{batch, query};
 use crate::console::Console;
+use crate::deadline::Deadline;
 use crate::failure::{Failure, Outcome};
 use crate::inputs::{self, Opened, WithoutInput};
 use crate::observe::Observed;
@@ -29,12 +30,12 @@ pub fn execute(arguments: &RunArguments, console: &mut Console) -> Outcome {
     let form = arguments.output.unwrap_or(if console.is_out_terminal { Form::Table } else { Form::Ndjson });
     let (source, files) = query::take(&arguments.words, arguments.file.as_deref(), &limits)?;
     let mut options = query::options(&arguments.query, limits)?;
-    let deadline = query::Deadline::start(arguments.limit_time);
+    let deadline = Deadline::start(arguments.limit_time);
     let is_over = || deadline.is_over();
     options.is_cancelled = Some(&is_over);
     let mut clock = Clock::start();
-    let opened =
-        inputs::open(files, &arguments.input, &options, WithoutInput::NoTables, progress_wanted(form, console))?;
+    let shows_progress = progress_wanted(form, console);
+    let opened = inputs::open(files, &arguments.input, &options, WithoutInput::NoTables, deadline, shows_progress)?;
     clock.lap("open");
     let observed = Observed::new(&opened);
     let query = compiled(&source, &observed, &options, files, console)?;

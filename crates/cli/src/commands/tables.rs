@@ -3,6 +3,7 @@
 use crate::args::{QueryArguments, TablesArguments};
 use crate::commands::query;
 use crate::console::Console;
+use crate::deadline::Deadline;
 use crate::failure::Outcome;
 use crate::inputs::{self, WithoutInput};
 use crate::output::{self, Form, Header};
@@ -13,7 +14,14 @@ use dtq_value::{Type, Value};
 /// Runs `dtq tables`.
 pub fn execute(arguments: &TablesArguments, console: &mut Console) -> Outcome {
     let options = query::options(&QueryArguments::default(), Limits::default())?;
-    let opened = inputs::open(&arguments.files, &arguments.input, &options, WithoutInput::StandardTables, false)?;
+    let opened = inputs::open(
+        &arguments.files,
+        &arguments.input,
+        &options,
+        WithoutInput::StandardTables,
+        Deadline::NEVER,
+        false,
+    )?;
     let catalog = &opened;
     let mut rows: Vec<Row> = Vec::new();
     for table in catalog.table_names() {
