@@ -1,7 +1,7 @@
 //! Runs the conformance cases, results of the real Kusto engine, through `dtq run --batch` and compares.
 //!
-//! `cargo test -p dtq-cli --test conformance -- --nocapture` prints the numbers; `DTQ_BLESS=1` rewrites the tables in
-//! `docs/conformance.md`. The cases lie beside the checkout, in `../shared/conformance`, or where `DTQ_CONFORMANCE` says.
+//! `cargo test -p dtq-cli --test conformance -- --nocapture` prints the numbers, with `DTQ_REFUSED=1` also every case
+//! that is refused; `DTQ_BLESS=1` rewrites the tables in `docs/conformance.md`. The cases lie beside the checkout, in `../shared/conformance`, or where `DTQ_CONFORMANCE` says.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "all of it is a test, and its numbers are for people")]
 
@@ -68,6 +68,9 @@ fn results_are_those_of_the_real_engine() {
     let outcomes: Vec<Outcome> = cases.into_iter().zip(answers).map(|(case, answer)| judge(case, answer)).collect();
     let exceptions = report::exceptions(&root().join("docs/conformance.md"));
     println!("{}", report::summary(&outcomes));
+    if std::env::var_os("DTQ_REFUSED").is_some() {
+        print!("{}", report::refusals(&outcomes));
+    }
     let failures = report::failures(&outcomes, &exceptions);
     print!("{failures}");
     report::check_document(&root().join("docs/conformance.md"), &outcomes);

@@ -40,6 +40,17 @@ pub fn summary(outcomes: &[Outcome]) -> String {
     table("file, tier", outcomes.iter().map(|outcome| (key(outcome), &outcome.verdict)))
 }
 
+/// Returns a line for each case that is refused, by its reason.
+pub fn refusals(outcomes: &[Outcome]) -> String {
+    let mut lines = BTreeSet::new();
+    for Outcome { case, verdict } in outcomes {
+        if let Verdict::Refused(text) = verdict {
+            lines.insert(format!("refused: {text} ({} {} {})\n", case.file, case.tier, case.id));
+        }
+    }
+    lines.into_iter().collect()
+}
+
 /// Returns the ids listed in the exceptions table of the document: `` | `id` | evidence | ``.
 pub fn exceptions(document: &Path) -> BTreeSet<String> {
     let text = std::fs::read_to_string(document).unwrap_or_default();
