@@ -2,6 +2,7 @@
 #![no_main]
 
 use dtq_fuzz::{Share, query};
+use dtq_generate::{Choices, Events};
 use dtq_source::{Diagnostic, Limits};
 use dtq_syntax::lexer;
 use libfuzzer_sys::fuzz_target;
@@ -9,9 +10,13 @@ use libfuzzer_sys::fuzz_target;
 static SHARE: Share = Share::new();
 
 fuzz_target!(|bytes: &[u8]| {
-    // The first byte says whether the rest is a text or choices of the generator.
+    // The first byte says whether the rest is a text or choices of a generator.
     let Some((kind, rest)) = bytes.split_first() else { return };
-    let text = if kind % 3 == 0 { String::from_utf8_lossy(rest).into_owned() } else { query::text(rest) };
+    let text = match kind % 8 {
+        0 => String::from_utf8_lossy(rest).into_owned(),
+        1 | 2 => query::text(rest),
+        _ => dtq_generate::query(&mut Choices::Bytes(rest), &[Events::table()]),
+    };
     let lexed = lexer::lex(&text, &Limits::default());
     let mut spans: Vec<_> = lexed.tokens.iter().map(|token| token.span).chain(lexed.comments.iter().copied()).collect();
     spans.sort();

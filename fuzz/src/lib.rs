@@ -1,6 +1,8 @@
-//! What all fuzz targets share: counting how many inputs get past the parser, and texts of queries from a fuzzer's bytes.
+//! What all fuzz targets share: counting how many inputs get past the parser, and queries and requests from a fuzzer's bytes.
 
 pub mod query;
+
+pub mod otlp;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
