@@ -110,7 +110,7 @@ fn decode<T: Message + Default>(assembled: Assembled, request: &[u8]) -> T {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn logs_are_what_prost_gives(
