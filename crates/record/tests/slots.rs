@@ -77,7 +77,7 @@ fn expected(row: &Row, path: &FieldPath) -> Value {
     }
 }
 
-fn content<'a>(place: Option<MessagePlace>, request: &'a [u8]) -> &'a [u8] {
+fn content(place: Option<MessagePlace>, request: &[u8]) -> &[u8] {
     place.map_or(&[], |place| place.content(request))
 }
 
