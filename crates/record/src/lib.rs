@@ -1,8 +1,9 @@
 //! Telemetry bytes to rows of values: OTLP protobuf and JSON, NDJSON, CSV, syslog, logfmt, plain text.
 //!
 //! Reads from any `io::Read`; it opens nothing itself and reads no clock. Read in order: [`stream`] (what a table is),
-//! [`wire`] and [`otlp`] (requests to rows), `time`, `convert`, `infer` (texts and types), `json`, `text`, `record` (records
-//! with keys of their own to rows), [`mod@format`], [`tables`] (columns and aliases, from `tables/*.json`), [`input`], [`laws`].
+//! [`wire`], [`slot`] and [`otlp`] (requests to rows, to slots, and edited to requests), `time`, `convert`, `infer` (texts
+//! and types), `json`, `text`, `record` (records with keys of their own to rows), [`mod@format`], [`tables`] (columns and
+//! aliases, from `tables/*.json`), [`input`], [`laws`].
 
 pub mod stream;
 

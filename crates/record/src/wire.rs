@@ -4,6 +4,8 @@
 //! read past; a length beyond the end, a tag of field 0 or a varint over ten bytes ends the walk with an error.
 //! Source of the format: protobuf.dev, "Encoding". Next: `otlp/mod.rs`.
 
+const CUT_VARINT: &str = "a varint is cut or over ten bytes";
+const CUT_FIXED: &str = "a fixed-size field is cut";
 /// Nesting of groups that is read past; deeper is malformed (the bound that prost uses for messages).
 const GROUP_NESTING_MAX: usize = 100;
 
@@ -156,9 +158,13 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// When it is cut, too large, or of field 0.
-    #[inline]
+    #[inline(always)]
     pub fn read_tag(&mut self) -> Result<(u32, u32), &'static str> {
-        let tag = u32::try_from(self.read_varint()?).map_err(|_| "a tag is too large")?;
+        let tag = self.read_varint()?;
+        if tag > u64::from(u32::MAX) {
+            return Err("a tag is too large");
+        }
+        let tag = tag as u32;
         if tag >> 3 == 0 { Err("a field has number 0") } else { Ok((tag >> 3, tag & 7)) }
     }
 
@@ -166,31 +172,76 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// When it is cut, longer than ten bytes, or over 64 bits.
-    #[inline]
+    #[inline(always)]
     pub fn read_varint(&mut self) -> Result<u64, &'static str> {
-        let rest = self.bytes.get(self.position..).unwrap_or_default();
-        // Nearly all varints of OTLP (tags, lengths, small numbers) have one byte.
-        if let Some(byte) = rest.first().filter(|byte| **byte < 0x80) {
-            self.position += 1;
-            return Ok(u64::from(*byte));
+        // Nearly all varints of OTLP (tags, lengths, small numbers) have one byte, most of the others two.
+        match self.bytes.get(self.position) {
+            Some(first) if *first < 0x80 => {
+                self.position += 1;
+                Ok(u64::from(*first))
+            }
+            Some(first) => match self.bytes.get(self.position + 1) {
+                Some(second) if *second < 0x80 => {
+                    self.position += 2;
+                    Ok(u64::from(*first & 0x7F) | u64::from(*second) << 7)
+                }
+                _ => self.read_long_varint(),
+            },
+            None => Err(CUT_VARINT),
         }
-        let (value, size) = read_varint(rest).ok_or("a varint is cut or over ten bytes")?;
+    }
+
+    #[inline(never)]
+    fn read_long_varint(&mut self) -> Result<u64, &'static str> {
+        let (value, size) = read_varint(&self.bytes[self.position..]).ok_or(CUT_VARINT)?;
         self.position += size;
         Ok(value)
+    }
+
+    /// Reads past the content that a tag announces.
+    ///
+    /// # Errors
+    /// As [`Cursor::read_value`].
+    #[inline(always)]
+    pub fn skip(&mut self, number: u32, wire_type: u32) -> Result<(), &'static str> {
+        match wire_type {
+            2 => self.read_bytes().map(drop),
+            0 => self.read_varint().map(drop),
+            1 => self.skip_fixed(8),
+            5 => self.skip_fixed(4),
+            _ => self.skip_rare(number, wire_type),
+        }
+    }
+
+    #[inline(always)]
+    fn skip_fixed(&mut self, size: usize) -> Result<(), &'static str> {
+        if self.bytes.len() - self.position < size {
+            return Err(CUT_FIXED);
+        }
+        self.position += size;
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn skip_rare(&mut self, number: u32, wire_type: u32) -> Result<(), &'static str> {
+        self.read_value(number, wire_type).map(drop)
     }
 
     /// Reads a length and the bytes that follow it.
     ///
     /// # Errors
     /// When they reach beyond the end.
-    #[inline]
+    #[inline(always)]
     pub fn read_bytes(&mut self) -> Result<&'a [u8], &'static str> {
         let size = self.read_varint()?;
-        let rest = self.bytes.get(self.position..).unwrap_or_default();
-        let size = usize::try_from(size).ok().filter(|size| *size <= rest.len());
-        let size = size.ok_or("a length reaches beyond the end")?;
-        self.position += size;
-        Ok(&rest[..size])
+        let end = usize::try_from(size).ok().and_then(|size| self.position.checked_add(size));
+        match end.and_then(|end| self.bytes.get(self.position..end)) {
+            Some(bytes) => {
+                self.position += bytes.len();
+                Ok(bytes)
+            }
+            None => Err("a length reaches beyond the end"),
+        }
     }
 
     /// Reads the content that a tag announces.
@@ -215,7 +266,7 @@ impl<'a> Cursor<'a> {
 
     fn read_chunk<const SIZE: usize>(&mut self) -> Result<[u8; SIZE], &'static str> {
         let rest = self.bytes.get(self.position..).unwrap_or_default();
-        let chunk = rest.first_chunk::<SIZE>().ok_or("a fixed-size field is cut")?;
+        let chunk = rest.first_chunk::<SIZE>().ok_or(CUT_FIXED)?;
         self.position += SIZE;
         Ok(*chunk)
     }

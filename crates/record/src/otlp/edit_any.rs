@@ -6,6 +6,7 @@
 
 use super::any::{KEY_STRINDEX, append_any_within, append_key_value_within, member_value, value_of};
 use super::any::{WRITTEN_NESTING_MAX, real_of};
+use super::pass::leading_key;
 use crate::wire::{Field, Fields, WireError, append_bytes_field, append_message_field};
 use dtq_value::{Bag, Str, Value, scalar::format};
 use std::collections::HashMap;
@@ -277,6 +278,9 @@ pub(crate) fn edit_key_values(
 
 /// Returns the key of a `KeyValue`; `None` where it is an index into a string table.
 fn key_of(key_value: &[u8]) -> Result<Option<&[u8]>, WireError> {
+    if let Some((key, _)) = leading_key(key_value) {
+        return Ok(Some(key));
+    }
     let (mut key, mut is_indexed) = (None, false);
     for field in Fields::new(key_value) {
         let field = field?;

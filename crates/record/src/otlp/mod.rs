@@ -1,9 +1,10 @@
 //! OTLP: requests in protobuf or JSON to the rows of `logs`, `metrics`, `spans` and `resources`.
 //!
 //! Field numbers are those of opentelemetry-proto 1.x; `LogsData` and its siblings have the shape of the requests. Read
-//! in order: `any` (values), `logs`, `spans`, `metrics` (one record to columns), `frames` and `reader` (files to
-//! records), `detect` (which signal), `json` (OTLP JSON, transcribed to the same bytes), [`metric`] (metrics
-//! that rules make), [`encode`] (rows and metrics to requests), [`to_json`] (requests to OTLP JSON).
+//! in order: [`any`] (values), [`logs`], [`spans`], [`metrics`] (one record to columns), [`fill`] (one record to slots),
+//! [`index`], [`edit`] and [`assemble`] (a request to the request that leaves), `frames` and `reader` (files to records),
+//! `detect` (which signal), `json` (OTLP JSON, transcribed to the same bytes), [`metric`] (metrics that rules make),
+//! [`encode`] (rows and metrics to requests), [`to_json`] (requests to OTLP JSON).
 
 pub mod any;
 

@@ -243,21 +243,24 @@ impl Pass {
             let read = match self.reads.get(usize::from(action).wrapping_sub(1)) {
                 Some(read) if unsettled & read.bit != 0 => read,
                 _ => {
-                    cursor.read_value(number, wire_type).map_err(at)?;
+                    cursor.skip(number, wire_type).map_err(at)?;
                     continue;
                 }
             };
-            let value = cursor.read_value(number, wire_type).map_err(at)?;
-            let end = base + cursor.position() as u32;
             if read.how == How::Keys {
-                let WireValue::Bytes(bytes) = value else { return Err(at(MISMATCH)) };
-                keys_left -= usize::from(self.take_key(bytes, end - bytes.len() as u32, slots)?);
+                if wire_type != 2 {
+                    return Err(at(MISMATCH));
+                }
+                let bytes = cursor.read_bytes().map_err(at)?;
+                let start = base + (cursor.position() - bytes.len()) as u32;
+                keys_left -= usize::from(self.take_key(bytes, start, slots)?);
                 if keys_left == 0 {
                     unsettled &= !read.bit;
                 }
                 continue;
             }
-            self.take(read, value, end, slots)?.ok_or(at(MISMATCH))?;
+            let value = cursor.read_value(number, wire_type).map_err(at)?;
+            self.take(read, value, base + cursor.position() as u32, slots)?.ok_or(at(MISMATCH))?;
             unsettled &= !read.bit;
             if !slots[read.slot as usize].is_null() {
                 unsettled &= !read.settles;
@@ -302,6 +305,7 @@ impl Pass {
     }
 
     /// Puts the value of a `KeyValue` that starts at `base` into the slot of its key; says whether one was waiting.
+    #[inline]
     fn take_key(&self, bytes: &[u8], base: u32, slots: &mut [Slot]) -> Result<bool, WireError> {
         let waiting = |key: &[u8]| self.keys.find(key).filter(|slot| slots[*slot as usize].is_absent());
         let (slot, value) = match leading_key(bytes) {
@@ -349,7 +353,7 @@ impl Derived {
 
 /// Splits a `KeyValue` that begins with its key, which is shorter than 128 bytes.
 #[inline]
-fn leading_key(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn leading_key(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     match bytes {
         [0x0A, size, rest @ ..] if *size < 0x80 => rest.split_at_checked(usize::from(*size)),
         _ => None,
