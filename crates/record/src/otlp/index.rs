@@ -271,7 +271,11 @@ fn walk(
         let tag = place.start + cursor.position() as u32;
         let malformed = |reason| WireError { offset: tag as usize, reason };
         let (number, wire_type) = cursor.read_tag().map_err(malformed)?;
-        let value = cursor.read_value(number, wire_type).map_err(malformed)?;
+        let value = match wire_type {
+            2 => cursor.read_bytes().map(WireValue::Bytes),
+            _ => cursor.read_value(number, wire_type),
+        };
+        let value = value.map_err(malformed)?;
         visit(number, Visited { value, tag, end: place.start + cursor.position() as u32 })?;
     }
     Ok(())

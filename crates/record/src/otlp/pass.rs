@@ -82,6 +82,8 @@ pub(crate) struct Pass {
     defaults: Vec<(u32, Slot)>,
     /// Slots that are views of the whole message.
     wholes: Vec<(u32, Tag, u16)>,
+    /// The bits of the field numbers that are in `reads`: most fields of a record are not.
+    numbers: u32,
     /// For each field number the position in `reads` plus one, or 0.
     actions: [u8; NUMBERS],
     reads: Vec<Read>,
@@ -99,6 +101,7 @@ impl Pass {
             buffer,
             defaults: Vec::new(),
             wholes: Vec::new(),
+            numbers: 0,
             actions: [0; NUMBERS],
             reads: Vec::new(),
             wanted: 0,
@@ -205,6 +208,11 @@ impl Pass {
         }
     }
 
+    #[inline(always)]
+    fn read_of(&self, number: u32) -> Option<&Read> {
+        self.reads.get(usize::from(self.actions[number as usize]).wrapping_sub(1))
+    }
+
     fn next_bit(&self) -> u32 {
         1 << self.wanted.count_ones()
     }
@@ -212,6 +220,7 @@ impl Pass {
     fn add_read(&mut self, number: u32, how: How, slot: u32, bit: u32) {
         self.reads.push(Read { number, how, slot, bit, settles: 0 });
         self.actions[number as usize] = u8::try_from(self.reads.len()).expect("there are fewer field numbers");
+        self.numbers |= 1 << number;
         self.wanted |= bit;
     }
 
@@ -239,8 +248,8 @@ impl Pass {
             let start = cursor.position();
             let at = |reason| WireError { offset: base as usize + start, reason };
             let (number, wire_type) = cursor.read_tag().map_err(at)?;
-            let action = self.actions.get(number as usize).copied().unwrap_or(0);
-            let read = match self.reads.get(usize::from(action).wrapping_sub(1)) {
+            let is_read = number < NUMBERS as u32 && self.numbers >> number & 1 != 0;
+            let read = match is_read.then(|| self.read_of(number)).flatten() {
                 Some(read) if unsettled & read.bit != 0 => read,
                 _ => {
                     cursor.skip(number, wire_type).map_err(at)?;
@@ -432,13 +441,15 @@ fn member_slot(field: &Field<'_>, bytes: &[u8], buffer: Buffer, base: u32) -> Re
 #[derive(Clone, Debug)]
 struct Keys {
     entries: Vec<(Box<[u8]>, u32)>,
+    /// The bits of the sizes that occur: most keys of a record have another.
+    sizes: u64,
     /// For each size where its keys begin.
     starts: [u32; SIZE_MAX + 2],
 }
 
 impl Default for Keys {
     fn default() -> Self {
-        Self { entries: Vec::new(), starts: [0; SIZE_MAX + 2] }
+        Self { entries: Vec::new(), sizes: 0, starts: [0; SIZE_MAX + 2] }
     }
 }
 
@@ -449,6 +460,7 @@ impl Keys {
             return Some(slot);
         }
         self.entries.push((Box::from(key), slot));
+        self.sizes |= 1 << key.len().min(SIZE_MAX);
         self.entries.sort_by(|(a, _), (b, _)| (a.len().min(SIZE_MAX), a).cmp(&(b.len().min(SIZE_MAX), b)));
         for (size, start) in self.starts.iter_mut().enumerate() {
             *start = self.entries.partition_point(|(key, _)| key.len().min(SIZE_MAX) < size) as u32;
@@ -457,9 +469,13 @@ impl Keys {
     }
 
     /// Returns the slot of a key.
-    #[inline]
+    #[inline(always)]
     fn find(&self, key: &[u8]) -> Option<u32> {
         let size = key.len().min(SIZE_MAX);
+        if self.sizes >> size & 1 == 0 { None } else { self.find_in_bucket(key, size) }
+    }
+
+    fn find_in_bucket(&self, key: &[u8], size: usize) -> Option<u32> {
         let (start, end) = (self.starts[size] as usize, self.starts[size + 1] as usize);
         let bucket = &self.entries[start..end];
         if bucket.len() <= FEW_KEYS {
