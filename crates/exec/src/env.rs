@@ -3,7 +3,8 @@
 use crate::budget::Budget;
 use crate::feed::Queue;
 use crate::plan::Plan;
-use dtq_interp::Interpreter;
+use crate::run::Options;
+use dtq_interp::{Interpreter, Subqueries};
 use dtq_ir::rel::{Rel, RelId};
 use dtq_ir::{ExprId, Program};
 use dtq_record::stream::{Catalog, Row};
@@ -35,6 +36,31 @@ pub(crate) struct Env<'a> {
 const EVALS_BETWEEN_POLLS: u32 = 4096;
 
 impl<'a> Env<'a> {
+    /// Returns what a part of a program needs when its rows are pushed in; what subqueries yielded is given.
+    ///
+    /// # Errors
+    /// `E2901` when the program is nested too deeply.
+    pub(crate) fn resume(
+        program: &'a Program,
+        catalog: &'a dyn Catalog,
+        subqueries: Subqueries,
+        options: Options<'a>,
+    ) -> Result<Self, Fault> {
+        let Options { limits, now_ticks, random_seed, batch_rows, is_cancelled } = options;
+        Ok(Self {
+            interpreter: Interpreter::resume(program, subqueries),
+            budget: Budget::new(limits.held_bytes_max),
+            ctx: Context::new(limits, now_ticks, random_seed),
+            catalog,
+            plan: Plan::new(program)?,
+            batch_rows: batch_rows.max(1),
+            materialized: FxHashMap::default(),
+            is_cancelled,
+            fed: None,
+            evals_left: 0,
+        })
+    }
+
     /// Returns the program.
     pub(crate) fn program(&self) -> &'a Program {
         self.interpreter.program()
@@ -75,8 +101,8 @@ impl<'a> Env<'a> {
         })
     }
 
-    /// Asks the host once in a while whether the run should end.
-    fn poll(&mut self) -> Result<(), Fault> {
+    /// Asks the host once in a while whether the run should end; to be called with each expression.
+    pub(crate) fn poll(&mut self) -> Result<(), Fault> {
         match self.evals_left.checked_sub(1) {
             Some(left) => {
                 self.evals_left = left;

@@ -3,18 +3,15 @@
 //! Only operators that look at one row at a time may stand there ([`is_rowwise`]): each row comes out before the next
 //! goes in, so that results cannot depend on where a batch ends. Next: [`crate::run`].
 
-use crate::budget::Budget;
 use crate::columns::find_needed;
 use crate::env::Env;
 use crate::operator::{BoxedOperator, Demand, Operator, build};
-use crate::plan::Plan;
 use crate::run::Options;
-use dtq_interp::{Interpreter, Subqueries};
+use dtq_interp::Subqueries;
 use dtq_ir::Program;
 use dtq_ir::rel::{JoinKind, RelId, RelKind};
 use dtq_record::stream::{Catalog, Row};
-use dtq_value::scalar::{Context, Fault};
-use rustc_hash::FxHashMap;
+use dtq_value::scalar::Fault;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -65,20 +62,9 @@ impl<'a> Feed<'a> {
         subqueries: Subqueries,
         options: Options<'a>,
     ) -> Result<Self, Fault> {
-        let Options { limits, now_ticks, random_seed, batch_rows, is_cancelled } = options;
         let queue = Queue::default();
-        let mut env = Env {
-            interpreter: Interpreter::resume(program, subqueries),
-            budget: Budget::new(limits.held_bytes_max),
-            ctx: Context::new(limits, now_ticks, random_seed),
-            catalog,
-            plan: Plan::new(program)?,
-            batch_rows: batch_rows.max(1),
-            materialized: FxHashMap::default(),
-            is_cancelled,
-            evals_left: 0,
-            fed: Some((leaf, Rc::clone(&queue))),
-        };
+        let mut env = Env::resume(program, catalog, subqueries, options)?;
+        env.fed = Some((leaf, Rc::clone(&queue)));
         let operator = build(top, &mut env, None, Demand::All)?;
         Ok(Self { env, operator, queue })
     }

@@ -1,20 +1,17 @@
 //! Rows pushed one at a time into groups that someone else keeps: `summarize` without its end.
 //!
 //! For windows, which close at a time of their own. A group knows nothing of its program; the program is needed again
-//! only to add rows. Next: [`crate::feed`].
+//! only to add rows. Next: [`crate::scanning`].
 
 use crate::accumulate::{Accumulator, AggregateSpec};
-use crate::budget::Budget;
 use crate::env::Env;
-use crate::plan::Plan;
 use crate::run::Options;
-use dtq_interp::{Interpreter, Subqueries};
+use dtq_interp::Subqueries;
 use dtq_ir::rel::{RelId, RelKind};
 use dtq_ir::{ExprId, Program};
 use dtq_record::stream::{Catalog, Row};
 use dtq_value::Value;
-use dtq_value::scalar::{Context, Fault};
-use rustc_hash::FxHashMap;
+use dtq_value::scalar::Fault;
 
 /// What an accumulator takes before it has seen a value, with its place in the group.
 pub(crate) const ACCUMULATOR_BYTES: usize = 96;
@@ -56,19 +53,7 @@ impl<'a> Grouping<'a> {
         let RelKind::Aggregate { keys, aggregates, .. } = &program.rel(rel).kind else {
             panic!("only a summarize groups");
         };
-        let Options { limits, now_ticks, random_seed, batch_rows, is_cancelled } = options;
-        let mut env = Env {
-            interpreter: Interpreter::resume(program, subqueries),
-            budget: Budget::new(limits.held_bytes_max),
-            ctx: Context::new(limits, now_ticks, random_seed),
-            catalog,
-            plan: Plan::new(program)?,
-            batch_rows: batch_rows.max(1),
-            materialized: FxHashMap::default(),
-            is_cancelled,
-            evals_left: 0,
-            fed: None,
-        };
+        let mut env = Env::resume(program, catalog, subqueries, options)?;
         let specs = aggregates.iter().map(|call| AggregateSpec::new(&mut env, call)).collect::<Result<_, _>>()?;
         Ok(Self { env, keys, specs })
     }

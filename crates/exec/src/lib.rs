@@ -3,13 +3,16 @@
 //! Every operator pulls batches of rows from its input. Those that work row by row hold nothing; those that must hold
 //! rows (sort, summarize, join...) charge what they hold to one `budget` and fail with a diagnostic when it is spent.
 //! Expressions are evaluated by `dtq-interp`. Results never depend on where one batch ends and the next begins.
-//! Read in order: [`run`] (the entry), [`feed`] (the entry for rows that come one at a time), `env`, `operator` (which node runs where), then the operators.
+//! Read in order: [`run`] (the entry), [`feed`], [`grouping`] and [`scanning`] (the entries for rows that come one at a
+//! time), `env`, `operator` (which node runs where), then the operators.
 
 pub mod run;
 
 pub mod feed;
 
 pub mod grouping;
+
+pub mod scanning;
 
 mod env;
 
@@ -49,6 +52,8 @@ mod series;
 
 mod top_nested;
 
+mod scan_match;
+
 mod scan_steps;
 
 mod reshape;
@@ -56,3 +61,4 @@ mod reshape;
 pub use feed::Feed;
 pub use grouping::{Group, Grouping};
 pub use run::{Options, Run};
+pub use scanning::{ScanState, Scanning};
