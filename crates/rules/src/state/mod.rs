@@ -3,12 +3,14 @@
 //! Reads no clock: the caller passes ticks of 100 ns since 0001-01-01T00:00Z. Every answer depends on the sequence of
 //! calls alone, never on how records were batched, and nothing that leaves here is in the order of a hash. Time never
 //! goes back in here: a part keeps a watermark, the greatest time it was given, and judges what is over by that.
-//! Read in order: [`bounds`] and `ranked` (what all parts share), [`table`], [`rate`], [`recorder`], [`aggregate`],
-//! [`window`]. Tests: `crates/rules/tests/state/`.
+//! Read in order: [`bounds`], `ranked` and `activity` (what parts share), [`table`], [`rate`], [`recorder`],
+//! [`aggregate`], [`window`]. Tests: `crates/rules/tests/state/`.
 
 pub mod bounds;
 
 mod ranked;
+
+mod activity;
 
 pub mod table;
 

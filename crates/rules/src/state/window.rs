@@ -3,6 +3,7 @@
 //! Aggregates nothing: a group is whatever the owner makes, and becomes a point there. A window is closed once, and
 //! what comes for it later is late: counted, never a second point. This is the last part of state.
 
+use crate::state::activity::Activity;
 use crate::state::bounds::{Incompatible, KeyShape, values_bytes};
 use crate::state::ranked::KeyHasher;
 use dtq_interp::RowIdentity;
@@ -49,12 +50,6 @@ struct Window<G> {
     groups: IndexMap<RowIdentity, G, KeyHasher>,
     overflow: Option<G>,
     bytes: usize,
-}
-
-/// When there were records, by wall time, as far as ticks tell.
-struct Activity {
-    is_seen: bool,
-    last_ticks: Option<i64>,
 }
 
 /// Holds a window that is over.
@@ -112,7 +107,7 @@ impl<G> Windows<G> {
             closed: Vec::new(),
             watermark: i64::MIN,
             closed_before: i64::MIN,
-            activity: Activity { is_seen: false, last_ticks: None },
+            activity: Activity::new(),
             counts: WindowCounts::default(),
         }
     }
@@ -178,7 +173,7 @@ impl<G> Windows<G> {
     /// Takes note of a record's time, also of one that no group wants.
     pub fn advance(&mut self, now: i64) {
         self.watermark = self.watermark.max(now);
-        self.activity.is_seen = true;
+        self.activity.note_record();
         while self.first().is_some_and(|start_ticks| self.is_over(start_ticks)) {
             self.close_first();
         }
@@ -186,12 +181,7 @@ impl<G> Windows<G> {
 
     /// Takes note of wall time; when there were no records for the idle time, every window is over.
     pub fn tick(&mut self, now: i64) {
-        let last_ticks = match self.activity.last_ticks {
-            Some(last_ticks) if !self.activity.is_seen => last_ticks,
-            _ => now,
-        };
-        self.activity = Activity { is_seen: false, last_ticks: Some(last_ticks) };
-        if now.saturating_sub(last_ticks) >= self.spec.idle_ticks {
+        if self.activity.is_idle(now, self.spec.idle_ticks) {
             self.counts.closed_idle += self.open.len() as u64;
             self.close_first_windows(0);
         }
