@@ -4,7 +4,7 @@
 //! calls alone, never on how records were batched, and nothing that leaves here is in the order of a hash. Time never
 //! goes back in here: a part keeps a watermark, the greatest time it was given, and judges what is over by that.
 //! Read in order: [`bounds`], `ranked` and `activity` (what parts share), [`table`], [`rate`], [`recorder`],
-//! [`aggregate`], [`window`]. Tests: `crates/rules/tests/state/`.
+//! [`aggregate`], [`window`], [`scan`]. Tests: `crates/rules/tests/state/`.
 
 pub mod bounds;
 
@@ -21,3 +21,5 @@ pub mod recorder;
 pub mod aggregate;
 
 pub mod window;
+
+pub mod scan;

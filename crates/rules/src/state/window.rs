@@ -1,7 +1,7 @@
 //! Groups by window and key, until the window is closed: `summarize ... by bin(Timestamp, w), k` in record time.
 //!
 //! Aggregates nothing: a group is whatever the owner makes, and becomes a point there. A window is closed once, and
-//! what comes for it later is late: counted, never a second point. This is the last part of state.
+//! what comes for it later is late: counted, never a second point. Next: `scan.rs`.
 
 use crate::state::activity::Activity;
 use crate::state::bounds::{Incompatible, KeyShape, values_bytes};

@@ -6,6 +6,7 @@ mod aggregate;
 mod exponential;
 mod rate;
 mod recorder;
+mod scan;
 mod table;
 mod windows;
 
