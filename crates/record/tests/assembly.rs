@@ -1,7 +1,7 @@
 //! Assembled requests are what prost gives for the same changes; what no change touches leaves byte for byte.
 #![allow(clippy::unwrap_used)]
 
-mod generated;
+mod requests;
 
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::assemble::{Assembled, Changes, assemble};
@@ -114,7 +114,7 @@ proptest! {
 
     #[test]
     fn logs_are_what_prost_gives(
-        request in generated::logs_request(),
+        request in requests::logs_request(),
         acts in acts(),
         append in 0..9usize,
         resource in 0..4usize,
@@ -155,7 +155,7 @@ proptest! {
     }
 
     #[test]
-    fn spans_are_what_prost_gives(request in generated::spans_request(), acts in acts()) {
+    fn spans_are_what_prost_gives(request in requests::spans_request(), acts in acts()) {
         let bytes = request.encode_to_vec();
         let index = index(Signal::Spans, &bytes);
         let mut changes = Changes::default();
@@ -174,7 +174,7 @@ proptest! {
     }
 
     #[test]
-    fn metrics_are_what_prost_gives(request in generated::metrics_request(), acts in acts()) {
+    fn metrics_are_what_prost_gives(request in requests::metrics_request(), acts in acts()) {
         let bytes = request.encode_to_vec();
         let index = index(Signal::Metrics, &bytes);
         let mut changes = Changes::default();

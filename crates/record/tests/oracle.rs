@@ -4,14 +4,13 @@
 //! reader. The JSON is the one that opentelemetry-proto's own serde implementation writes.
 #![allow(clippy::unwrap_used)]
 
-mod generated;
+mod requests;
 
 use base64::Engine;
 use dtq_record::stream::{Catalog, Projection, Row};
 use dtq_record::{Input, Inputs, Options, Report};
 use dtq_source::Limits;
 use dtq_value::{Bag, Str, Value};
-use generated::{logs_request, metrics_request, spans_request};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -26,6 +25,7 @@ use opentelemetry_proto::tonic::trace::v1::span;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message;
+use requests::{logs_request, metrics_request, spans_request};
 
 const EPOCH: i64 = 621_355_968_000_000_000;
 

@@ -1,7 +1,7 @@
 //! Slots read as what the readers of tables give, for every column and key, on recorded and generated requests.
 #![allow(clippy::unwrap_used)]
 
-mod generated;
+mod requests;
 
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::fill::{FieldPath, Level, SlotPlan};
@@ -196,17 +196,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn slots_of_generated_logs_read_as_the_table_does(request in generated::logs_request()) {
+    fn slots_of_generated_logs_read_as_the_table_does(request in requests::logs_request()) {
         check(Signal::Logs, &request.encode_to_vec());
     }
 
     #[test]
-    fn slots_of_generated_spans_read_as_the_table_does(request in generated::spans_request()) {
+    fn slots_of_generated_spans_read_as_the_table_does(request in requests::spans_request()) {
         check(Signal::Spans, &request.encode_to_vec());
     }
 
     #[test]
-    fn slots_of_generated_metrics_read_as_the_table_does(request in generated::metrics_request()) {
+    fn slots_of_generated_metrics_read_as_the_table_does(request in requests::metrics_request()) {
         check(Signal::Metrics, &request.encode_to_vec());
     }
 }

@@ -1,7 +1,7 @@
 //! What dtq writes as OTLP, read back: by dtq itself, by prost, and by opentelemetry-proto's serde.
 #![allow(clippy::unwrap_used)]
 
-mod generated;
+mod requests;
 
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::encode::request::{Origin, RequestBuilder};
@@ -14,13 +14,13 @@ use dtq_record::stream::{Catalog, Projection, Row};
 use dtq_record::{Format, Input, Inputs, Options};
 use dtq_source::Limits;
 use dtq_value::{Bag, Str, Value};
-use generated::{logs_request, metrics_request, spans_request};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::{Metric, metric::Data};
 use proptest::prelude::*;
 use prost::Message;
+use requests::{logs_request, metrics_request, spans_request};
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::path::PathBuf;

@@ -16,10 +16,10 @@ pub mod request;
 pub use points::append_metric;
 pub use records::{append_log_record, append_resource, append_scope, append_span};
 
-use super::any::append_any;
+use super::any::append_key_value;
 use crate::time::{UNIX_EPOCH_TICKS, ticks_from_iso};
 use dtq_value::{Bag, Value};
-use fields::{append_bytes, append_bytes_always, append_message};
+use fields::append_bytes;
 use std::fmt;
 
 /// Says which value has no place in OTLP, and why.
@@ -143,20 +143,9 @@ fn bag<'v>(column: &'static str, value: &'v Value) -> Encoded<Option<&'v Bag>> {
 /// Appends the properties of a bag as `KeyValue`s.
 fn append_attributes(out: &mut Vec<u8>, number: u32, column: &'static str, value: &Value) -> Encoded<()> {
     for (key, value) in bag(column, value)?.into_iter().flat_map(Bag::iter) {
-        append_message(out, number, |out| {
-            append_bytes(out, 1, key.as_text().as_bytes());
-            append_value(out, 2, value);
-            Ok(())
-        })?;
+        append_key_value(out, number, key, value);
     }
     Ok(())
-}
-
-/// Appends an `AnyValue` field; null is one that holds nothing.
-fn append_value(out: &mut Vec<u8>, number: u32, value: &Value) {
-    let mut any = Vec::new();
-    append_any(&mut any, value);
-    append_bytes_always(out, number, &any);
 }
 
 /// Refuses properties that the message has no field for: they would be lost.

@@ -3,32 +3,22 @@
 //! Defaults are left out, as proto3 does with fields without presence; the functions for fields with presence say so.
 //! Source of the format: protobuf.dev, "Encoding". Reading: `wire.rs`.
 
-use crate::wire::append_varint;
-
-/// Appends a tag.
-fn append_tag(out: &mut Vec<u8>, number: u32, wire_type: u32) {
-    append_varint(out, u64::from(number << 3 | wire_type));
-}
-
-/// Appends a string, bytes or a message, an empty one too.
-pub fn append_bytes_always(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
-    append_tag(out, number, 2);
-    append_varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
+use crate::wire::{
+    append_bytes_field, append_fixed32_field, append_fixed64_field, append_message_field, append_varint,
+    append_varint_field,
+};
 
 /// Appends a string, bytes or a message unless it is empty.
 pub fn append_bytes(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
     if !bytes.is_empty() {
-        append_bytes_always(out, number, bytes);
+        append_bytes_field(out, number, bytes);
     }
 }
 
 /// Appends a varint unless it is 0.
 pub fn append_number(out: &mut Vec<u8>, number: u32, value: u64) {
     if value != 0 {
-        append_tag(out, number, 0);
-        append_varint(out, value);
+        append_varint_field(out, number, value);
     }
 }
 
@@ -40,37 +30,28 @@ pub fn append_zigzag32(out: &mut Vec<u8>, number: u32, value: i32) {
 /// Appends a `fixed32` unless it is 0.
 pub fn append_fixed32(out: &mut Vec<u8>, number: u32, value: u32) {
     if value != 0 {
-        append_tag(out, number, 5);
-        out.extend_from_slice(&value.to_le_bytes());
+        append_fixed32_field(out, number, value);
     }
 }
 
 /// Appends a `fixed64` unless it is 0.
 pub fn append_fixed64(out: &mut Vec<u8>, number: u32, value: u64) {
     if value != 0 {
-        append_fixed64_always(out, number, value);
+        append_fixed64_field(out, number, value);
     }
-}
-
-/// Appends a `fixed64`, `sfixed64` or `double` (by its bits), 0 too.
-pub fn append_fixed64_always(out: &mut Vec<u8>, number: u32, value: u64) {
-    append_tag(out, number, 1);
-    out.extend_from_slice(&value.to_le_bytes());
 }
 
 /// Appends a `double` with presence, where there is one.
 pub fn append_double(out: &mut Vec<u8>, number: u32, value: Option<f64>) {
     if let Some(value) = value {
-        append_fixed64_always(out, number, value.to_bits());
+        append_fixed64_field(out, number, value.to_bits());
     }
 }
 
 /// Appends a packed list of `fixed64` or `double` (by their bits).
 pub fn append_packed_fixed64s(out: &mut Vec<u8>, number: u32, values: impl ExactSizeIterator<Item = u64>) {
     if values.len() > 0 {
-        append_tag(out, number, 2);
-        append_varint(out, 8 * values.len() as u64);
-        values.for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
+        append_message_field(out, number, |out| values.for_each(|value| out.extend_from_slice(&value.to_le_bytes())));
     }
 }
 
@@ -87,12 +68,7 @@ pub fn append_message<E>(
     number: u32,
     write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
 ) -> Result<(), E> {
-    append_tag(out, number, 2);
-    let begin = out.len();
-    write(out)?;
-    // The length is known only now; most messages are short, so that moving their bytes by one or two costs little.
-    let mut size = Vec::with_capacity(5);
-    append_varint(&mut size, (out.len() - begin) as u64);
-    out.splice(begin..begin, size);
-    Ok(())
+    let mut result = Ok(());
+    append_message_field(out, number, |out| result = write(out));
+    result
 }

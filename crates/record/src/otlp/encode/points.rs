@@ -4,19 +4,21 @@
 //! collects rows can put points together again. Next: `request.rs`.
 
 use super::fields::{
-    append_bytes, append_double, append_fixed64, append_fixed64_always, append_message, append_number,
-    append_packed_fixed64s, append_packed_varints, append_zigzag32,
+    append_bytes, append_double, append_fixed64, append_message, append_number, append_packed_fixed64s,
+    append_packed_varints, append_zigzag32,
 };
 use super::records::whole;
 use super::{
-    EncodeError, Encoded, append_attributes, append_text, append_value, bag, cell, check_keys, enum_number,
-    nanos_from_ticks, property, shown, unix_nanos,
+    EncodeError, Encoded, append_attributes, append_text, bag, cell, check_keys, enum_number, nanos_from_ticks,
+    property, shown, unix_nanos,
 };
+use crate::otlp::any::append_key_value;
 use crate::otlp::metric::{
     Exemplar, ExponentialValue, HistogramValue, MetricKind, MetricPoint, MetricStream, PointValue, Temporality,
 };
 use crate::otlp::metrics::{Kind, NO_RECORDED_VALUE, TEMPORALITIES, column};
-use dtq_value::{Bag, Str, Value};
+use crate::wire::{append_bytes_field, append_fixed64_field};
+use dtq_value::{Bag, Value};
 
 /// Appends the content of the `Metric` that a stream of data points stands for.
 ///
@@ -95,7 +97,7 @@ impl MetricHead {
     pub fn append(&self, out: &mut Vec<u8>, points: &[u8]) {
         out.extend_from_slice(&self.prefix);
         let data = [points, self.suffix.as_slice()].concat();
-        super::append_bytes_always(out, self.kind.field_number(), &data);
+        append_bytes_field(out, self.kind.field_number(), &data);
     }
 
     /// Appends the point of a row as field 1.
@@ -259,11 +261,13 @@ fn reals(bag: &Bag, key: &str) -> Encoded<Vec<f64>> {
 }
 
 fn append_made_point(out: &mut Vec<u8>, kind: Kind, point: &MetricPoint) -> Encoded<()> {
-    append_pairs(out, kind.attributes_number(), &point.attributes);
+    for (key, value) in &point.attributes {
+        append_key_value(out, kind.attributes_number(), key, value);
+    }
     append_fixed64(out, 2, point.start_ticks.map_or(Ok(0), |ticks| made_nanos("StartTimestamp", ticks))?);
     append_fixed64(out, 3, made_nanos("Timestamp", point.time_ticks)?);
     match (&point.value, kind) {
-        (PointValue::Long(value), Kind::Gauge | Kind::Sum) => append_fixed64_always(out, 6, *value as u64),
+        (PointValue::Long(value), Kind::Gauge | Kind::Sum) => append_fixed64_field(out, 6, *value as u64),
         (PointValue::Real(value), Kind::Gauge | Kind::Sum) => append_double(out, 4, Some(*value)),
         (PointValue::Histogram(value), Kind::Histogram) => append_histogram(out, value),
         (PointValue::Exponential(value), Kind::ExponentialHistogram) => append_made_exponential(out, value),
@@ -283,15 +287,6 @@ fn append_made_point(out: &mut Vec<u8>, kind: Kind, point: &MetricPoint) -> Enco
 fn made_nanos(column: &'static str, ticks: i64) -> Encoded<u64> {
     let outside = || EncodeError::new(column, "it is outside of 1970 to 2554, which OTLP's times can hold");
     nanos_from_ticks(ticks).ok_or_else(outside)
-}
-
-fn append_pairs(out: &mut Vec<u8>, number: u32, pairs: &[(Str, Value)]) {
-    for (key, value) in pairs {
-        let mut pair = Vec::new();
-        append_bytes(&mut pair, 1, key.as_text().as_bytes());
-        append_value(&mut pair, 2, value);
-        super::append_bytes_always(out, number, &pair);
-    }
 }
 
 fn append_histogram(out: &mut Vec<u8>, value: &HistogramValue) {

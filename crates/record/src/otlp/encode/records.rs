@@ -4,10 +4,12 @@
 
 use super::fields::{append_bytes, append_fixed32, append_fixed64, append_message, append_number};
 use super::{
-    EncodeError, Encoded, append_attributes, append_id, append_text, append_value, bag, cell, check_keys, enum_number,
-    property, shown, unix_nanos,
+    EncodeError, Encoded, append_attributes, append_id, append_text, bag, cell, check_keys, enum_number, property,
+    shown, unix_nanos,
 };
+use crate::otlp::any::append_any;
 use crate::otlp::{logs, spans};
+use crate::wire::append_message_field;
 use dtq_value::{Bag, Value};
 
 /// Appends the content of the `LogRecord` that a row of `logs` stands for; columns that the row lacks are left out.
@@ -22,7 +24,7 @@ pub fn append_log_record(out: &mut Vec<u8>, row: &[Value]) -> Result<(), EncodeE
         append_text(out, 3, "SeverityText", cell(row, SEVERITY_TEXT))?;
         let body = cell(row, BODY);
         if !body.is_null() {
-            append_value(out, 5, body);
+            append_message_field(out, 5, |out| append_any(out, body));
         }
         append_attributes(out, 6, "Attributes", cell(row, ATTRIBUTES))?;
         let flags = cell(row, TRACE_FLAGS);

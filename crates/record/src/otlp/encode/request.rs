@@ -4,8 +4,9 @@
 
 use super::fields::append_bytes;
 use super::points::MetricHead;
-use super::{EncodeError, append_bytes_always, append_log_record, append_resource, append_scope, append_span, cell};
+use super::{EncodeError, append_log_record, append_resource, append_scope, append_span, cell};
 use crate::otlp::{Signal, logs, metrics, spans};
+use crate::wire::append_bytes_field;
 use dtq_value::Value;
 use indexmap::IndexMap;
 
@@ -61,7 +62,7 @@ impl RequestBuilder {
     /// Adds a record: the content of a `LogRecord`, `Span` or `Metric`.
     pub fn push(&mut self, origin: &Origin<'_>, record: &[u8]) {
         let mut field = Vec::with_capacity(record.len() + 6);
-        append_bytes_always(&mut field, 2, record);
+        append_bytes_field(&mut field, 2, record);
         let records = self.records(origin);
         records.whole.extend_from_slice(&field);
         self.size_bytes += field.len();
@@ -124,11 +125,11 @@ impl RequestBuilder {
                 for (head, points) in records.points {
                     let mut metric = Vec::new();
                     head.append(&mut metric, &points);
-                    append_bytes_always(&mut scope, 2, &metric);
+                    append_bytes_field(&mut scope, 2, &metric);
                 }
-                append_bytes_always(&mut resource, 2, &scope);
+                append_bytes_field(&mut resource, 2, &scope);
             }
-            append_bytes_always(&mut request, 1, &resource);
+            append_bytes_field(&mut request, 1, &resource);
         }
         request
     }

@@ -1,4 +1,7 @@
-//! Generated requests as prost's structs, for the tests that compare with prost.
+//! Generated requests, as prost's structs: what tests of the wire compare with.
+//!
+//! Keys are few, so that some repeat; every kind of value and of data point occurs.
+#![allow(clippy::unwrap_used, dead_code)]
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -16,7 +19,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-fn any_value() -> impl Strategy<Value = AnyValue> {
+pub fn any_value() -> impl Strategy<Value = AnyValue> {
     let leaf = prop_oneof![
         ".{0,12}".prop_map(Any::StringValue),
         any::<bool>().prop_map(Any::BoolValue),
@@ -38,28 +41,28 @@ fn any_value() -> impl Strategy<Value = AnyValue> {
     tree.prop_map(|value| AnyValue { value: Some(value) })
 }
 
-fn attributes() -> impl Strategy<Value = Vec<KeyValue>> {
+pub fn attributes() -> impl Strategy<Value = Vec<KeyValue>> {
     // Few keys, so that some repeat.
     vec(("[a-d]{1,2}|http.route|EventName", any_value()), 0..5).prop_map(|pairs| {
         pairs.into_iter().map(|(key, value)| KeyValue { key, value: Some(value), ..Default::default() }).collect()
     })
 }
 
-fn id(size: usize) -> impl Strategy<Value = Vec<u8>> {
+pub fn id(size: usize) -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![1 => Just(Vec::new()), 1 => Just(vec![0; size]), 4 => vec(any::<u8>(), size)]
 }
 
-fn resource() -> impl Strategy<Value = Option<Resource>> {
+pub fn resource() -> impl Strategy<Value = Option<Resource>> {
     proptest::option::of(attributes().prop_map(|attributes| Resource { attributes, ..Default::default() }))
 }
 
-fn scope() -> impl Strategy<Value = Option<InstrumentationScope>> {
+pub fn scope() -> impl Strategy<Value = Option<InstrumentationScope>> {
     proptest::option::of(("[a-z]{0,4}", "[0-9.]{0,3}", attributes()).prop_map(|(name, version, attributes)| {
         InstrumentationScope { name, version, attributes, ..Default::default() }
     }))
 }
 
-fn log_record() -> impl Strategy<Value = LogRecord> {
+pub fn log_record() -> impl Strategy<Value = LogRecord> {
     let times = (prop_oneof![Just(0), any::<u64>()], prop_oneof![Just(0), any::<u64>()]);
     let texts = (".{0,6}", prop_oneof![Just(String::new()), Just("LogWelcomeBanner".to_owned())]);
     (times, 0..=24i32, texts, proptest::option::of(any_value()), attributes(), any::<u32>(), id(16), id(8)).prop_map(
@@ -90,7 +93,6 @@ fn log_record() -> impl Strategy<Value = LogRecord> {
     )
 }
 
-/// Returns requests of a signal, with repeated keys, missing parts and unset ids.
 pub fn logs_request() -> impl Strategy<Value = ExportLogsServiceRequest> {
     let scope_logs = (scope(), vec(log_record(), 0..4), "[a-z]{0,3}")
         .prop_map(|(scope, log_records, schema_url)| ScopeLogs { scope, log_records, schema_url });
@@ -102,7 +104,7 @@ pub fn logs_request() -> impl Strategy<Value = ExportLogsServiceRequest> {
     })
 }
 
-fn span() -> impl Strategy<Value = Span> {
+pub fn span() -> impl Strategy<Value = Span> {
     let event = (any::<u64>(), ".{0,5}", attributes()).prop_map(|(time_unix_nano, name, attributes)| span::Event {
         time_unix_nano,
         name,
@@ -135,7 +137,6 @@ fn span() -> impl Strategy<Value = Span> {
     )
 }
 
-/// Returns requests of a signal, with repeated keys, missing parts and unset ids.
 pub fn spans_request() -> impl Strategy<Value = ExportTraceServiceRequest> {
     let scope_spans =
         (scope(), vec(span(), 0..4)).prop_map(|(scope, spans)| ScopeSpans { scope, spans, schema_url: String::new() });
@@ -147,7 +148,7 @@ pub fn spans_request() -> impl Strategy<Value = ExportTraceServiceRequest> {
     })
 }
 
-fn number_point() -> impl Strategy<Value = NumberDataPoint> {
+pub fn number_point() -> impl Strategy<Value = NumberDataPoint> {
     let value = proptest::option::of(prop_oneof![
         (-1e9..1e9f64).prop_map(number_data_point::Value::AsDouble),
         any::<i64>().prop_map(number_data_point::Value::AsInt),
@@ -164,7 +165,7 @@ fn number_point() -> impl Strategy<Value = NumberDataPoint> {
     })
 }
 
-fn histogram_point() -> impl Strategy<Value = HistogramDataPoint> {
+pub fn histogram_point() -> impl Strategy<Value = HistogramDataPoint> {
     let optional = || proptest::option::of(-1e6..1e6f64);
     (
         attributes(),
@@ -187,7 +188,7 @@ fn histogram_point() -> impl Strategy<Value = HistogramDataPoint> {
         })
 }
 
-fn exponential_point() -> impl Strategy<Value = ExponentialHistogramDataPoint> {
+pub fn exponential_point() -> impl Strategy<Value = ExponentialHistogramDataPoint> {
     let buckets = || {
         let one = (any::<i32>(), vec(0..1u64 << 60, 0..4));
         proptest::option::of(one.prop_map(|(offset, bucket_counts)| Buckets { offset, bucket_counts }))
@@ -209,7 +210,7 @@ fn exponential_point() -> impl Strategy<Value = ExponentialHistogramDataPoint> {
     )
 }
 
-fn summary_point() -> impl Strategy<Value = SummaryDataPoint> {
+pub fn summary_point() -> impl Strategy<Value = SummaryDataPoint> {
     (attributes(), any::<u64>(), vec((0.0..1.0f64, -1e6..1e6f64), 0..3)).prop_map(|(attributes, time, pairs)| {
         SummaryDataPoint {
             attributes,
@@ -222,7 +223,7 @@ fn summary_point() -> impl Strategy<Value = SummaryDataPoint> {
     })
 }
 
-fn metric() -> impl Strategy<Value = Metric> {
+pub fn metric() -> impl Strategy<Value = Metric> {
     let data = prop_oneof![
         vec(number_point(), 0..3).prop_map(|data_points| Data::Gauge(Gauge { data_points })),
         (vec(number_point(), 0..3), 0..=2i32, any::<bool>()).prop_map(|(data_points, temporality, is_monotonic)| {
@@ -240,7 +241,6 @@ fn metric() -> impl Strategy<Value = Metric> {
         .prop_map(|(name, description, unit, data)| Metric { name, description, unit, data, metadata: Vec::new() })
 }
 
-/// Returns requests of a signal, with repeated keys, missing parts and unset ids.
 pub fn metrics_request() -> impl Strategy<Value = ExportMetricsServiceRequest> {
     let scope_metrics = (scope(), vec(metric(), 0..4)).prop_map(|(scope, metrics)| ScopeMetrics {
         scope,
