@@ -10,6 +10,7 @@ use super::edit_any::{
     replace_fields,
 };
 use super::metrics::{self, Kind, NO_RECORDED_VALUE};
+use super::reader::resource_column;
 use super::spans::{self, event_of, link_of};
 use super::{any, logs};
 use crate::slot::WordList;
@@ -83,14 +84,28 @@ fn shape_of(base: Base, column: usize) -> Option<Shape> {
     })
 }
 
-/// Says whether rules can write a column of `logs`, `spans` or `metrics` in the record, point or metric itself.
+/// Says whether rules can write a column of a standard table in the record, point, metric or resource itself.
 pub fn is_editable(base: Base, column: usize) -> bool {
     use metrics::column as m;
     match base {
         Base::Metrics => {
             matches!(column, m::METRIC_NAME | m::METRIC_UNIT | m::METRIC_DESCRIPTION | m::METRIC_VALUE | m::ATTRIBUTES)
         }
-        _ => shape_of(base, column).is_some(),
+        Base::Resources => column == resource_column::ATTRIBUTES,
+        Base::Logs | Base::Spans => shape_of(base, column).is_some(),
+    }
+}
+
+/// Says whether a column can be given a value of its type that cannot be written, such as a word that is no SpanKind.
+pub fn can_refuse(base: Base, column: usize) -> bool {
+    match base {
+        Base::Metrics => column == metrics::column::METRIC_VALUE,
+        Base::Resources => false,
+        Base::Logs | Base::Spans => {
+            let is_open =
+                |shape| matches!(shape, Shape::Text(_) | Shape::Int(_) | Shape::Attributes(_) | Shape::StatusMessage);
+            shape_of(base, column).is_some_and(|shape| !is_open(shape))
+        }
     }
 }
 
