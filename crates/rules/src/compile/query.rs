@@ -96,6 +96,11 @@ fn check(rule: &Rule, program: Program) -> Result<RuleQuery, Diagnostic> {
         let label = format!("read {} instead", sources(table));
         return Err(Diagnostic::error(Code::E5101, span, message).label(label));
     };
+    if base == Base::Resources && !matches!(rule.to.value, Destination::Drop | Destination::Replace { .. }) {
+        let message = format!("`to: {}` acts on records, and a row of `resources` is none", rule.to.value.word());
+        let label = "use `to: drop` or `to: replace`, or read `logs`, `spans` or `metrics` with their `Resource`";
+        return Err(Diagnostic::error(Code::E5101, span, message).label(label));
+    }
     let aggregate = check_operators(rule, &program, &chain)?;
     Ok(RuleQuery { top, chain, aggregate, table, base, program })
 }

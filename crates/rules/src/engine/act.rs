@@ -10,10 +10,12 @@ use crate::engine::tables::Content;
 use crate::engine::{state, wrap};
 use crate::file::rule::Mode;
 use dtq_interp::RowIdentity;
+use dtq_record::otlp::edit;
 use dtq_record::otlp::encode::append_log_record;
 use dtq_record::otlp::{Signal, logs};
 use dtq_record::stream::Row;
 use dtq_record::tables;
+use dtq_record::tables::Base;
 use dtq_record::tables::derive::Write;
 use dtq_source::Code;
 use dtq_value::Value;
@@ -51,6 +53,7 @@ impl Frame<'_> {
             self.judge(active, &cells)
         };
         let acted = match judged {
+            Ok(Judged::Foreign) => return None,
             Ok(Judged::No) => {
                 let removes = is_enforced && matches!(rule.action, Action::Replace { .. });
                 return removes.then_some(Fate::Dropped);
@@ -91,7 +94,10 @@ impl Frame<'_> {
 
     /// Keeps the first records that a rule in mode observe matches.
     fn sample(&mut self, position: usize, unit: &Unit<'_>, work: &Work<'_>) -> Result<(), Fault> {
-        if self.state.samples[position].len() < SAMPLES_MAX && unit.buffers.record.len() <= SAMPLE_BYTES_MAX {
+        // A resource has no record to show.
+        let has_record = self.set.rules[position].base != Base::Resources;
+        if has_record
+            && self.state.samples[position].len() < SAMPLES_MAX && unit.buffers.record.len() <= SAMPLE_BYTES_MAX {
             let request = self.alone(unit, work.overlay)?;
             self.state.samples[position].push(request);
         }
@@ -181,17 +187,16 @@ impl Frame<'_> {
         work: &mut Work<'_>,
     ) -> Result<(), Fault> {
         let rule = &self.set.rules[position];
+        if matches!(judged, Judged::Rows(rows) if rows.len() > 1) {
+            let message = "`to: replace` got several rows for one record; use `take_any` or leave out `mv-expand`";
+            return Err(Fault::new(Code::E3009, message));
+        }
         let found = {
             let cells = self.cells(unit, work.slots, work.cache, work.overlay);
             let mut found = Vec::new();
             for write in writes {
                 let new = match (judged, write.row_column) {
                     (_, None) => Some(Value::missing(rule.table.columns[write.column].ty)),
-                    (Judged::Rows(rows), Some(_)) if rows.len() > 1 => {
-                        let message =
-                            "`to: replace` got several rows for one record; use `take_any` or leave out `mv-expand`";
-                        return Err(Fault::new(Code::E3009, message));
-                    }
                     (Judged::Rows(rows), Some(at)) => Some(rows[0][at].clone()),
                     (_, Some(at)) => {
                         let expr = rule.values[at].expect("a written column is computed");
@@ -204,6 +209,7 @@ impl Frame<'_> {
             }
             found
         };
+        check_writes(unit, &found, self.set.limits.value_nesting_max)?;
         if !found.is_empty() {
             work.editors.push(position);
         }
@@ -218,6 +224,7 @@ impl Frame<'_> {
 
     /// Makes log records and lets the rules after this one judge them.
     fn make_logs(&mut self, position: usize, columns: &[usize], judged: Judged, unit: &Unit<'_>) -> Result<(), Fault> {
+        self.check_depth()?;
         let heads = wrap::heads(unit).map_err(|error| crate::engine::cells::malformed(&error))?;
         for row in rows(judged) {
             let mut record = Vec::new();
@@ -279,6 +286,7 @@ impl Frame<'_> {
         (after_ticks, cooldown_ticks): (i64, i64),
         unit: &Unit<'_>,
     ) -> Result<(), Fault> {
+        self.check_depth()?;
         let flushed = self.state.recorders[recorder].flush(key, unit.time_ticks, after_ticks, cooldown_ticks);
         let from = self.set.recorders[recorder].filled_by + 1;
         for held in &flushed.records {
@@ -292,7 +300,7 @@ impl Frame<'_> {
 /// Returns the rows that a rule has to look at.
 fn rows(judged: Judged) -> Vec<Row> {
     match judged {
-        Judged::No => Vec::new(),
+        Judged::Foreign | Judged::No => Vec::new(),
         Judged::Yes => vec![Row::new()],
         Judged::Rows(rows) => rows,
     }
@@ -329,6 +337,20 @@ fn writes_of(
         Write::Key(..) => true,
     };
     found.extend(writes.into_iter().filter(is_change));
+    Ok(())
+}
+
+/// Refuses values that cannot be written, before other rules read them.
+fn check_writes(unit: &Unit<'_>, found: &[Write], nesting_max: usize) -> Result<(), Fault> {
+    for write in found {
+        if let Write::Column(column, value) = write
+            && edit::can_refuse(unit.base.cells.base(), *column)
+        {
+            let mut alone = Overlay::default();
+            alone.set(*column, value.clone());
+            edited_record(unit, &alone, nesting_max)?;
+        }
+    }
     Ok(())
 }
 

@@ -14,6 +14,8 @@ use smallvec::SmallVec;
 /// Says what a rule's query gives for a record.
 #[derive(Debug)]
 pub(crate) enum Judged {
+    /// The record is no row of the rule's table.
+    Foreign,
     /// No row.
     No,
     /// A row that nobody has to look at, or whose columns are computed one by one.
@@ -38,7 +40,10 @@ impl Frame<'_> {
     pub(crate) fn judge(&mut self, active: &Active, cells: &RecordCells<'_>) -> Result<Judged, Fault> {
         let set = self.set;
         let rule = &set.rules[active.rule];
-        if active.is_never || !self.is_row(rule, cells)? {
+        if !self.is_row(rule, cells)? {
+            return Ok(Judged::Foreign);
+        }
+        if active.is_never {
             return Ok(Judged::No);
         }
         for condition in &active.conditions {

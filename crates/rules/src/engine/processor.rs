@@ -8,6 +8,7 @@ use crate::engine::state::{self, State};
 use crate::engine::tables::Tables;
 use crate::state::recorder::OnShutdown;
 use dtq_record::otlp::Signal;
+use dtq_record::tables::Base;
 use std::sync::Arc;
 
 /// Holds what a host decides besides the rules.
@@ -87,8 +88,9 @@ impl Processor {
     ) -> Output {
         self.state.totals.malformed += 1;
         let base = RuleSet::base_of(signal);
-        let is_dropped = self.set.base(base).rules.iter().any(|rule| {
-            let rule = &self.set.rules[*rule];
+        let rules = self.set.base(base).rules.iter().chain(&self.set.base(Base::Resources).rules);
+        let is_dropped = rules.copied().any(|rule| {
+            let rule = &self.set.rules[rule];
             rule.on_error != crate::compile::rule::Failure::Pass && rule.mode == crate::file::rule::Mode::Enforce
         });
         if !std::mem::replace(&mut self.state.has_reported_malformed, true) {

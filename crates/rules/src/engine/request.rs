@@ -8,8 +8,10 @@ use crate::engine::frame::{Frame, NESTING_MAX, Scratch, Unit};
 use crate::engine::judge::Active;
 use crate::engine::outcome::Output;
 use crate::engine::overlay::Overlay;
+use crate::engine::wrap;
 use crate::file::rule::Mode;
 use dtq_record::WireError;
+use dtq_record::wire::append_bytes_field;
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::assemble::{Assembled, Changes, assemble};
 use dtq_record::otlp::edit::{ColumnEdit, edit_attributes_message, edit_metric_head, edit_point, edit_record};
@@ -89,12 +91,18 @@ impl Frame<'_> {
         })
     }
 
+    /// Refuses to make requests from requests that rules made without end; to be asked before anything is counted.
+    pub(crate) fn check_depth(&self) -> Result<(), Fault> {
+        if self.depth < NESTING_MAX {
+            return Ok(());
+        }
+        let message = format!("rules make records from records that rules made, more than {NESTING_MAX} deep");
+        Err(Fault::new(Code::E3010, message))
+    }
+
     /// Runs a request that rules made through the rules from a position on, and sends on what is left of it.
     pub(crate) fn run_made(&mut self, signal: Signal, request: &[u8], from: usize) -> Result<(), Fault> {
-        if self.depth >= NESTING_MAX {
-            let message = format!("rules make records from records that rules made, more than {NESTING_MAX} deep");
-            return Err(Fault::new(Code::E3010, message));
-        }
+        self.check_depth()?;
         self.depth += 1;
         let output = self.run_request(signal, request, from, &mut Scratch::default());
         self.depth -= 1;
@@ -149,11 +157,13 @@ impl Frame<'_> {
             (Some(first), Some(rule)) if rule < first.rule => Some(rule),
             (Some(first), _) => {
                 let rule = &self.set.rules[first.rule];
-                let is_settled = first.conditions.is_empty() && rule.membership.is_empty() && !rule.has_pipeline;
+                let takes_all = rule.membership.is_empty();
+                let is_settled = first.conditions.is_empty() && !rule.has_pipeline;
                 let is_drop = matches!(rule.action, Action::Drop) && rule.above.is_none();
                 let is_never_kept = first.is_never && matches!(rule.action, Action::Replace { .. });
                 let is_enforced = rule.mode == Mode::Enforce;
-                (is_enforced && (is_drop && is_settled && !first.is_never || is_never_kept)).then_some(first.rule)
+                let takes = is_drop && is_settled && !first.is_never || is_never_kept;
+                (is_enforced && takes_all && takes).then_some(first.rule)
             }
             (None, None) => None,
         }
@@ -308,6 +318,10 @@ impl Frame<'_> {
     ) -> bool {
         pass.cache.reset(unit.base.plan.slot_count());
         pass.overlay.clear();
+        if fate.versions.len() > 1 {
+            // The record before has left the slots of a later version.
+            let _ = unit.base.plan.fill_resource(unit.buffers.resource, pass.slots);
+        }
         let filled = match unit.kind {
             Some(kind) => unit.base.plan.fill_point(kind, unit.buffers.record, pass.slots),
             None => unit.base.plan.fill_record(unit.buffers.record, pass.slots),
@@ -428,6 +442,7 @@ impl Frame<'_> {
         }
         fate.versions.push(Version { from: 0, message: message.to_vec() });
         let container = pass.index.resources()[pass.resource].place.content(pass.request);
+        let head = &wrap::container_head(container).unwrap_or_default();
         let mut plan = base.plan.clone();
         plan.set_signal(pass.signal);
         let flow = &mut self.state.flows[base_position(Base::Resources)].entered[pass.from];
@@ -439,9 +454,9 @@ impl Frame<'_> {
             let current = fate.versions.last().expect("one was pushed").message.clone();
             cache.reset(plan.slot_count());
             overlay.clear();
-            let filled =
-                plan.fill_resource(&current, &mut slots).and_then(|()| plan.fill_record(container, &mut slots));
-            let buffers = Buffers { record: container, resource: &current, ..Buffers::default() };
+            let container = resource_container(head, &current);
+            let filled = plan.fill_record(&container, &mut slots);
+            let buffers = Buffers { record: &container, resource: &current, ..Buffers::default() };
             let unit = Unit {
                 signal: pass.signal,
                 base,
@@ -492,6 +507,14 @@ pub(crate) struct Pass<'p> {
     /// Position of the first rule that takes part.
     from: usize,
     resource: usize,
+}
+
+/// Returns a message like `ResourceLogs` with a version of its resource, and without records.
+fn resource_container(head: &[u8], resource: &[u8]) -> Vec<u8> {
+    let mut container = Vec::with_capacity(head.len() + resource.len() + 6);
+    append_bytes_field(&mut container, 1, resource);
+    container.extend_from_slice(head);
+    container
 }
 
 /// Puts the version of the resource that a rule sees in the place of the one before.

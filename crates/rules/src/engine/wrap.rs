@@ -28,6 +28,11 @@ fn without(message: &[u8], number: u32) -> Result<Vec<u8>, WireError> {
     Ok(head)
 }
 
+/// Returns what a message like `ResourceLogs` has besides its resource and scopes: the URL of its schema.
+pub(crate) fn container_head(container: &[u8]) -> Result<Vec<u8>, WireError> {
+    without(&without(container, SCOPES)?, RESOURCES)
+}
+
 /// Returns what a record is sent with: its resource and scope, each with its schema, and for a point its metric.
 pub(crate) struct Heads {
     pub(crate) resource: Vec<u8>,

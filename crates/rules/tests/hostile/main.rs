@@ -32,7 +32,13 @@ pub fn processor(rules: &[&str]) -> Processor {
     let mut text = "apiVersion: dtq/v1\nrules:\n".to_owned();
     for (at, rule) in rules.iter().enumerate() {
         text.push_str(&format!("  - name: r{at}\n"));
-        rule.lines().for_each(|line| text.push_str(&format!("    {line}\n")));
+        for line in rule.lines() {
+            // In a block no character means anything to YAML.
+            match line.strip_prefix("kql: ") {
+                Some(query) => text.push_str(&format!("    kql: |\n      {query}\n")),
+                None => text.push_str(&format!("    {line}\n")),
+            }
+        }
     }
     let options = file::Options { now_ticks: NOW, ..file::Options::default() };
     let (read, diagnostics) = file::read("rules.yaml", text.as_bytes(), &NoFiles, &options);
@@ -42,14 +48,17 @@ pub fn processor(rules: &[&str]) -> Processor {
     Processor::new(Arc::new(set), &dtq_rules::engine::Options { start_ticks: NOW, random_seed: 1 })
 }
 
+/// Returns a text.
 pub fn text(value: &str) -> Option<AnyValue> {
     Some(AnyValue { value: Some(Any::StringValue(value.to_owned())) })
 }
 
+/// Returns an attribute with a text.
 pub fn attribute(key: &str, value: &str) -> KeyValue {
     KeyValue { key: key.to_owned(), value: text(value), ..Default::default() }
 }
 
+/// Returns a log record with this body.
 pub fn log(body: &str) -> LogRecord {
     LogRecord { body: text(body), time_unix_nano: 1_764_000_000_000_000_000, ..Default::default() }
 }
@@ -88,11 +97,13 @@ fn decoded(request: &[u8], outcome: &Outcome) -> ExportLogsServiceRequest {
     ExportLogsServiceRequest::decode(bytes).unwrap()
 }
 
+/// Returns all records of a request.
 pub fn records(request: &ExportLogsServiceRequest) -> Vec<LogRecord> {
     let scopes = request.resource_logs.iter().flat_map(|resource| &resource.scope_logs);
     scopes.flat_map(|scope| scope.log_records.clone()).collect()
 }
 
+/// Returns the bodies of all records.
 pub fn bodies(request: &ExportLogsServiceRequest) -> Vec<String> {
     let body = |record: &LogRecord| match record.body.clone().and_then(|body| body.value) {
         Some(Any::StringValue(text)) => text,
