@@ -24,7 +24,7 @@ use std::borrow::Cow;
 
 /// Says what became of a record that does not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub enum Fate {
     /// It was removed.
     Dropped,
     /// It was removed because a metric counts it.
@@ -164,14 +164,14 @@ impl Frame<'_> {
     }
 
     /// Returns a request with this record alone, as rules have left it.
-    fn alone(&self, unit: &Unit<'_>, overlay: &Overlay) -> Result<Vec<u8>, Fault> {
+    pub(crate) fn alone(&self, unit: &Unit<'_>, overlay: &Overlay) -> Result<Vec<u8>, Fault> {
         let record = self.current(unit, overlay)?;
         let heads = wrap::heads(unit).map_err(|error| crate::engine::cells::malformed(&error))?;
         wrap::request(&heads.resource, &heads.scope, heads.metric.as_deref(), &record)
             .map_err(|error| crate::engine::cells::malformed(&error))
     }
 
-    fn current<'r>(&self, unit: &Unit<'r>, overlay: &Overlay) -> Result<Cow<'r, [u8]>, Fault> {
+    pub(crate) fn current<'r>(&self, unit: &Unit<'r>, overlay: &Overlay) -> Result<Cow<'r, [u8]>, Fault> {
         if overlay.is_empty() {
             return Ok(Cow::Borrowed(unit.buffers.record));
         }

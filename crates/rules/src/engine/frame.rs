@@ -4,6 +4,7 @@ use crate::compile::RuleSet;
 use crate::compile::rule::Lookup;
 use crate::compile::set::BaseCells;
 use crate::engine::cells::{Cache, RecordCells};
+use crate::engine::observe::Observer;
 use crate::engine::outcome::Emissions;
 use crate::engine::overlay::Overlay;
 use crate::engine::state::State;
@@ -40,6 +41,8 @@ pub(crate) struct Frame<'s> {
     pub(crate) depth: u32,
     /// Gives nanoseconds, when costs are to be measured.
     pub(crate) clock: Option<&'s dyn Fn() -> u64>,
+    /// Is told what happens to each record.
+    pub(crate) observer: Option<&'s mut dyn Observer>,
 }
 
 /// Holds what is needed to judge records one after the other; reused from request to request.
@@ -100,6 +103,7 @@ impl<'s> Frame<'s> {
             arrival_ticks,
             depth: 0,
             clock,
+            observer: None,
         }
     }
 

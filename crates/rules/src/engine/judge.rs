@@ -43,6 +43,9 @@ impl Frame<'_> {
         if !self.is_row(rule, cells)? {
             return Ok(Judged::Foreign);
         }
+        if self.observer.is_some() {
+            self.observe_conditions(active.rule, cells);
+        }
         if active.is_never {
             return Ok(Judged::No);
         }

@@ -3,7 +3,7 @@
 //! [`Processor`] is what hosts drive: a request in, what leaves out; a tick now and then. Each record goes through all
 //! rules before the next one is looked at, so that results cannot depend on how records are batched. No clock, no I/O.
 //! Read in order: [`processor`], [`outcome`], [`account`], `tables`, `overlay`, `cells`, `state`, `frame`, `judge`, `act`,
-//! `request`, `wrap`, `metrics`, `guard`.
+//! `request`, `wrap`, `metrics`, `guard`, [`observe`].
 
 pub mod processor;
 
@@ -33,7 +33,11 @@ mod metrics;
 
 mod guard;
 
+pub mod observe;
+
 pub use account::{Account, Totals};
+pub use act::Fate;
+pub use observe::{Observer, Passage};
 pub use outcome::{Emission, Notice, Outcome, Output};
 pub use processor::{Options, Processor};
 

@@ -3,6 +3,7 @@
 use crate::compile::RuleSet;
 use crate::engine::account::{Account, Totals};
 use crate::engine::frame::{Frame, Scratch};
+use crate::engine::observe::Observer;
 use crate::engine::outcome::{Outcome, Output};
 use crate::engine::state::{self, State};
 use crate::engine::tables::Tables;
@@ -22,6 +23,17 @@ pub struct Options {
 
 /// Gives nanoseconds of the thread's time, for measuring what rules cost.
 pub type Clock<'c> = Option<&'c dyn Fn() -> u64>;
+
+/// Says what rules are to give besides what comes of requests.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// Points whose time has come.
+    ByNow,
+    /// All points.
+    Points,
+    /// All points, and what recorders hold.
+    Everything,
+}
 
 /// Runs a rule set on requests, one after the other.
 pub struct Processor {
@@ -54,10 +66,35 @@ impl Processor {
     /// A request that cannot be read passes as it came, unless a protective rule says otherwise; it is counted, and the
     /// first is reported. Nothing fails.
     pub fn apply(&mut self, signal: Signal, request: &[u8], arrival_ticks: i64, clock: Clock<'_>) -> Outcome {
+        self.apply_with(signal, request, arrival_ticks, clock, None)
+    }
+
+    /// Does what [`Processor::apply`] does, and tells an observer what happens to each record.
+    pub fn apply_observed(
+        &mut self,
+        signal: Signal,
+        request: &[u8],
+        arrival_ticks: i64,
+        observer: &mut dyn Observer,
+    ) -> Outcome {
+        self.apply_with(signal, request, arrival_ticks, None, Some(observer))
+    }
+
+    fn apply_with(
+        &mut self,
+        signal: Signal,
+        request: &[u8],
+        arrival_ticks: i64,
+        clock: Clock<'_>,
+        observer: Option<&mut dyn Observer>,
+    ) -> Outcome {
         let set = Arc::clone(&self.set);
         self.state.totals.requests += 1;
         self.state.totals.bytes_in += request.len() as u64;
         let mut frame = Frame::new(&set, &self.tables, &mut self.state, arrival_ticks, clock);
+        if let Some(observer) = observer {
+            frame.observer = Some(observer);
+        }
         let result = frame.run_request(signal, request, 0, &mut self.scratch);
         if result.is_ok() {
             frame.state.totals.records_in += self.scratch.index.records().len() as u64;
@@ -108,22 +145,35 @@ impl Processor {
     ///
     /// To be called every second or so, also when no telemetry comes.
     pub fn tick(&mut self, now_ticks: i64) -> Outcome {
-        self.make_points(now_ticks, false, false)
+        self.make_points(now_ticks, Due::ByNow, None)
     }
 
     /// Returns everything that rules still owe: open windows, measurements, and held records where a rule says so.
     pub fn shutdown(&mut self, now_ticks: i64) -> Outcome {
-        self.make_points(now_ticks, true, true)
+        self.make_points(now_ticks, Due::Everything, None)
     }
 
-    fn make_points(&mut self, now_ticks: i64, is_last: bool, releases: bool) -> Outcome {
+    /// Does what [`Processor::shutdown`] does, and tells an observer what happens to each record.
+    pub fn shutdown_observed(&mut self, now_ticks: i64, observer: &mut dyn Observer) -> Outcome {
+        self.make_points(now_ticks, Due::Everything, Some(observer))
+    }
+
+    /// Returns the points of open windows and of measurements; what recorders hold stays held.
+    pub(crate) fn finish_points(&mut self, now_ticks: i64) -> Outcome {
+        self.make_points(now_ticks, Due::Points, None)
+    }
+
+    fn make_points(&mut self, now_ticks: i64, due: Due, observer: Option<&mut dyn Observer>) -> Outcome {
         let set = Arc::clone(&self.set);
         let mut frame = Frame::new(&set, &self.tables, &mut self.state, now_ticks, None);
+        if let Some(observer) = observer {
+            frame.observer = Some(observer);
+        }
         frame.expire_tables(now_ticks);
-        if releases {
+        if due == Due::Everything {
             frame.release_all();
         }
-        frame.make_points(Some(now_ticks), is_last);
+        frame.make_points(Some(now_ticks), due != Due::ByNow);
         let emissions = frame.finish().into_vec();
         let made = emissions.iter().filter(|emission| emission.destination.is_none());
         self.state.totals.bytes_out += made.map(|emission| emission.request.len() as u64).sum::<u64>();

@@ -6,6 +6,7 @@ use crate::engine::act::Fate;
 use crate::engine::cells::{Cache, malformed};
 use crate::engine::frame::{Frame, NESTING_MAX, Scratch, Unit};
 use crate::engine::judge::Active;
+use crate::engine::observe::Seen;
 use crate::engine::outcome::Output;
 use crate::engine::overlay::Overlay;
 use crate::engine::wrap;
@@ -128,11 +129,13 @@ impl Frame<'_> {
         if let Some(last) = fate.versions.last().filter(|last| last.message != message) {
             pass.changes.replace_resource(pass.resource, &last.message);
         }
-        if let Some(rule) = self.drops_all(&active, fate.dropped_by) {
+        // An observer is told of each record by itself.
+        let is_observed = self.observer.is_some();
+        if let Some(rule) = self.drops_all(&active, fate.dropped_by).filter(|_| !is_observed) {
             self.drop_resource(pass, rule, records);
             return 0;
         }
-        if active.is_empty() && fate.dropped_by.is_none() {
+        if active.is_empty() && fate.dropped_by.is_none() && !is_observed {
             return records;
         }
         let mut left = 0;
@@ -216,7 +219,7 @@ impl Frame<'_> {
         };
         let overlay = Overlay::default();
         // With several versions of the resource, each record decides for itself.
-        let can_decide = filled.is_ok() && fate.versions.len() < 2;
+        let can_decide = filled.is_ok() && fate.versions.len() < 2 && self.observer.is_none();
         let mut active = Vec::with_capacity(candidates.len());
         for mut one in candidates {
             if can_decide && !one.is_never {
@@ -347,11 +350,40 @@ impl Frame<'_> {
             }
         }
         let taken = taken.or(fate.dropped_by.map(|rule| (rule, Fate::Dropped)));
-        if let Some((rule, fate)) = taken {
-            self.take(rule, fate, &unit, pass.changes);
-            return false;
+        let editors = work.editors.clone();
+        let goes_on = match taken {
+            Some((rule, fate)) => {
+                self.take(rule, fate, &unit, pass.changes);
+                false
+            }
+            None => self.finish_edits(&unit, &mut work, pass.changes),
+        };
+        if self.observer.is_some() {
+            // A record that does not go on and that no rule took had an edit that failed.
+            let failed = editors.first().filter(|_| !goes_on).map(|rule| (*rule, Fate::Dropped));
+            self.observe_end(pass, &unit, fate, &editors, taken.or(failed));
         }
-        self.finish_edits(&unit, &mut work, pass.changes)
+        goes_on
+    }
+
+    /// Tells the observer what happened to a record.
+    fn observe_end(
+        &mut self,
+        pass: &Pass<'_>,
+        unit: &Unit<'_>,
+        fate: &ResourceFate,
+        editors: &[usize],
+        taken: Option<(usize, Fate)>,
+    ) {
+        let entry = pass.index.resources()[pass.resource];
+        let came = entry.resource.map_or(&[][..], |place| place.content(pass.request));
+        let left = fate.versions.last().map_or(came, |version| &version.message);
+        let of_resource = fate.versions.iter().filter_map(|version| version.from.checked_sub(1));
+        let mut editors: Vec<usize> = of_resource.chain(editors.iter().copied()).collect();
+        editors.sort_unstable();
+        editors.dedup();
+        let (overlay, slots) = (&*pass.overlay, pass.slots.as_slice());
+        self.observe_record(&Seen { unit, came, left, overlay, slots, editors: &editors, taken, from: pass.from });
     }
 
     /// Returns the time of a record as state sees it: its own, at most a minute after the request came.
