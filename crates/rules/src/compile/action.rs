@@ -164,7 +164,7 @@ fn writes(rows: &Rows<'_>, found: &mut Vec<Diagnostic>) -> Option<Vec<ColumnWrit
                 Diagnostic::error(Code::E5103, rows.span(), message).label(format!("convert it: `to{}(...)`", own.ty)),
             );
         }
-        writes.push(ColumnWrite { column, row_column, own_cell: None, reads: Vec::new() });
+        writes.push(ColumnWrite { column, row_column, own_cell: None, reads: Vec::new(), bag: None });
     }
     (found.len() == before).then_some(writes)
 }

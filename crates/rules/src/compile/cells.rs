@@ -43,6 +43,8 @@ pub struct Cells {
     slots: FxHashMap<FieldPath, u32>,
     cells: Vec<Cell>,
     positions: FxHashMap<CellKey, u32>,
+    /// For each cell the column of its table, when it is all of it.
+    columns: Vec<Option<usize>>,
 }
 
 impl Cells {
@@ -54,6 +56,7 @@ impl Cells {
             slots: FxHashMap::default(),
             cells: Vec::new(),
             positions: FxHashMap::default(),
+            columns: Vec::new(),
         }
     }
 
@@ -96,6 +99,7 @@ impl Cells {
         let cell = self.make(table, column, key)?;
         let position = u32::try_from(self.cells.len()).expect("cells are bounded by the IR nodes that name them");
         self.cells.push(cell);
+        self.columns.push(key.is_none().then_some(column));
         self.positions.insert(name, position);
         Some(position)
     }
@@ -125,6 +129,17 @@ impl Cells {
     fn mapped(&mut self, table: &'static Table, column: usize, reads: Vec<usize>) -> Cell {
         let reads = reads.into_iter().map(|read| (read, self.slot(read, None))).collect();
         Cell::Mapped { table, column: u32::try_from(column).expect("tables have few columns"), reads }
+    }
+
+    /// Returns the cell of a key of a column, when it was asked for before.
+    pub fn find(&self, table: &'static Table, column: usize, key: &Str) -> Option<&Cell> {
+        let position = self.positions.get(&(table.name.as_str(), column, Some(key.clone())))?;
+        Some(&self.cells[*position as usize])
+    }
+
+    /// Returns the column that a cell is, in the table that it was asked for; `None` for a key of one.
+    pub fn column_of(&self, cell: u32) -> Option<usize> {
+        self.columns[cell as usize]
     }
 
     /// Returns the slots that a cell is made of.

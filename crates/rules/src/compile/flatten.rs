@@ -138,6 +138,11 @@ impl<'c> Copier<'c> {
         {
             return self.flat.program.add_expr(Expr { kind: ExprKind::Column(cell), ..expr.clone() });
         }
+        if let Some((base, key)) = constant_key(self.program, &expr.kind)
+            && let Some(found) = self.through_edits(self.copied[&base], &key, 0)
+        {
+            return found;
+        }
         if let ExprKind::Column(index) = expr.kind {
             return match self.flat.columns[index as usize] {
                 FlatColumn::Computed(id) => id,
@@ -151,19 +156,106 @@ impl<'c> Copier<'c> {
         self.flat.program.add_expr(Expr { kind, ..expr.clone() })
     }
 
+    /// Returns what a key of an edited bag is: of a bag that is set, removed from or chosen key by key, so that reading
+    /// `Attributes["a"]` behind such an edit does not need the whole bag.
+    fn through_edits(&mut self, bag: ExprId, key: &Str, depth: usize) -> Option<ExprId> {
+        if depth > EDITS_MAX {
+            return None;
+        }
+        let Expr { kind, span, .. } = self.flat.program.expr(bag).clone();
+        let made = |kind: ExprKind| Expr { kind, ty: Type::Dynamic, span };
+        match kind {
+            ExprKind::Column(cell) => {
+                let column = self.cells.column_of(cell)?;
+                let cell = self.cells.cell(self.table, column, Some(key))?;
+                Some(self.flat.program.add_expr(made(ExprKind::Column(cell))))
+            }
+            ExprKind::Case { arms, otherwise } => {
+                let mut chosen = Vec::with_capacity(arms.len());
+                for (condition, value) in arms {
+                    chosen.push((condition, self.through_edits(value, key, depth + 1)?));
+                }
+                let otherwise = self.through_edits(otherwise, key, depth + 1)?;
+                Some(self.flat.program.add_expr(made(ExprKind::Case { arms: chosen, otherwise })))
+            }
+            kind => match BagEdit::of(&self.flat.program, &kind)? {
+                BagEdit::Set { key: set, value, .. } if set == *key => Some(value),
+                BagEdit::Remove { keys, .. } if keys.contains(key) => {
+                    Some(self.flat.program.add_expr(made(ExprKind::Const(Value::Null))))
+                }
+                BagEdit::Set { bag, .. } | BagEdit::Remove { bag, .. } => self.through_edits(bag, key, depth + 1),
+            },
+        }
+    }
+
     /// Returns column and key when an expression reads a key of a bag column, as far as that can be a cell.
     fn key_cell(&mut self, id: ExprId) -> Option<(usize, Str)> {
-        let (base, key) = match &self.program.expr(id).kind {
-            ExprKind::Property { base, key } => (*base, key.clone()),
-            ExprKind::Element { base, index } => match &self.program.expr(*index).kind {
-                ExprKind::Const(Value::String(key)) => (*base, key.clone()),
-                _ => return None,
-            },
-            _ => return None,
-        };
+        let (base, key) = constant_key(self.program, &self.program.expr(id).kind)?;
         let ExprKind::Column(index) = self.program.expr(base).kind else { return None };
         let FlatColumn::Same(column) = self.flat.columns[index as usize] else { return None };
         self.cells.cell(self.table, column, Some(&key)).map(|_| (column, key))
+    }
+}
+
+/// How many edits of a bag are looked through.
+const EDITS_MAX: usize = 32;
+
+/// An edit of a bag's keys that is known before any record is seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BagEdit {
+    /// `bag_set_key(bag, "key", value)`.
+    Set {
+        /// The bag.
+        bag: ExprId,
+        /// The key.
+        key: Str,
+        /// Its new value.
+        value: ExprId,
+    },
+    /// `bag_remove_keys(bag, dynamic(["key", ...]))`.
+    Remove {
+        /// The bag.
+        bag: ExprId,
+        /// The keys.
+        keys: Vec<Str>,
+    },
+}
+
+impl BagEdit {
+    /// Returns the edit that a call is; `None` for other expressions, and for keys that are paths.
+    pub fn of(program: &Program, kind: &ExprKind) -> Option<Self> {
+        let ExprKind::Call { function, args, .. } = kind else { return None };
+        let constant = |at: usize| match &program.expr(*args.get(at)?).kind {
+            ExprKind::Const(value) => Some(value),
+            _ => None,
+        };
+        match (function.name, constant(1)?) {
+            ("bag_set_key", Value::String(key)) => {
+                Some(BagEdit::Set { bag: args[0], key: plain(key)?, value: *args.get(2)? })
+            }
+            ("bag_remove_keys", Value::Array(keys)) => {
+                let key = |value: &Value| if let Value::String(key) = value { plain(key) } else { None };
+                Some(BagEdit::Remove { bag: args[0], keys: keys.iter().map(key).collect::<Option<_>>()? })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Returns a key that is no JSONPath.
+fn plain(key: &Str) -> Option<Str> {
+    (!key.as_bytes().starts_with(b"$")).then(|| key.clone())
+}
+
+/// Returns what is read when an expression reads a property with a constant key.
+fn constant_key(program: &Program, kind: &ExprKind) -> Option<(ExprId, Str)> {
+    match kind {
+        ExprKind::Property { base, key } => Some((*base, key.clone())),
+        ExprKind::Element { base, index } => match &program.expr(*index).kind {
+            ExprKind::Const(Value::String(key)) => Some((*base, key.clone())),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -190,6 +190,8 @@ pub struct ColumnWrite {
     pub own_cell: Option<u32>,
     /// Position and slot of the standard table's columns that it follows from.
     pub reads: Vec<(usize, u32)>,
+    /// The column of the standard table that holds its keys, when it is a bag of attributes.
+    pub bag: Option<usize>,
 }
 
 /// Holds how rows become measurements.

@@ -6,7 +6,7 @@
 use crate::compile::action::{Places, Rows, action, failure, origins};
 use crate::compile::catalog::RuleCatalog;
 use crate::compile::cells::Cells;
-use crate::compile::flatten::{Flat, FlatColumn, cell_expr, flatten};
+use crate::compile::flatten::{BagEdit, Flat, FlatColumn, cell_expr, flatten};
 use crate::compile::lookup::{Lookups, find_lookups, is_pure};
 use crate::compile::query::{RuleQuery, compile_query};
 use crate::compile::rule::{Action, ColumnWrite, CompiledRule, Condition, LookedUp, RecorderDef};
@@ -306,6 +306,7 @@ impl<'f> Compiler<'f> {
         let values = values(&mut flat, &needed, query.table, cells);
         if let Action::Replace { writes } = &mut action {
             writes.iter_mut().for_each(|write| find_sources(write, query.table, cells));
+            writes.iter().for_each(|write| find_keys(write, &flat, &values, query.table, cells));
         }
         let membership =
             query.table.condition_reads().into_iter().map(|column| (column, cells.slot(column, None))).collect();
@@ -469,7 +470,39 @@ fn find_sources(write: &mut ColumnWrite, table: &'static tables::Table, cells: &
         }
         Derivation::Computed(columns) => columns,
     };
+    let is_attributes = |column: &&usize| {
+        let base = tables::standard(cells.base().name()).expect("every base is a standard table");
+        base.columns[**column].name == "Attributes"
+    };
+    write.bag = columns.first().filter(is_attributes).copied();
     write.reads = columns.into_iter().map(|column| (column, cells.slot(column, None))).collect();
+}
+
+/// Makes cells of the keys that an edit of a bag sets or removes, so that it is known whether they are there.
+fn find_keys(
+    write: &ColumnWrite,
+    flat: &Flat,
+    values: &[Option<ExprId>],
+    table: &'static tables::Table,
+    cells: &mut Cells,
+) {
+    let root = write.row_column.and_then(|at| values[at]);
+    let (mut seen, mut pending) = (BTreeSet::new(), Vec::from_iter(root.filter(|_| write.bag.is_some())));
+    while let Some(id) = pending.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        let kind = &flat.program.expr(id).kind;
+        let keys = match BagEdit::of(&flat.program, kind) {
+            Some(BagEdit::Set { key, .. }) => vec![key],
+            Some(BagEdit::Remove { keys, .. }) => keys,
+            None => Vec::new(),
+        };
+        for key in keys {
+            cells.cell(table, write.column, Some(&key));
+        }
+        pending.extend(kind.children());
+    }
 }
 
 /// Returns the column that says when a record of a standard table happened.

@@ -7,6 +7,7 @@ use crate::engine::judge::{Active, Judged};
 use crate::engine::overlay::Overlay;
 use crate::engine::request::{Work, edited_record};
 use crate::engine::tables::Content;
+use crate::engine::written::Written;
 use crate::engine::{state, wrap};
 use crate::file::rule::Mode;
 use dtq_interp::RowIdentity;
@@ -97,7 +98,9 @@ impl Frame<'_> {
         // A resource has no record to show.
         let has_record = self.set.rules[position].base != Base::Resources;
         if has_record
-            && self.state.samples[position].len() < SAMPLES_MAX && unit.buffers.record.len() <= SAMPLE_BYTES_MAX {
+            && self.state.samples[position].len() < SAMPLES_MAX
+            && unit.buffers.record.len() <= SAMPLE_BYTES_MAX
+        {
             let request = self.alone(unit, work.overlay)?;
             self.state.samples[position].push(request);
         }
@@ -195,16 +198,18 @@ impl Frame<'_> {
             let cells = self.cells(unit, work.slots, work.cache, work.overlay);
             let mut found = Vec::new();
             for write in writes {
-                let new = match (judged, write.row_column) {
-                    (_, None) => Some(Value::missing(rule.table.columns[write.column].ty)),
-                    (Judged::Rows(rows), Some(at)) => Some(rows[0][at].clone()),
+                let written = match (judged, write.row_column) {
+                    (_, None) => Written::Value(Value::missing(rule.table.columns[write.column].ty)),
+                    (Judged::Rows(rows), Some(at)) => Written::Value(rows[0][at].clone()),
                     (_, Some(at)) => {
                         let expr = rule.values[at].expect("a written column is computed");
-                        self.written_value(position, expr, write.own_cell, &cells)?
+                        self.written(position, expr, write, &cells)?
                     }
                 };
-                if let Some(new) = new {
-                    writes_of(rule.table, write, &new, &cells, &mut found)?;
+                match written {
+                    Written::Same => {}
+                    Written::Keys(keys) => found.extend(keys),
+                    Written::Value(new) => writes_of(rule.table, write, &new, &cells, &mut found)?,
                 }
             }
             found

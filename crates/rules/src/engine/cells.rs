@@ -96,7 +96,8 @@ impl RecordCells<'_> {
         Ok(if is_empty { Value::Null } else { value })
     }
 
-    fn is_present(&self, slot: u32) -> bool {
+    /// Says whether the key of a bag is there, as rules have left it.
+    pub(crate) fn is_present(&self, slot: u32) -> bool {
         let path = &self.base.cells.paths()[slot as usize];
         match (self.overlay.get(path.column), &path.key) {
             (Some(ColumnEdit::Set(Value::Bag(bag))), Some(key)) => bag.get(key.as_bytes()).is_some(),

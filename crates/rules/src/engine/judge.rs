@@ -5,7 +5,6 @@ use crate::engine::cells::RecordCells;
 use crate::engine::frame::Frame;
 use dtq_exec::{Feed, Options as ExecOptions};
 use dtq_interp::Subqueries;
-use dtq_ir::{ExprId, ExprKind};
 use dtq_record::stream::Row;
 use dtq_value::Value;
 use dtq_value::scalar::Fault;
@@ -115,35 +114,6 @@ impl Frame<'_> {
             now_ticks: self.arrival_ticks,
             random_seed: self.state.ctx.next_random(),
             ..ExecOptions::default()
-        }
-    }
-
-    /// Returns the new value of a column, or `None` when it stays what it is.
-    ///
-    /// Follows `iff` and `case` to the arm that counts, so that a column that stays is not decoded.
-    pub(crate) fn written_value(
-        &mut self,
-        position: usize,
-        root: ExprId,
-        own_cell: Option<u32>,
-        cells: &RecordCells<'_>,
-    ) -> Result<Option<Value>, Fault> {
-        let program = &self.set.rules[position].flat.program;
-        let mut expr = root;
-        'follow: loop {
-            match &program.expr(expr).kind {
-                ExprKind::Column(cell) if Some(*cell) == own_cell => return Ok(None),
-                ExprKind::Case { arms, otherwise } => {
-                    for (condition, value) in arms {
-                        if self.interpreters[position].holds(*condition, cells, &mut self.state.ctx)? {
-                            expr = *value;
-                            continue 'follow;
-                        }
-                    }
-                    expr = *otherwise;
-                }
-                _ => return self.interpreters[position].eval(expr, cells, &mut self.state.ctx).map(Some),
-            }
         }
     }
 }

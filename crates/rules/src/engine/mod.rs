@@ -2,7 +2,7 @@
 //!
 //! [`Processor`] is what hosts drive: a request in, what leaves out; a tick now and then. Each record goes through all
 //! rules before the next one is looked at, so that results cannot depend on how records are batched. No clock, no I/O.
-//! Read in order: [`processor`], [`outcome`], [`account`], `tables`, `overlay`, `cells`, `state`, `frame`, `judge`, `act`,
+//! Read in order: [`processor`], [`outcome`], [`account`], `tables`, `overlay`, `cells`, `state`, `frame`, `judge`, `written`, `act`,
 //! `request`, `wrap`, `metrics`, `guard`, [`observe`].
 
 pub mod processor;
@@ -22,6 +22,8 @@ mod state;
 mod frame;
 
 mod judge;
+
+mod written;
 
 mod act;
 

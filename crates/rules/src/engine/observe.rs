@@ -113,7 +113,9 @@ fn has_no_effect(program: &Program, root: ExprId) -> bool {
             continue;
         }
         match &program.expr(id).kind {
-            ExprKind::Call { function, .. } if matches!(function.effect, Effect::Random | Effect::State) => return false,
+            ExprKind::Call { function, .. } if matches!(function.effect, Effect::Random | Effect::State) => {
+                return false;
+            }
             kind => pending.extend(kind.children()),
         }
     }
@@ -137,10 +139,12 @@ impl Frame<'_> {
 
     /// Tells what happened to a record; `came` and `left` are its resource before and after all rules.
     pub(crate) fn observe_record(&mut self, seen: &Seen<'_>) {
-        let unit = Unit { buffers: dtq_record::slot::Buffers { resource: seen.came, ..seen.unit.buffers }, ..*seen.unit };
+        let unit =
+            Unit { buffers: dtq_record::slot::Buffers { resource: seen.came, ..seen.unit.buffers }, ..*seen.unit };
         // What cannot be read has no record to show; it is counted as malformed.
         let Ok(before) = self.alone(&unit, &Overlay::default()) else { return };
-        let unit = Unit { buffers: dtq_record::slot::Buffers { resource: seen.left, ..seen.unit.buffers }, ..*seen.unit };
+        let unit =
+            Unit { buffers: dtq_record::slot::Buffers { resource: seen.left, ..seen.unit.buffers }, ..*seen.unit };
         let after = match seen.taken {
             None => self.alone(&unit, seen.overlay).ok(),
             Some(_) => None,

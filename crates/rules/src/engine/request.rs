@@ -12,7 +12,6 @@ use crate::engine::overlay::Overlay;
 use crate::engine::wrap;
 use crate::file::rule::Mode;
 use dtq_record::WireError;
-use dtq_record::wire::append_bytes_field;
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::assemble::{Assembled, Changes, assemble};
 use dtq_record::otlp::edit::{ColumnEdit, edit_attributes_message, edit_metric_head, edit_point, edit_record};
@@ -21,6 +20,7 @@ use dtq_record::otlp::index::RequestIndex;
 use dtq_record::otlp::metrics::column as metric_column;
 use dtq_record::slot::{Buffers, Slot};
 use dtq_record::tables::Base;
+use dtq_record::wire::append_bytes_field;
 use dtq_source::Code;
 use dtq_value::Value;
 use dtq_value::scalar::Fault;
@@ -439,6 +439,8 @@ impl Frame<'_> {
                 let mut editors = std::mem::take(&mut work.editors);
                 editors.sort_unstable();
                 editors.dedup();
+                let is_edited = edited.head.is_some() || edited.record != unit.buffers.record;
+                editors.retain(|_| is_edited);
                 editors.iter().for_each(|rule| self.state.accounts[*rule].edited += 1);
                 true
             }

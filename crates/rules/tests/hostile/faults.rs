@@ -15,9 +15,7 @@ fn spans(names: &[(&str, i32)]) -> ExportTraceServiceRequest {
         ..Default::default()
     };
     let scope = ScopeSpans { spans: names.iter().map(span).collect(), ..Default::default() };
-    ExportTraceServiceRequest {
-        resource_spans: vec![ResourceSpans { scope_spans: vec![scope], ..Default::default() }],
-    }
+    ExportTraceServiceRequest { resource_spans: vec![ResourceSpans { scope_spans: vec![scope], ..Default::default() }] }
 }
 
 fn apply_spans(processor: &mut dtq_rules::engine::Processor, request: &ExportTraceServiceRequest) -> Vec<Span> {
@@ -72,10 +70,7 @@ fn replace_over_an_alias_leaves_other_records_alone() {
 fn records_made_too_deep_are_counted() {
     let rules: Vec<String> = (0..20)
         .map(|at| {
-            format!(
-                "to: logs\nkql: logs | where tostring(Body) == \"{at}\" | project Body = todynamic(\"{}\")",
-                at + 1
-            )
+            format!("to: logs\nkql: logs | where tostring(Body) == \"{at}\" | project Body = todynamic(\"{}\")", at + 1)
         })
         .collect();
     let rules: Vec<&str> = rules.iter().map(String::as_str).collect();

@@ -3,7 +3,7 @@
 //! Whatever comes: no panic, what leaves decodes, nothing is lost from the counts, and later requests are unaffected.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../../../record/tests/generated/mod.rs"]
+#[path = "../../../record/tests/requests/mod.rs"]
 mod generated;
 
 mod broken;

@@ -2,10 +2,10 @@
 
 use crate::{NOW, apply, bodies, log, logs, processor};
 use dtq_record::otlp::Signal;
-use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
-use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::logs::v1::ResourceLogs;
+use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
 /// The resource is edited between two rules that read it: each sees its version, of every record.
@@ -51,7 +51,8 @@ fn a_resource_can_be_dropped_and_edited_and_nothing_else() {
     ] {
         let text: String = rule.lines().map(|line| format!("    {line}\n")).collect();
         let text = format!("apiVersion: dtq/v1\nrules:\n  - name: r\n{text}");
-        let (read, _) = dtq_rules::file::read("r.yaml", text.as_bytes(), &dtq_rules::file::NoFiles, &Default::default());
+        let (read, _) =
+            dtq_rules::file::read("r.yaml", text.as_bytes(), &dtq_rules::file::NoFiles, &Default::default());
         let compiled = dtq_rules::compile::compile(&[read], &Default::default());
         let Some(set) = compiled.set else { continue };
         let options = dtq_rules::engine::Options { start_ticks: NOW, random_seed: 1 };

@@ -1,0 +1,116 @@
+//! What a column becomes: nothing new, some keys of its bag, or a value.
+//!
+//! Follows `iff` and `case` to the arm that counts, and `bag_set_key` and `bag_remove_keys` to the column itself, so that
+//! a column that stays is not decoded and an edited bag is not built. Anything else is evaluated.
+
+use crate::compile::cells::Cell;
+use crate::compile::flatten::BagEdit;
+use crate::compile::rule::ColumnWrite;
+use crate::engine::cells::RecordCells;
+use crate::engine::frame::Frame;
+use dtq_ir::{ExprId, ExprKind};
+use dtq_record::tables::derive::Write;
+use dtq_value::scalar::Fault;
+use dtq_value::{Str, Value};
+
+/// Edits of one bag that are followed.
+const EDITS_MAX: usize = 64;
+
+/// Says what a column becomes.
+#[derive(Debug)]
+pub(crate) enum Written {
+    /// What it is.
+    Same,
+    /// It keeps all keys but these.
+    Keys(Vec<Write>),
+    /// This value.
+    Value(Value),
+}
+
+impl Frame<'_> {
+    /// Returns what a column becomes.
+    pub(crate) fn written(
+        &mut self,
+        position: usize,
+        root: ExprId,
+        write: &ColumnWrite,
+        cells: &RecordCells<'_>,
+    ) -> Result<Written, Fault> {
+        let mut edits: Vec<(Str, Option<ExprId>)> = Vec::new();
+        let program = &self.set.rules[position].flat.program;
+        let mut expr = root;
+        loop {
+            expr = self.chosen(position, expr, cells)?;
+            let kind = &program.expr(expr).kind;
+            if matches!(kind, ExprKind::Column(cell) if Some(*cell) == write.own_cell) {
+                return self.keys(position, edits, root, write, cells);
+            }
+            let edit = write.bag.and_then(|_| BagEdit::of(program, kind));
+            match edit {
+                Some(BagEdit::Set { bag, key, value }) if edits.len() < EDITS_MAX => {
+                    edits.push((key, Some(value)));
+                    expr = bag;
+                }
+                Some(BagEdit::Remove { bag, keys }) if edits.len() + keys.len() < EDITS_MAX => {
+                    edits.extend(keys.into_iter().map(|key| (key, None)));
+                    expr = bag;
+                }
+                _ => return self.evaluated(position, root, cells),
+            }
+        }
+    }
+
+    fn evaluated(&mut self, position: usize, root: ExprId, cells: &RecordCells<'_>) -> Result<Written, Fault> {
+        self.interpreters[position].eval(root, cells, &mut self.state.ctx).map(Written::Value)
+    }
+
+    /// Returns the arm of a `case` that counts, or the expression itself.
+    fn chosen(&mut self, position: usize, root: ExprId, cells: &RecordCells<'_>) -> Result<ExprId, Fault> {
+        let program = &self.set.rules[position].flat.program;
+        let mut expr = root;
+        'follow: while let ExprKind::Case { arms, otherwise } = &program.expr(expr).kind {
+            for (condition, value) in arms {
+                if self.interpreters[position].holds(*condition, cells, &mut self.state.ctx)? {
+                    expr = *value;
+                    continue 'follow;
+                }
+            }
+            expr = *otherwise;
+        }
+        Ok(expr)
+    }
+
+    /// Returns the edits of keys that change something; of several of one key the outermost counts, which comes first.
+    fn keys(
+        &mut self,
+        position: usize,
+        edits: Vec<(Str, Option<ExprId>)>,
+        root: ExprId,
+        write: &ColumnWrite,
+        cells: &RecordCells<'_>,
+    ) -> Result<Written, Fault> {
+        let mut found: Vec<Write> = Vec::new();
+        let mut seen: Vec<Str> = Vec::with_capacity(edits.len());
+        let Some(bag) = write.bag else { return Ok(Written::Same) };
+        for (key, value) in edits {
+            if seen.contains(&key) {
+                continue;
+            }
+            let cell = cells.base.cells.find(self.set.rules[position].table, write.column, &key);
+            // A key that stands for another column is left to the mapping of the table.
+            let Some(Cell::Slot(slot)) = cell else { return self.evaluated(position, root, cells) };
+            let is_present = cells.is_present(*slot);
+            let change = match value {
+                None => is_present.then_some(None),
+                Some(expr) => {
+                    let value = self.interpreters[position].eval(expr, cells, &mut self.state.ctx)?;
+                    let is_same = is_present && cells.slot(*slot)? == value;
+                    (!is_same).then_some(Some(value))
+                }
+            };
+            found.extend(change.map(|value| Write::Key(bag, key.clone(), value)));
+            seen.push(key);
+        }
+        Ok(if found.is_empty() { Written::Same } else { Written::Keys(found) })
+    }
+}
