@@ -51,3 +51,87 @@ fn errors_are_dropped_and_nothing_else_changes() {
     let account = &processor.accounts()[0];
     assert_eq!((account.seen, account.matched, account.dropped), (18, 3, 3));
 }
+
+fn rules(text: &str) -> Arc<dtq_rules::compile::RuleSet> {
+    let options = file::Options { now_ticks: NOW, ..file::Options::default() };
+    let (read, diagnostics) = file::read("rules.yaml", text.as_bytes(), &NoFiles, &options);
+    assert!(read.is_complete, "{diagnostics:?}");
+    let compiled = compile(&[read], &Options { now_ticks: NOW, ..Options::default() });
+    Arc::new(compiled.set.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics)))
+}
+
+/// After an error of a service its debug records pass for five minutes, otherwise they are dropped.
+const DEBUG_AFTER_ERROR: &str = r#"
+apiVersion: dtq/v1
+rules:
+  - name: errors-seen
+    to: table:recent_errors
+    for: 5m
+    key: service
+    kql: |
+      logs | where SeverityText == "ERROR" | project service = tostring(Resource["service.name"])
+  - name: no-debug
+    to: drop
+    tiers: [collector]
+    kql: |
+      logs | where SeverityText == "INFO" and tostring(Resource["service.name"]) !in ((recent_errors | project service))
+"#;
+
+#[test]
+fn a_table_remembers_over_requests_and_a_swap() {
+    let set = rules(DEBUG_AFTER_ERROR);
+    let mut processor = Processor::new(Arc::clone(&set), &dtq_rules::engine::Options::default());
+    let request = recorded("logs-one.otlp");
+    let arrival = 639_200_000_000_000_000;
+    processor.apply(Signal::Logs, &request, arrival, None);
+    let first = processor.totals();
+    assert!(first.is_conserved(), "{first:?}");
+    let changed = rules(&DEBUG_AFTER_ERROR.replace("no-debug", "no-chatter"));
+    let outcome = processor.swap(changed, arrival);
+    assert!(outcome.emissions.is_empty());
+    processor.apply(Signal::Logs, &request, arrival, None);
+    let second = processor.totals();
+    assert!(second.is_conserved(), "{second:?}");
+    assert_eq!(second.records_in, 2 * first.records_in);
+    // The services with errors are known from the first request: less is dropped than when nothing was known.
+    assert!(second.dropped - first.dropped < first.dropped || first.dropped == 0, "{first:?} {second:?}");
+    let seen = processor.accounts().iter().find(|_| true).map(|account| account.seen);
+    assert_eq!(seen, Some(second.records_in));
+}
+
+#[test]
+fn a_window_moves_over_a_swap_and_what_cannot_move_is_given_first() {
+    let counting = |name: &str, query: &str| {
+        rules(&format!(
+            "apiVersion: dtq/v1\nrules:\n  - name: {name}\n    to: metrics\n    metrics: {{n: {{name: log.count, type: sum}}}}\n    kql: |\n      {query}\n"
+        ))
+    };
+    let query = "logs | summarize n = count() by bin(Timestamp, 1h), SeverityText";
+    let mut processor = Processor::new(counting("count", query), &dtq_rules::engine::Options::default());
+    let request = recorded("logs-one.otlp");
+    let arrival = 639_200_000_000_000_000;
+    processor.apply(Signal::Logs, &request, arrival, None);
+    assert!(processor.swap(counting("count", query), arrival).emissions.is_empty(), "the window moved");
+    processor.apply(Signal::Logs, &request, arrival, None);
+    let given = processor.swap(counting("other", query), arrival);
+    let [emission] = given.emissions.as_slice() else { panic!("{given:?}") };
+    assert_eq!(emission.signal, Signal::Metrics);
+    let points = opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest::decode(
+        emission.request.as_slice(),
+    )
+    .unwrap();
+    let metric = &points.resource_metrics[0].scope_metrics[0].metrics[0];
+    let opentelemetry_proto::tonic::metrics::v1::metric::Data::Sum(sum) = metric.data.as_ref().unwrap() else {
+        panic!("{metric:?}")
+    };
+    let total: i64 = sum
+        .data_points
+        .iter()
+        .map(|point| match point.value {
+            Some(opentelemetry_proto::tonic::metrics::v1::number_data_point::Value::AsInt(count)) => count,
+            _ => panic!("{point:?}"),
+        })
+        .sum();
+    assert_eq!(total, 36, "each of 18 records, twice");
+    assert!(processor.totals().is_conserved());
+}

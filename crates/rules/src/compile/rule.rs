@@ -38,6 +38,8 @@ pub struct CompiledRule {
     pub columns: Vec<Column>,
     /// Whether the rows have one column more: the key's.
     pub has_key: bool,
+    /// The query as it is written.
+    pub query_text: Str,
     /// The key as it is written, or `""`.
     pub key_text: Str,
     /// The part of the query that is conditions and columns over the record.

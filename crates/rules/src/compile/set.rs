@@ -322,6 +322,7 @@ impl<'f> Compiler<'f> {
             top: query.top,
             columns,
             has_key: rule.key.is_some(),
+            query_text: rule.query.text.as_str().into(),
             key_text: rule.key.as_ref().map_or("", |key| key.text.as_str()).into(),
             conditions: Vec::new(),
             membership,

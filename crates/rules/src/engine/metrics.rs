@@ -54,12 +54,8 @@ pub(crate) enum MetricState {
 
 impl MetricState {
     pub(crate) fn measuring(measure: &Measure, rule: &CompiledRule, now_ticks: i64) -> Self {
-        let bytes = rule.state_bytes_max.unwrap_or(DEFAULT_STATE_BYTES);
-        let bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX) / measure.output.columns.len().max(1);
-        let bounds = ResourceBounds { resources_max: RESOURCES_MAX, bytes_max };
-        let columns = measure.output.columns.iter().zip(&measure.is_integer);
-        let aggregators = columns.map(|(column, is_integer)| {
-            let spec = spec_of(column, *is_integer, bytes_max, rule);
+        let (specs, bounds) = measure_specs(measure, rule);
+        let aggregators = specs.into_iter().map(|spec| {
             ResourceAggregators::new(spec, bounds, now_ticks).expect("the rule file was checked: bounds and scales")
         });
         MetricState::Measuring {
@@ -72,6 +68,28 @@ impl MetricState {
 
     pub(crate) fn windowed(window: &WindowRule, rule: &CompiledRule) -> Self {
         MetricState::Windowed(Windows::new(window_spec(window, rule)))
+    }
+
+    /// Returns the state with the bounds and words of another of the same shape.
+    pub(crate) fn with_spec_of(mut self, fresh: Option<MetricState>) -> Self {
+        match (&mut self, fresh) {
+            (MetricState::Windowed(windows), Some(MetricState::Windowed(fresh))) => {
+                let moved = windows.set_spec(fresh.spec().clone());
+                debug_assert!(moved.is_ok(), "only compatible windows move");
+            }
+            (
+                MetricState::Measuring { aggregators, interval_ticks, .. },
+                Some(MetricState::Measuring { aggregators: fresh, interval_ticks: interval, .. }),
+            ) => {
+                *interval_ticks = interval;
+                for (aggregator, fresh) in aggregators.iter_mut().zip(fresh) {
+                    let moved = aggregator.set_spec(fresh.spec().clone(), fresh.bounds());
+                    debug_assert!(moved.is_ok(), "only compatible metrics move");
+                }
+            }
+            _ => {}
+        }
+        self
     }
 
     /// Returns how many rows came after their window was closed.
@@ -91,6 +109,15 @@ impl MetricState {
             MetricState::Windowed(windows) => windows.counts().bytes as u64,
         }
     }
+}
+
+/// Returns what the metrics of measurements are, and how much their resources may hold.
+pub(crate) fn measure_specs(measure: &Measure, rule: &CompiledRule) -> (Vec<MetricSpec>, ResourceBounds) {
+    let bytes = rule.state_bytes_max.unwrap_or(DEFAULT_STATE_BYTES);
+    let bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX) / measure.output.columns.len().max(1);
+    let columns = measure.output.columns.iter().zip(&measure.is_integer);
+    let specs = columns.map(|(column, is_integer)| spec_of(column, *is_integer, bytes_max, rule));
+    (specs.collect(), ResourceBounds { resources_max: RESOURCES_MAX, bytes_max })
 }
 
 fn interval_of(output: &MetricsOutput) -> i64 {
@@ -247,15 +274,18 @@ impl Frame<'_> {
     ///
     /// `tick` is the wall time, where that is to count; `is_last` makes points of everything.
     pub(crate) fn make_points(&mut self, tick: Option<i64>, is_last: bool) {
-        for position in 0..self.set.rules.len() {
-            let made = match &self.set.rules[position].action {
-                crate::compile::rule::Action::Measure(measure) => self.collect(position, measure, tick, is_last),
-                crate::compile::rule::Action::Window(window) => self.close_windows(position, window, tick, is_last),
-                _ => continue,
-            };
-            if let Err(fault) = made {
-                self.note_error(position, &format!("cannot make points: {fault}"));
-            }
+        (0..self.set.rules.len()).for_each(|position| self.make_points_of(position, tick, is_last));
+    }
+
+    /// Makes the points of one rule that are due.
+    pub(crate) fn make_points_of(&mut self, position: usize, tick: Option<i64>, is_last: bool) {
+        let made = match &self.set.rules[position].action {
+            crate::compile::rule::Action::Measure(measure) => self.collect(position, measure, tick, is_last),
+            crate::compile::rule::Action::Window(window) => self.close_windows(position, window, tick, is_last),
+            _ => Ok(()),
+        };
+        if let Err(fault) = made {
+            self.note_error(position, &format!("cannot make points: {fault}"));
         }
     }
 

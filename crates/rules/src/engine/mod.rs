@@ -3,7 +3,7 @@
 //! [`Processor`] is what hosts drive: a request in, what leaves out; a tick now and then. Each record goes through all
 //! rules before the next one is looked at, so that results cannot depend on how records are batched. No clock, no I/O.
 //! Read in order: [`processor`], [`outcome`], [`account`], `tables`, `overlay`, `cells`, `state`, `frame`, `judge`, `written`, `act`,
-//! `request`, `wrap`, `metrics`, `guard`, [`observe`].
+//! `request`, `wrap`, `metrics`, `guard`, `swap`, [`observe`].
 
 pub mod processor;
 
@@ -34,6 +34,8 @@ mod wrap;
 mod metrics;
 
 mod guard;
+
+mod swap;
 
 pub mod observe;
 

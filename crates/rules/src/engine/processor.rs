@@ -37,9 +37,9 @@ enum Due {
 
 /// Runs a rule set on requests, one after the other.
 pub struct Processor {
-    set: Arc<RuleSet>,
-    tables: Tables,
-    state: State,
+    pub(super) set: Arc<RuleSet>,
+    pub(super) tables: Tables,
+    pub(super) state: State,
     scratch: Scratch,
 }
 
@@ -52,7 +52,8 @@ impl Processor {
         processor
     }
 
-    fn fill_lookups(&mut self, now_ticks: i64) {
+    /// Fills what conditions look up from the tables as they are.
+    pub(super) fn fill_lookups(&mut self, now_ticks: i64) {
         let set = Arc::clone(&self.set);
         let mut frame = Frame::new(&set, &self.tables, &mut self.state, now_ticks, None);
         if let Err(fault) = frame.fill_lookups() {
@@ -204,19 +205,22 @@ impl Processor {
 impl Frame<'_> {
     /// Ends all recorders: what they hold goes on or is given up, as each says.
     fn release_all(&mut self) {
-        for recorder in 0..self.set.recorders.len() {
-            let definition = &self.set.recorders[recorder];
-            let on_shutdown = match definition.on_shutdown {
-                crate::file::rule::OnShutdown::Discard => OnShutdown::Discard,
-                crate::file::rule::OnShutdown::Flush => OnShutdown::Flush,
-            };
-            for held in self.state.recorders[recorder].shutdown(on_shutdown) {
-                let sent = crate::engine::wrap::released(&held)
-                    .map_err(|error| crate::engine::cells::malformed(&error))
-                    .and_then(|(signal, request)| self.run_made(signal, &request, definition.filled_by + 1));
-                if let Err(fault) = sent {
-                    self.note_error(definition.filled_by, &format!("cannot release a record: {fault}"));
-                }
+        (0..self.set.recorders.len()).for_each(|recorder| self.release(recorder));
+    }
+
+    /// Ends a recorder: what it holds goes on or is given up, as it says.
+    pub(super) fn release(&mut self, recorder: usize) {
+        let definition = &self.set.recorders[recorder];
+        let on_shutdown = match definition.on_shutdown {
+            crate::file::rule::OnShutdown::Discard => OnShutdown::Discard,
+            crate::file::rule::OnShutdown::Flush => OnShutdown::Flush,
+        };
+        for held in self.state.recorders[recorder].shutdown(on_shutdown) {
+            let sent = crate::engine::wrap::released(&held)
+                .map_err(|error| crate::engine::cells::malformed(&error))
+                .and_then(|(signal, request)| self.run_made(signal, &request, definition.filled_by + 1));
+            if let Err(fault) = sent {
+                self.note_error(definition.filled_by, &format!("cannot release a record: {fault}"));
             }
         }
     }

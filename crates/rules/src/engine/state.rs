@@ -93,15 +93,15 @@ impl State {
         let sum = |counts: &[(u64, u64)]| counts.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         let (entered, taken) = (sum(&flow.entered[..=position]), sum(&flow.taken[..position]));
         let mut account = self.accounts[position].clone();
-        account.seen = entered.0 - taken.0;
-        account.seen_bytes = entered.1 - taken.1;
+        account.seen += entered.0 - taken.0;
+        account.seen_bytes += entered.1 - taken.1;
         match &rule.action {
             Action::Recorder { recorder } => {
                 let counts = self.recorders[*recorder].counts();
-                account.recorded = counts.recorded;
-                account.released = counts.flushed;
+                account.recorded += counts.recorded;
+                account.released += counts.flushed;
                 account.held = counts.held as u64;
-                account.evicted = counts.evicted + counts.discarded;
+                account.evicted += counts.evicted + counts.discarded;
                 account.state_bytes += counts.held_bytes as u64;
             }
             Action::Measure(measure) => self.metric_account(measure.state, &mut account),
@@ -116,7 +116,7 @@ impl State {
 
     fn metric_account(&self, metric: usize, account: &mut Account) {
         if let Some(metric) = &self.metrics[metric] {
-            account.late = metric.late();
+            account.late += metric.late();
             account.state_bytes += metric.bytes();
         }
     }

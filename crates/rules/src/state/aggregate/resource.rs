@@ -118,6 +118,11 @@ impl ResourceAggregators {
         self.unplaced
     }
 
+    /// Returns how much it may hold.
+    pub fn bounds(&self) -> ResourceBounds {
+        self.bounds
+    }
+
     /// Returns the spec of the metric.
     pub fn spec(&self) -> &MetricSpec {
         &self.spec

@@ -1,0 +1,188 @@
+//! One rule set in the place of another, between two requests: what rules remember moves over where key and shape are
+//! the same, and what cannot move gives what it owes first. No count is lost.
+//!
+//! Rules are the same when their names are; recorders and tables have names of their own.
+
+use crate::compile::RuleSet;
+use crate::compile::rule::{Action, CompiledRule};
+use crate::engine::account::Account;
+use crate::engine::frame::Frame;
+use crate::engine::metrics::{MetricState, measure_specs, window_spec};
+use crate::engine::outcome::{Outcome, Output};
+use crate::engine::processor::Processor;
+use crate::engine::state::{self, State, table_spec};
+use crate::engine::tables::{Content, Tables};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// Says which parts of state the new set takes over.
+struct Moves {
+    /// For each new rule its position in the old set.
+    rules: Vec<Option<usize>>,
+    /// For each new recorder the old one.
+    recorders: Vec<Option<usize>>,
+    /// For each new metric state the old one.
+    metrics: Vec<Option<usize>>,
+}
+
+impl Processor {
+    /// Puts another rule set in the place of the one that runs; returns what the old one still owed.
+    ///
+    /// Tables, recorders, rates and metrics move where their name, key and shape are the same; a window moves only while
+    /// its query stays as it is written. A rule that turned itself off stays off while its query stays the same.
+    pub fn swap(&mut self, set: Arc<RuleSet>, now_ticks: i64) -> Outcome {
+        let moves = Moves::between(&self.set, &self.state, &set);
+        let old = Arc::clone(&self.set);
+        let mut frame = Frame::new(&old, &self.tables, &mut self.state, now_ticks, None);
+        frame.give_owed(&moves, now_ticks);
+        let emissions = frame.finish().into_vec();
+        let made = emissions.iter().filter(|emission| emission.destination.is_none());
+        self.state.totals.bytes_out += made.map(|emission| emission.request.len() as u64).sum::<u64>();
+        let mut tables = state::tables(&set);
+        move_tables(&mut self.tables, &mut tables, &set);
+        let seed = self.state.ctx.next_random();
+        let mut state = State::new(&set, now_ticks, seed);
+        move_state(&mut self.state, &old, &mut state, &set, &moves);
+        (self.set, self.tables, self.state) = (set, tables, state);
+        self.fill_lookups(now_ticks);
+        Outcome { output: Output::Empty, emissions, notices: std::mem::take(&mut self.state.notices) }
+    }
+}
+
+impl Moves {
+    fn between(old: &RuleSet, state: &State, new: &RuleSet) -> Self {
+        let by_name: FxHashMap<&[u8], usize> =
+            old.rules.iter().enumerate().map(|(at, rule)| (rule.name.as_bytes(), at)).collect();
+        let rules: Vec<Option<usize>> =
+            new.rules.iter().map(|rule| by_name.get(rule.name.as_bytes()).copied()).collect();
+        let recorders = new.recorders.iter().map(|recorder| {
+            let at = old.recorders.iter().position(|one| one.name == recorder.name)?;
+            state.recorders[at].is_compatible(&recorder.spec).then_some(at)
+        });
+        let mut metrics = vec![None; new.metric_count];
+        for (rule, before) in new.rules.iter().zip(&rules) {
+            if let (Some(at), Some(before)) = (metric_of(rule), before)
+                && let Some(from) = metric_of(&old.rules[*before])
+                && metric_moves(state, &old.rules[*before], from, rule)
+            {
+                metrics[at] = Some(from);
+            }
+        }
+        Self { recorders: recorders.collect(), rules, metrics }
+    }
+}
+
+/// Returns the position of a rule's aggregators or windows.
+fn metric_of(rule: &CompiledRule) -> Option<usize> {
+    match &rule.action {
+        Action::Measure(measure) => Some(measure.state),
+        Action::Window(window) => Some(window.measure.state),
+        _ => None,
+    }
+}
+
+/// Says whether a rule can go on with the aggregators or windows of the rule that it replaces.
+fn metric_moves(state: &State, old: &CompiledRule, from: usize, new: &CompiledRule) -> bool {
+    match (&state.metrics[from], &new.action) {
+        (Some(MetricState::Windowed(windows)), Action::Window(window)) => {
+            old.query_text == new.query_text && windows.is_compatible(&window_spec(window, new))
+        }
+        (Some(MetricState::Measuring { aggregators, .. }), Action::Measure(measure)) => {
+            let (specs, _) = measure_specs(measure, new);
+            aggregators.len() == specs.len()
+                && aggregators.iter().zip(&specs).all(|(aggregator, spec)| aggregator.is_compatible(spec))
+        }
+        _ => false,
+    }
+}
+
+impl Frame<'_> {
+    /// Gives what the parts of state owe that do not move.
+    fn give_owed(&mut self, moves: &Moves, now_ticks: i64) {
+        for recorder in 0..self.set.recorders.len() {
+            if !moves.recorders.contains(&Some(recorder)) {
+                self.release(recorder);
+            }
+        }
+        for position in 0..self.set.rules.len() {
+            if metric_of(&self.set.rules[position]).is_some_and(|metric| !moves.metrics.contains(&Some(metric))) {
+                self.make_points_of(position, Some(now_ticks), true);
+            }
+        }
+    }
+}
+
+fn move_tables(old: &mut Tables, new: &mut Tables, set: &RuleSet) {
+    for (table, definition) in new.0.iter_mut().zip(&set.looked_up) {
+        let Some(rule) = definition.filled_by else { continue };
+        let spec = table_spec(definition, &set.rules[rule]);
+        let before = old.0.iter_mut().find(|before| before.name == table.name);
+        let Some(Content::Keyed(keyed)) = before.map(|before| &mut before.content) else { continue };
+        if keyed.get_mut().is_compatible(&spec) {
+            // What no longer has room is counted as evicted by the table.
+            let _ = keyed.get_mut().set_spec(spec.clone());
+            let empty = crate::state::table::KeyedTable::new(spec);
+            table.content = Content::Keyed(std::cell::RefCell::new(std::mem::replace(keyed.get_mut(), empty)));
+        }
+    }
+}
+
+fn move_state(old: &mut State, old_set: &RuleSet, new: &mut State, set: &RuleSet, moves: &Moves) {
+    new.totals = old.totals;
+    new.has_reported_malformed = old.has_reported_malformed;
+    new.notices = std::mem::take(&mut old.notices);
+    for (at, before) in moves.rules.iter().enumerate() {
+        let Some(before) = *before else { continue };
+        let is_same = old_set.rules[before].query_text == set.rules[at].query_text;
+        new.accounts[at] = baseline(old, old_set, before, moves);
+        new.is_disabled[at] = old.is_disabled[before] && is_same;
+        if !new.is_disabled[at] {
+            new.accounts[at].disabled = None;
+        }
+        if let (Some(fresh), Some(limiter)) = (&new.limiters[at], &mut old.limiters[before])
+            && limiter.set_spec(fresh.spec().clone()).is_ok()
+        {
+            new.limiters[at] = old.limiters[before].take();
+        }
+    }
+    for (at, before) in moves.metrics.iter().enumerate() {
+        if let Some(before) = before {
+            let fresh = new.metrics[at].take();
+            new.metrics[at] = old.metrics[*before].take().map(|state| state.with_spec_of(fresh));
+        }
+    }
+    for (at, recorder) in old.recorders.drain(..).enumerate() {
+        match moves.recorders.iter().position(|from| *from == Some(at)) {
+            Some(to) => {
+                let spec = set.recorders[to].spec.clone();
+                new.recorders[to] = recorder;
+                // Records without room any more are counted as evicted by the recorder.
+                let _ = new.recorders[to].set_spec(spec);
+            }
+            None => {
+                let counts = recorder.counts();
+                new.totals.evicted += counts.evicted + counts.discarded;
+            }
+        }
+    }
+}
+
+/// Returns the account that a rule begins with: that of the rule it replaces, without what moving parts count themselves.
+fn baseline(old: &State, set: &RuleSet, before: usize, moves: &Moves) -> Account {
+    let mut account = old.account(set, before);
+    account.held = 0;
+    account.state_bytes = 0;
+    match &set.rules[before].action {
+        Action::Recorder { recorder } if moves.recorders.contains(&Some(*recorder)) => {
+            (account.recorded, account.released, account.evicted) = (0, 0, 0);
+        }
+        Action::Measure(_) | Action::Window(_) => {
+            let moves = metric_of(&set.rules[before]).is_some_and(|metric| moves.metrics.contains(&Some(metric)));
+            if moves {
+                account.late = 0;
+            }
+        }
+        _ => {}
+    }
+    account
+}
