@@ -211,6 +211,8 @@ codes! {
     E5110 = 5110,
     /// Keys of a recorder and of the rule that empties it differ in type.
     E5111 = 5111,
+    /// Something that rules may say and that does not work yet.
+    E5112 = 5112,
 }
 
 impl Code {

@@ -215,6 +215,7 @@ impl<'f> Compiler<'f> {
         if diagnostic::has_errors(found) {
             return None;
         }
+        check_settings(rule, &query, found);
         let lookups = match find_lookups(&query.program, &self.catalog) {
             Ok(lookups) => lookups,
             Err(one) => {
@@ -391,6 +392,32 @@ impl RuleSet {
             Signal::Metrics => Base::Metrics,
             Signal::Spans => Base::Spans,
         }
+    }
+}
+
+/// Reports what a rule says and what has no effect or does not work.
+fn check_settings(rule: &Rule, query: &RuleQuery, found: &mut Vec<Diagnostic>) {
+    if rule.is_durable {
+        let message = format!(
+            "`durable: true` of `{}` does not work yet: what it remembers ends with the process",
+            rule.name.value
+        );
+        found.push(Diagnostic::error(Code::E5112, rule.name.span, message).label("leave `durable` out"));
+    }
+    let Destination::Metrics(output) = &rule.to.value else { return };
+    let (has_window, windowed) =
+        (query.aggregate.is_some(), [("lateness", &output.lateness_ticks), ("idle", &output.idle_ticks)]);
+    let unused = windowed
+        .into_iter()
+        .filter(|_| !has_window)
+        .chain([("interval", &output.interval_ticks)].into_iter().filter(|_| has_window));
+    for (key, said) in unused {
+        let Some(said) = said else { continue };
+        let message = match has_window {
+            true => format!("`{key}` has no effect: the windows of the `summarize` say when points are made"),
+            false => format!("`{key}` has no effect without a `summarize`: points are made every `interval`"),
+        };
+        found.push(Diagnostic::warning(Code::E5022, said.span, message).label("leave it out"));
     }
 }
 
