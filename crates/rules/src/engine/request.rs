@@ -149,6 +149,10 @@ impl Frame<'_> {
             let active = narrowed.as_deref().unwrap_or(&active);
             left += self.run_scope(pass, scope, scope_message, active, &fate);
         }
+        if fate.dropped_by.is_some() {
+            // Its records went one by one; scopes without records go with it.
+            pass.changes.drop_resource(pass.resource);
+        }
         left
     }
 

@@ -1,0 +1,162 @@
+//! Random requests and random rules: what the engine makes of bytes is what plain queries make of decoded rows.
+//!
+//! The oracle decodes with prost, runs the rules one by one over one row each, edits prost's structs and encodes. It
+//! shares with the engine the meaning of queries and the mapping of aliases, which have tests of their own, and nothing
+//! of slots, levels, overlays and splices. `DTQ_CASES` sets how many cases are run.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+#[path = "../../../record/tests/requests/mod.rs"]
+mod generated;
+
+#[path = "../../../record/tests/requests/rows.rs"]
+#[expect(dead_code, reason = "rows are made one by one here")]
+mod rows;
+
+mod write;
+
+mod judge;
+
+mod programs;
+
+mod request;
+
+use dtq_generate::Choices;
+use dtq_record::otlp::Signal;
+use dtq_rules::engine::{Output, Processor};
+use dtq_rules::file::{self, NoFiles};
+use generated::{logs_request, metrics_request, spans_request};
+use judge::{Counts, Judge, Rule};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use request::Request;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// When requests arrive.
+pub const NOW: i64 = 639_000_000_000_000_000;
+
+fn cases() -> u32 {
+    std::env::var("DTQ_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000) / 3
+}
+
+/// Returns a rule file.
+fn yaml(rules: &[Rule]) -> String {
+    let mut text = "apiVersion: dtq/v1\nrules:\n".to_owned();
+    for (at, rule) in rules.iter().enumerate() {
+        let to = if rule.is_drop { "drop" } else { "replace" };
+        text.push_str(&format!("  - name: r{at}\n    to: {to}\n"));
+        text.push_str(if rule.is_observed { "    mode: observe\n" } else { "" });
+        text.push_str(if rule.is_late { "    phase: reduce\n" } else { "    phase: redact\n" });
+        text.push_str(if rule.is_protective { "    on_error: drop\n" } else { "" });
+        text.push_str(if rule.table == "metrics" && !rule.is_drop { "    identity: preserved\n" } else { "" });
+        text.push_str(&format!("    kql: |\n      {}\n", rule.query));
+    }
+    text
+}
+
+/// Returns a processor, or what is wrong with the rules.
+fn processor(rules: &[Rule]) -> Result<Processor, String> {
+    let options = file::Options { now_ticks: NOW, ..file::Options::default() };
+    let (read, diagnostics) = file::read("rules.yaml", yaml(rules).as_bytes(), &NoFiles, &options);
+    if !read.is_complete {
+        return Err(format!("{diagnostics:?}"));
+    }
+    let options = dtq_rules::compile::Options { now_ticks: NOW, ..Default::default() };
+    let compiled = dtq_rules::compile::compile(&[read], &options);
+    let set = compiled.set.ok_or_else(|| {
+        let errors = compiled.diagnostics.iter().filter(|one| one.diagnostic.is_error());
+        errors.map(|one| format!("{} {}\n", one.diagnostic.code, one.diagnostic.message)).collect::<String>()
+    })?;
+    Ok(Processor::new(Arc::new(set), &dtq_rules::engine::Options { start_ticks: NOW, random_seed: 1 }))
+}
+
+static ACCEPTED: AtomicUsize = AtomicUsize::new(0);
+static REFUSED: AtomicUsize = AtomicUsize::new(0);
+static CHANGED: AtomicUsize = AtomicUsize::new(0);
+
+fn compare<R: Request>(request: &R, signal_index: usize, bytes: &[u8]) -> Result<(), TestCaseError> {
+    let mut rules = programs::rules(signal_index, &mut Choices::Bytes(bytes));
+    let mut processor = match processor(&rules) {
+        Ok(processor) => processor,
+        Err(reason) => {
+            REFUSED.fetch_add(1, Ordering::Relaxed);
+            if std::env::var_os("DTQ_SHOW").is_some() {
+                eprintln!("{reason}\n{}", yaml(&rules));
+            }
+            return Ok(());
+        }
+    };
+    ACCEPTED.fetch_add(1, Ordering::Relaxed);
+    rules.sort_by_key(|rule| rule.is_late);
+    let judges: Vec<Judge> = rules.iter().map(Judge::new).collect();
+    let mut counts = vec![Counts::default(); rules.len()];
+    let expected = request.judged(&judges, &mut counts);
+    let encoded = request.encode_to_vec();
+    let outcome = processor.apply(R::SIGNAL, &encoded, NOW, None);
+    let context = || yaml(&rules);
+    let got = match &outcome.output {
+        Output::Unchanged => request.clone(),
+        Output::Empty => R::default(),
+        Output::Bytes(bytes) => R::decode(&bytes[..]).map_err(|error| TestCaseError::fail(error.to_string()))?,
+    };
+    if expected == *request {
+        prop_assert_eq!(&outcome.output, &Output::Unchanged, "{}", context());
+    } else {
+        CHANGED.fetch_add(1, Ordering::Relaxed);
+    }
+    prop_assert_eq!(got.canonical(), expected.canonical(), "{}", context());
+    let totals = processor.totals();
+    prop_assert!(totals.is_conserved(), "{:?}", totals);
+    prop_assert_eq!(totals.records_in, request.count());
+    prop_assert_eq!(totals.records_out, expected.count());
+    for (position, (account, mut wanted)) in processor.accounts().iter().zip(counts).enumerate() {
+        let mut given = Counts {
+            seen: account.seen,
+            matched: account.matched,
+            dropped: account.dropped,
+            edited: account.edited,
+            errors: account.errors,
+        };
+        if rules[position].table == "resources" {
+            // They count resources; what they drop are records.
+            (given.seen, given.matched, given.edited, given.errors) = (0, 0, 0, 0);
+            (wanted.seen, wanted.matched, wanted.edited, wanted.errors) = (0, 0, 0, 0);
+        }
+        prop_assert_eq!(given, wanted, "account of rule {} in order: {}", position, context());
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn logs_are_judged_as_queries_say(request in logs_request(), program in vec(any::<u8>(), 0..120)) {
+        compare(&request, 0, &program)?;
+    }
+
+    #[test]
+    fn spans_are_judged_as_queries_say(request in spans_request(), program in vec(any::<u8>(), 0..120)) {
+        compare(&request, 1, &program)?;
+    }
+
+    #[test]
+    fn metrics_are_judged_as_queries_say(request in metrics_request(), program in vec(any::<u8>(), 0..120)) {
+        compare(&request, 2, &program)?;
+    }
+}
+
+/// Most generated rule sets are accepted, and many change something; or else the tests above show little.
+#[test]
+fn generated_rules_are_of_use() {
+    let mut accepted = 0;
+    for seed in 0..300 {
+        let rules = programs::rules(seed % 3, &mut Choices::Seed(seed as u64));
+        match processor(&rules) {
+            Ok(_) => accepted += 1,
+            Err(reason) if std::env::var_os("DTQ_SHOW").is_some() => eprintln!("{reason}{}", yaml(&rules)),
+            Err(_) => {}
+        }
+    }
+    assert!(accepted > 240, "only {accepted} of 300 rule sets are accepted");
+}
