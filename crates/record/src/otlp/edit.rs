@@ -96,16 +96,44 @@ pub fn is_editable(base: Base, column: usize) -> bool {
     }
 }
 
-/// Says whether a column can be given a value of its type that cannot be written, such as a word that is no SpanKind.
-pub fn can_refuse(base: Base, column: usize) -> bool {
-    match base {
-        Base::Metrics => column == metrics::column::METRIC_VALUE,
-        Base::Resources => false,
-        Base::Logs | Base::Spans => {
-            let is_open =
-                |shape| matches!(shape, Shape::Text(_) | Shape::Int(_) | Shape::Attributes(_) | Shape::StatusMessage);
-            shape_of(base, column).is_some_and(|shape| !is_open(shape))
+/// Says whether it must be tried if a column can get a value: a word may be no SpanKind, a key of an alias no text.
+pub fn can_refuse(base: Base, column: usize, value: &Value) -> bool {
+    let shape = match base {
+        Base::Metrics if column == metrics::column::METRIC_VALUE => return true,
+        Base::Metrics if column == metrics::column::ATTRIBUTES => Some(Shape::Attributes(0)),
+        Base::Metrics => Some(Shape::Text(0)),
+        Base::Resources => Some(Shape::Attributes(0)),
+        Base::Logs | Base::Spans => shape_of(base, column),
+    };
+    let fits = match shape {
+        Some(Shape::Text(_) | Shape::StatusMessage) => matches!(value, Value::String(_)),
+        Some(Shape::Int(_)) => matches!(value, Value::Int(_)),
+        Some(Shape::Attributes(_)) => matches!(value, Value::Bag(_)),
+        _ => false,
+    };
+    !fits && !value.is_null()
+}
+
+/// Returns what a column reads as once it has been given a value that fits it: an emptied StatusCode is `Unset`.
+pub fn read_back(base: Base, column: usize, value: Value) -> Value {
+    let shape = match base {
+        Base::Metrics if column == metrics::column::METRIC_VALUE => return value,
+        Base::Metrics if column != metrics::column::ATTRIBUTES => Some(Shape::Text(0)),
+        Base::Metrics | Base::Resources => Some(Shape::Attributes(0)),
+        Base::Logs | Base::Spans => shape_of(base, column),
+    };
+    let is_empty = value.is_null() || matches!(&value, Value::String(text) if text.as_bytes().is_empty());
+    match (shape, &value) {
+        (Some(Shape::StatusCode), _) if is_empty => spans::word(WordList::StatusCode.words(), None),
+        (Some(Shape::Text(_) | Shape::StatusMessage | Shape::Word(..) | Shape::Id(..)), Value::Null) => {
+            Value::string("")
         }
+        (Some(Shape::Id(..)), Value::String(text)) => {
+            id_of(text.as_bytes()).map_or(value.clone(), |id| any::id_text(Some(&id)))
+        }
+        (Some(Shape::Int(_) | Shape::TraceFlags(_)), Value::Null) => Value::Int(0),
+        (Some(Shape::Attributes(_)), Value::Null) => Value::bag(Bag::new()),
+        _ => value,
     }
 }
 

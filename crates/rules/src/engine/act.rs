@@ -85,7 +85,8 @@ impl Frame<'_> {
             Failure::Strip(columns) => {
                 let table = tables::standard(rule.base.name()).expect("every base is a standard table");
                 for column in columns {
-                    work.overlay.set(*column, Value::missing(table.columns[*column].ty));
+                    let empty = Value::missing(table.columns[*column].ty);
+                    work.overlay.set(*column, edit::read_back(rule.base, *column, empty));
                 }
                 work.editors.push(position);
                 None
@@ -220,7 +221,7 @@ impl Frame<'_> {
         }
         for write in found {
             match write {
-                Write::Column(column, value) => work.overlay.set(column, value),
+                Write::Column(column, value) => work.overlay.set(column, edit::read_back(rule.base, column, value)),
                 Write::Key(column, key, value) => work.overlay.set_key(column, key, value),
             }
         }
@@ -349,7 +350,7 @@ fn writes_of(
 fn check_writes(unit: &Unit<'_>, found: &[Write], nesting_max: usize) -> Result<(), Fault> {
     for write in found {
         if let Write::Column(column, value) = write
-            && edit::can_refuse(unit.base.cells.base(), *column)
+            && edit::can_refuse(unit.base.cells.base(), *column, value)
         {
             let mut alone = Overlay::default();
             alone.set(*column, value.clone());

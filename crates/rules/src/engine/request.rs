@@ -129,6 +129,10 @@ impl Frame<'_> {
         if let Some(last) = fate.versions.last().filter(|last| last.message != message) {
             pass.changes.replace_resource(pass.resource, &last.message);
         }
+        if records == 0 && fate.dropped_by.is_none() {
+            // Rules over records saw none, so what is empty stays.
+            return 0;
+        }
         // An observer is told of each record by itself.
         let is_observed = self.observer.is_some();
         if let Some(rule) = self.drops_all(&active, fate.dropped_by).filter(|_| !is_observed) {

@@ -227,9 +227,10 @@ pub fn resource_versions(
             continue;
         }
         for write in judge.writes(&row, &rows[0]).unwrap_or_default() {
-            if let Write::Column(1, Value::Bag(bag)) = write {
+            if let Write::Column(1, value) = write {
+                let new = if let Value::Bag(bag) = &value { dtq_value::Bag::clone(bag) } else { Default::default() };
                 let mut resource = current.take().unwrap_or_default();
-                resource.attributes = write::attributes(&resource.attributes, &bag);
+                resource.attributes = write::attributes(&resource.attributes, &new);
                 current = Some(resource);
             }
         }

@@ -15,6 +15,8 @@ struct Shape {
     values: &'static [&'static str],
     /// Bag that can be edited.
     edited: &'static str,
+    /// Whether it can.
+    is_bag_editable: bool,
     /// Texts that can be edited.
     editable: &'static [&'static str],
     /// Columns that can be left out.
@@ -28,6 +30,7 @@ const LOGS: Shape = Shape {
     bags: &["Attributes", "Resource", "Scope.Attributes"],
     values: &["Body", "Scope.Name"],
     edited: "Attributes",
+    is_bag_editable: true,
     editable: &["SeverityText", "EventName", "TraceId"],
     optional: &["Body", "Attributes", "SeverityText", "SeverityNumber", "ObservedTimestamp", "TraceFlags", "SpanId"],
 };
@@ -36,8 +39,9 @@ const SPANS: Shape = Shape {
     texts: &["SpanName", "SpanKind", "StatusCode", "StatusMessage", "TraceState", "ParentSpanId"],
     numbers: &["Duration / 1ms", "array_length(Events)", "array_length(Links)"],
     bags: &["Attributes", "Resource", "Scope.Attributes"],
-    values: &["Scope.Name", "Events", "Links"],
+    values: &["Scope.Name", "Scope.Version"],
     edited: "Attributes",
+    is_bag_editable: true,
     editable: &["SpanName", "SpanKind", "StatusCode", "StatusMessage", "TraceState"],
     optional: &["Attributes", "Events", "Links", "StatusCode", "StatusMessage", "SpanKind", "TraceState", "EndTime"],
 };
@@ -48,6 +52,7 @@ const METRICS: Shape = Shape {
     bags: &["Attributes", "Resource"],
     values: &["Buckets", "Scope.Version"],
     edited: "Attributes",
+    is_bag_editable: true,
     editable: &["MetricName", "MetricUnit", "MetricDescription"],
     optional: &["MetricUnit", "MetricDescription", "Attributes", "MetricValue"],
 };
@@ -58,6 +63,7 @@ const RESOURCES: Shape = Shape {
     bags: &["Attributes"],
     values: &["Attributes"],
     edited: "Attributes",
+    is_bag_editable: true,
     editable: &[],
     optional: &["Attributes"],
 };
@@ -68,6 +74,7 @@ const TRACES: Shape = Shape {
     bags: &["customDimensions"],
     values: &["customDimensions"],
     edited: "customDimensions",
+    is_bag_editable: true,
     editable: &["message"],
     optional: &["customDimensions", "message"],
 };
@@ -78,8 +85,9 @@ const OTEL_LOGS: Shape = Shape {
     bags: &["LogsAttributes", "ResourceAttributes"],
     values: &["LogsAttributes"],
     edited: "LogsAttributes",
+    is_bag_editable: false,
     editable: &["SeverityText", "TraceID"],
-    optional: &["LogsAttributes", "SeverityText"],
+    optional: &["SeverityText"],
 };
 const REQUESTS: Shape = Shape {
     name: "requests",
@@ -88,7 +96,8 @@ const REQUESTS: Shape = Shape {
     bags: &["customDimensions"],
     values: &["customDimensions"],
     edited: "customDimensions",
-    editable: &["name"],
+    is_bag_editable: true,
+    editable: &[],
     optional: &["customDimensions"],
 };
 const OTEL_TRACES: Shape = Shape {
@@ -98,8 +107,9 @@ const OTEL_TRACES: Shape = Shape {
     bags: &["TraceAttributes", "ResourceAttributes"],
     values: &["TraceAttributes"],
     edited: "TraceAttributes",
+    is_bag_editable: false,
     editable: &["SpanName", "SpanKind", "SpanStatus"],
-    optional: &["TraceAttributes", "SpanStatus"],
+    optional: &["SpanStatus"],
 };
 
 fn shapes(signal: usize) -> &'static [&'static Shape] {
@@ -131,6 +141,9 @@ fn rule(shape: &Shape, choices: &mut Choices<'_>) -> Rule {
         for _ in 0..1 + choices.below(2) {
             query.push_str(&edit(shape, choices));
         }
+        if choices.one_in(5) {
+            query.push_str(&format!(" | project-away {}", choices.pick(shape.optional)));
+        }
     }
     let table = shape.name;
     // A protective rule belongs where nothing has seen the record.
@@ -150,7 +163,6 @@ fn edit(shape: &Shape, choices: &mut Choices<'_>) -> String {
             };
             format!(" | extend {column} = {new}")
         }
-        1 => format!(" | project-away {}", choices.pick(shape.optional)),
         2 if shape.name == "logs" => {
             let new = match choices.below(4) {
                 0 => "Attributes".to_owned(),
@@ -164,6 +176,7 @@ fn edit(shape: &Shape, choices: &mut Choices<'_>) -> String {
         3 if shape.name == "logs" => {
             " | extend SeverityNumber = iif(SeverityNumber > 8, toint(4), SeverityNumber)".to_owned()
         }
+        _ if !shape.is_bag_editable => String::new(),
         4 => format!(" | extend {bag} = iif({}, {}, {bag})", condition(shape, choices, 1), bag_edit(shape, choices)),
         _ => format!(" | extend {bag} = {}", bag_edit(shape, choices)),
     }

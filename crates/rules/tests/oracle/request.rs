@@ -23,7 +23,8 @@ pub trait Request: Message + Clone + Default + PartialEq + std::fmt::Debug {
     /// Returns how many records it has.
     fn count(&self) -> u64;
 
-    /// Returns it in a form that does not depend on the order of attributes and of points, nor on how a null is written.
+    /// Returns its records in a form that does not depend on the order of attributes and of points, nor on how a null is
+    /// written; scopes and resources without records are left out.
     fn canonical(&self) -> Self;
 }
 
@@ -116,7 +117,9 @@ impl Request for ExportLogsServiceRequest {
 
     fn canonical(&self) -> Self {
         let mut out = self.clone();
+        out.resource_logs.retain(|resource| resource.scope_logs.iter().any(|scope| !scope.log_records.is_empty()));
         for resource in &mut out.resource_logs {
+            resource.scope_logs.retain(|scope| !scope.log_records.is_empty());
             settle_resource(&mut resource.resource);
             for record in resource.scope_logs.iter_mut().flat_map(|scope| &mut scope.log_records) {
                 settle(&mut record.attributes);
@@ -147,7 +150,9 @@ impl Request for ExportTraceServiceRequest {
 
     fn canonical(&self) -> Self {
         let mut out = self.clone();
+        out.resource_spans.retain(|resource| resource.scope_spans.iter().any(|scope| !scope.spans.is_empty()));
         for resource in &mut out.resource_spans {
+            resource.scope_spans.retain(|scope| !scope.spans.is_empty());
             settle_resource(&mut resource.resource);
             for span in resource.scope_spans.iter_mut().flat_map(|scope| &mut scope.spans) {
                 settle(&mut span.attributes);
@@ -223,7 +228,12 @@ impl Request for ExportMetricsServiceRequest {
         let judged: Self =
             judged!(self, judges, counts, resource_metrics, scope_metrics, metrics, "metrics", split, merge);
         // Points that were taken apart are one metric again when nothing has changed.
-        if judged.canonical() == self.canonical() { self.clone() } else { judged }
+        let mut apart = self.clone();
+        for scope in apart.resource_metrics.iter_mut().flat_map(|resource| &mut resource.scope_metrics) {
+            scope.metrics =
+                merge(split(&scope.metrics).into_iter().map(|part| part.unwrap_or_else(|whole| whole)).collect());
+        }
+        if judged == apart { self.clone() } else { judged }
     }
 
     fn count(&self) -> u64 {
@@ -239,7 +249,7 @@ impl Request for ExportMetricsServiceRequest {
             for scope in &mut resource.scope_metrics {
                 let mut parts: Vec<Metric> = Vec::new();
                 for part in scope.metrics.iter().flat_map(points) {
-                    let (Ok(Record::Metric(mut metric)) | Err(Record::Metric(mut metric))) = part else { continue };
+                    let Ok(Record::Metric(mut metric)) = part else { continue };
                     match metric.data.as_mut() {
                         Some(Data::Gauge(data)) => {
                             data.data_points.iter_mut().for_each(|one| settle(&mut one.attributes))
@@ -263,7 +273,9 @@ impl Request for ExportMetricsServiceRequest {
                 parts.sort_by_key(Message::encode_to_vec);
                 scope.metrics = parts;
             }
+            resource.scope_metrics.retain(|scope| !scope.metrics.is_empty());
         }
+        out.resource_metrics.retain(|resource| !resource.scope_metrics.is_empty());
         out
     }
 }

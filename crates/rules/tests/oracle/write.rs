@@ -37,24 +37,20 @@ pub fn any(old: Option<&AnyValue>, new: &Value) -> AnyValue {
     AnyValue { value }
 }
 
-/// Returns attributes that read as a bag.
+/// Returns attributes that read as a bag, in its order.
 pub fn attributes(old: &[KeyValue], new: &Bag) -> Vec<KeyValue> {
     let mut out = Vec::new();
-    let mut changed = Vec::new();
-    for (at, pair) in old.iter().enumerate() {
-        let Some(value) = new.get(pair.key.as_bytes()) else { continue };
-        let first = old.iter().position(|other| other.key == pair.key).unwrap();
-        let is_same = old[first].value.as_ref().map_or(Value::Null, dynamic) == *value;
-        if is_same {
-            out.push(pair.clone());
-        } else if first == at {
-            out.push(KeyValue { value: Some(any(pair.value.as_ref(), value)), ..pair.clone() });
-            changed.push(at);
-        }
-    }
     for (key, value) in new.iter() {
-        if !old.iter().any(|pair| pair.key.as_bytes() == key.as_bytes()) {
+        let mut held = old.iter().filter(|pair| pair.key.as_bytes() == key.as_bytes()).cloned();
+        let Some(first) = held.next() else {
             out.push(KeyValue { key: key.to_string(), value: Some(any(None, value)), ..Default::default() });
+            continue;
+        };
+        if first.value.as_ref().map_or(Value::Null, dynamic) == *value {
+            out.push(first);
+            out.extend(held);
+        } else {
+            out.push(KeyValue { value: Some(any(first.value.as_ref(), value)), ..first });
         }
     }
     out
