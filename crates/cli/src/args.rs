@@ -9,11 +9,11 @@ use std::time::Duration;
 const AFTER_HELP: &str = "\
 Exit codes:
    0  ok
-   1  a comparison failed (fmt --check)
+   1  a test or a comparison failed (test, fmt --check)
   64  wrong usage
   65  input could not be read whole
   74  output could not be written
-  78  the query is wrong or failed
+  78  a query or rule is wrong or failed
 
 `dtq help functions` and `dtq help operators` list what the language has;
 `dtq help NAME` explains a function, an operator or a code such as E2004.";
@@ -48,6 +48,8 @@ pub enum Command {
     Explain(ExplainArguments),
     /// List the tables and columns that files give
     Tables(TablesArguments),
+    /// Run the tests of rule files
+    Test(TestArguments),
     /// Explain a command, a function, an operator or a code
     Help(HelpArguments),
     /// Print a completion script for a shell
@@ -283,6 +285,32 @@ pub struct TablesArguments {
     /// Form of the list [default: table on a terminal, else ndjson]
     #[arg(short, long, value_name = "FORM", env = "DTQ_OUTPUT", hide_env_values = true)]
     pub output: Option<Form>,
+}
+
+/// The arguments of `test`.
+#[derive(Args, Debug)]
+pub struct TestArguments {
+    /// Rule files, or folders of them; all are one rule set
+    #[arg(value_name = "RULES", required = true)]
+    pub rules: Vec<PathBuf>,
+    /// Run only the tests whose rule or name contains this text
+    #[arg(long, value_name = "NAME")]
+    pub filter: Option<String>,
+    /// Also write the results to a file, as JUnit XML
+    #[arg(long, value_name = "FILE.xml")]
+    pub junit: Option<PathBuf>,
+    /// Form of the results on stdout
+    #[arg(short, long, value_name = "FORM", default_value = "text")]
+    pub output: ReportForm,
+}
+
+/// Names a form of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportForm {
+    /// Lines for people
+    Text,
+    /// One JSON object
+    Json,
 }
 
 /// The arguments of `help`.

@@ -1,7 +1,8 @@
 //! Rule files, records, state and time to decisions, edits, new records and metrics, with an account of each rule.
 //!
 //! Touches no file, clock or thread: the host hands in bytes and ticks. Read in order: `file` (what a rule file says),
-//! `state` (what rules remember).
+//! `compile` (rule files to a rule set), `state` (what rules remember), `engine` (requests through rules), `test` (the
+//! tests of rule files).
 
 pub mod file;
 
@@ -10,3 +11,5 @@ pub mod compile;
 pub mod state;
 
 pub mod engine;
+
+pub mod test;

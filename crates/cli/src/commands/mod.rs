@@ -14,6 +14,10 @@ mod explain;
 
 mod tables;
 
+mod test;
+
+mod junit;
+
 mod help;
 
 mod reference;
@@ -32,7 +36,6 @@ use std::process::ExitCode;
 const PLANNED: &[(&str, &str)] = &[
     ("apply", "applies rules to telemetry"),
     ("diff", "shows what rules would change"),
-    ("test", "runs the tests of rules"),
     ("new", "begins a rule"),
     ("bench", "measures rules"),
     ("kernel", "runs rules in the kernel"),
@@ -70,6 +73,7 @@ fn execute(command: Command, console: &mut Console) -> Outcome {
         Command::Fmt(arguments) => fmt::execute(&arguments, console),
         Command::Explain(arguments) => explain::execute(&arguments, console),
         Command::Tables(arguments) => tables::execute(&arguments, console),
+        Command::Test(arguments) => test::execute(&arguments, console),
         Command::Help(arguments) => help::execute(&arguments, console),
         Command::Completions(arguments) => completions(arguments.shell, console),
         Command::Man => Ok(clap_mangen::Man::new(Arguments::command()).render(&mut console.out)?),

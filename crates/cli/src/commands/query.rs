@@ -88,7 +88,7 @@ fn param(text: &str) -> Result<(String, String), Failure> {
 }
 
 /// Returns the time of the host's clock.
-fn now_ticks() -> i64 {
+pub fn now_ticks() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let ticks = i64::try_from(since_epoch.as_nanos() / 100).unwrap_or(i64::MAX);
     calendar::TICKS_UNIX_EPOCH.saturating_add(ticks).min(calendar::TICKS_MAX)

@@ -3,7 +3,8 @@
 //! Field numbers are those of opentelemetry-proto 1.x; `LogsData` and its siblings have the shape of the requests. Read
 //! in order: [`any`] (values), [`logs`], [`spans`], [`metrics`] (one record to columns), [`fill`] (one record to slots),
 //! [`index`], [`edit`] and [`assemble`] (a request to the request that leaves), `frames` and `reader` (files to records),
-//! `detect` (which signal), `json` (OTLP JSON, transcribed to the same bytes), [`metric`] (metrics that rules make),
+//! `detect` (which signal), `json` (OTLP JSON, transcribed to the same bytes), [`mod@rows`] (one request to rows),
+//! [`metric`] (metrics that rules make),
 //! [`encode`] (rows and metrics to requests), [`to_json`] (requests to OTLP JSON).
 
 pub mod any;
@@ -35,6 +36,8 @@ pub(crate) mod detect;
 pub(crate) mod json;
 
 mod json_schema;
+
+pub mod rows;
 
 pub mod metric;
 
