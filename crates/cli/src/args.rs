@@ -13,12 +13,12 @@ Exit codes:
   64  wrong usage
   65  input could not be read whole
   74  output could not be written
-  78  a query or rule is wrong or failed
+  78  the query or a rule is wrong or failed
 
 `dtq help functions` and `dtq help operators` list what the language has;
 `dtq help NAME` explains a function, an operator or a code such as E2004.";
 
-/// Answers queries written in KQL over telemetry in files
+/// Answers queries written in KQL over telemetry in files, and applies rules to it
 #[derive(Debug, Parser)]
 #[command(name = "dtq", version, after_help = AFTER_HELP, disable_help_subcommand = true, max_term_width = 100)]
 pub struct Arguments {
@@ -35,13 +35,22 @@ pub enum Command {
                           dtq run [OPTIONS] --file FILE.kql [FILES]...\n       \
                           dtq run [OPTIONS] --batch FILE.jsonl --output kusto [FILES]...")]
     Run(RunArguments),
-    /// Say what is wrong with queries and how to fix it
+    /// Say what is wrong with queries or rules and how to fix it
     #[command(override_usage = "dtq check [OPTIONS] QUERY [FILES]...\n       \
                           dtq check [OPTIONS] --file FILE.kql... [FILES]...\n       \
+                          dtq check [OPTIONS] --rules RULES.yaml...\n       \
                           dtq check [OPTIONS] --batch FILE.jsonl")]
     Check(CheckArguments),
     /// Format queries; without files, stdin to stdout
     Fmt(FmtArguments),
+    /// Apply rules to telemetry: what leaves goes to stdout, in the format in which it came
+    #[command(override_usage = "dtq apply [OPTIONS] --rules RULES.yaml... [FILES]...")]
+    Apply(ApplyArguments),
+    /// Begin a rule, with its test, from a record
+    New(NewArguments),
+    /// Measure what rules cost, each alone and all together
+    #[command(override_usage = "dtq bench [OPTIONS] --rules RULES.yaml... FILES...")]
+    Bench(BenchArguments),
     /// Print a stage of the compilation of a query
     #[command(override_usage = "dtq explain [OPTIONS] --stage STAGE QUERY [FILES]...\n       \
                           dtq explain [OPTIONS] --stage STAGE --file FILE.kql [FILES]...")]
@@ -180,6 +189,9 @@ pub struct CheckArguments {
     /// File that holds a query; may be given several times
     #[arg(short, long = "file", value_name = "FILE.kql", help_heading = "Query", conflicts_with = "batch")]
     pub files: Vec<PathBuf>,
+    /// File with rules, checked together with the others; words that end in .yaml or .yml are such files, too
+    #[arg(short, long, value_name = "RULES.yaml", help_heading = "Rules", conflicts_with_all = ["files", "batch"])]
+    pub rules: Vec<PathBuf>,
     /// File with a query a line: `{"id":...,"query":...,"tables":{"T":[["x","long"]]}}`
     #[arg(long, value_name = "FILE.jsonl", help_heading = "Query", conflicts_with = "output")]
     pub batch: Option<PathBuf>,
@@ -213,6 +225,113 @@ pub enum CheckForm {
     Json,
     /// Annotations for GitHub Actions, on stdout
     Github,
+}
+
+/// Names rule files.
+#[derive(Args, Clone, Debug, Default)]
+pub struct RuleArguments {
+    /// File with rules; may be given several times, and the rules of all run together
+    #[arg(short, long = "rules", value_name = "RULES.yaml", help_heading = "Rules", required = true)]
+    pub rules: Vec<PathBuf>,
+}
+
+/// The arguments of `apply`.
+#[derive(Args, Debug)]
+pub struct ApplyArguments {
+    /// Files, globs, or `-` for stdin, which is also read when none is given
+    #[arg(value_name = "FILES")]
+    pub files: Vec<String>,
+    /// The rules
+    #[command(flatten)]
+    pub rules: RuleArguments,
+    /// How input is read
+    #[command(flatten)]
+    pub input: InputArguments,
+    /// When telemetry arrives, such as 2024-01-31T12:00:00Z, instead of the clock
+    #[arg(long, value_name = "DATETIME", help_heading = "Rules")]
+    pub now: Option<String>,
+    /// Seed of `rand()` and its like, instead of a new one each run
+    #[arg(long, value_name = "NUMBER", help_heading = "Rules")]
+    pub seed: Option<u64>,
+    /// Form of what leaves, instead of that in which it came
+    #[arg(short, long, value_name = "FORM", help_heading = "Output")]
+    pub output: Option<Form>,
+    /// File for what leaves, instead of stdout; NAME=FILE is where `to: route:NAME` sends
+    #[arg(long = "out", value_name = "[NAME=]FILE", help_heading = "Output")]
+    pub outs: Vec<String>,
+    /// File for log records that rules make, where they cannot stand among what leaves
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub logs: Option<PathBuf>,
+    /// File for metrics that rules make, where they cannot stand among what leaves
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub metrics: Option<PathBuf>,
+    /// File for the account as JSON, instead of a table on stderr; `-` is stderr
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub report: Option<PathBuf>,
+    /// Write records, bytes, time by stage and the engine to stderr
+    #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "text")]
+    pub stats: Option<StatsForm>,
+    /// What evaluates expressions; this version has the interpreter only
+    #[arg(long, value_name = "ENGINE", default_value = "auto")]
+    pub engine: Engine,
+    /// Run without the optimizer; this version has none, so it changes nothing
+    #[arg(long)]
+    pub no_opt: bool,
+}
+
+/// The arguments of `new`.
+#[derive(Args, Debug)]
+pub struct NewArguments {
+    /// What the rule does with records
+    #[command(subcommand)]
+    pub rule: NewRule,
+}
+
+/// Names the rules that can be begun.
+#[derive(Debug, Subcommand)]
+pub enum NewRule {
+    /// Drop records that are like one of a file
+    Drop(NewDropArguments),
+}
+
+/// The arguments of `new drop`.
+#[derive(Args, Debug)]
+pub struct NewDropArguments {
+    /// File with the record, or `-` for stdin
+    #[arg(long, value_name = "FILE")]
+    pub from: String,
+    /// Which record of the file, counted from 1
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub like: u64,
+    /// Name of the rule, instead of one made from the record
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// File for the rule, instead of stdout; an existing one is not overwritten
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How input is read
+    #[command(flatten)]
+    pub input: InputArguments,
+}
+
+/// The arguments of `bench`.
+#[derive(Args, Debug)]
+pub struct BenchArguments {
+    /// Files, globs, or `-` for stdin
+    #[arg(value_name = "FILES", required = true)]
+    pub files: Vec<String>,
+    /// The rules
+    #[command(flatten)]
+    pub rules: RuleArguments,
+    /// How input is read
+    #[command(flatten)]
+    pub input: InputArguments,
+    /// How often each is measured; the fastest counts
+    #[arg(long, value_name = "COUNT", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
+    pub repeat: u32,
+    /// Form of the result [default: table on a terminal, else ndjson]
+    #[arg(short, long, value_name = "FORM", env = "DTQ_OUTPUT", hide_env_values = true)]
+    pub output: Option<Form>,
 }
 
 /// The arguments of `fmt`.

@@ -76,6 +76,11 @@ pub fn open(
 }
 
 impl Opened {
+    /// Returns the inputs themselves.
+    pub fn inputs(&self) -> &Inputs {
+        &self.inputs
+    }
+
     /// Returns what was read and what was skipped so far.
     pub fn report(&self) -> Report {
         self.inputs.report()

@@ -1,13 +1,12 @@
 //! The `dtq` binary: arguments to commands, results to stdout, all else to stderr, exit codes as the contract says.
 //!
 //! Only here, below nothing else, are files opened, the clock and the environment read.
-//! Read in order: `args.rs`, `commands/mod.rs`, `rule_files.rs`, `inputs.rs`, `deadline.rs`, `observe.rs`, `output/mod.rs`, `report.rs`.
+//! Read in order: `args.rs`, `commands/mod.rs`, `inputs.rs`, `deadline.rs`, `observe.rs`, `rule_set.rs`, `output/mod.rs`,
+//! `report.rs`.
 
 mod args;
 
 mod commands;
-
-mod rule_files;
 
 mod inputs;
 
@@ -16,6 +15,8 @@ mod deadline;
 mod spool;
 
 mod observe;
+
+mod rule_set;
 
 mod output;
 

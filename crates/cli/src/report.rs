@@ -2,7 +2,7 @@
 
 use crate::args::StatsForm;
 use crate::console::Console;
-use crate::observe::{NeverSeen, Observed};
+use crate::observe::NeverSeen;
 use dtq_record::input::Report;
 use std::time::{Duration, Instant};
 
@@ -60,8 +60,13 @@ impl Clock {
         self.began = Instant::now();
     }
 
+    /// Returns the stages as they were measured.
+    pub fn laps(&self) -> &[(&'static str, Duration)] {
+        &self.laps
+    }
+
     /// Returns the stages; reading is a stage of its own, taken from that which did it.
-    fn stages(&self, read_time: Duration) -> Vec<(&'static str, Duration)> {
+    pub fn stages(&self, read_time: Duration) -> Vec<(&'static str, Duration)> {
         let mut stages = Vec::new();
         for (stage, took) in &self.laps {
             if *stage == "run" {
@@ -75,10 +80,19 @@ impl Clock {
     }
 }
 
+/// Holds what a run has counted.
+pub struct Counts {
+    /// Records read.
+    pub records: u64,
+    /// Bytes read, after decompression.
+    pub bytes: u64,
+    /// Records skipped.
+    pub skipped: u64,
+}
+
 /// Writes the statistics of a run.
-pub fn stats(form: StatsForm, report: &Report, observed: &Observed<'_>, clock: &Clock, console: &Console) {
-    let stages = clock.stages(observed.read_time());
-    let (records, bytes, skipped) = (observed.row_count(), report.bytes_read, report.skipped_count);
+pub fn stats(form: StatsForm, counts: &Counts, stages: &[(&'static str, Duration)], console: &Console) {
+    let Counts { records, bytes, skipped } = counts;
     match form {
         StatsForm::Json => {
             let ns: serde_json::Map<String, serde_json::Value> = stages

@@ -23,7 +23,7 @@ mod known;
 
 mod json;
 
-mod text;
+pub mod text;
 
 mod record;
 

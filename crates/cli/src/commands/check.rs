@@ -1,7 +1,7 @@
-//! `dtq check`: queries to their diagnostics, for people, for machines, for GitHub.
+//! `dtq check`: queries to their diagnostics, for people, for machines, for GitHub. Rules: `rules.rs`.
 
 use crate::args::{CheckArguments, CheckForm, CheckProfile};
-use crate::commands::{batch, query};
+use crate::commands::{batch, query, rules};
 use crate::console::Console;
 use crate::deadline::Deadline;
 use crate::failure::{Failure, Outcome};
@@ -18,6 +18,9 @@ pub fn execute(arguments: &CheckArguments, console: &mut Console) -> Outcome {
     if let Some(path) = &arguments.batch {
         return batch::check(path, arguments, &options, console);
     }
+    if rules::are_meant(arguments) {
+        return rules::check(arguments, &options, console);
+    }
     let (sources, files) = sources(arguments, &limits)?;
     let opened = inputs::open(files, &arguments.input, &options, WithoutInput::StandardTables, Deadline::NEVER, false)?;
     let mut is_refused = false;
@@ -25,19 +28,7 @@ pub fn execute(arguments: &CheckArguments, console: &mut Console) -> Outcome {
         let diagnostics = diagnostics(source.text(), arguments.profile, &opened, &options);
         let is_wrong = diagnostic::has_errors(&diagnostics);
         is_refused |= is_wrong;
-        match arguments.output {
-            CheckForm::Text => console.diagnose(source, &diagnostics),
-            CheckForm::Json => {
-                for diagnostic in &diagnostics {
-                    writeln!(console.out, "{}", render::json(source, diagnostic))?;
-                }
-            }
-            CheckForm::Github => {
-                for diagnostic in &diagnostics {
-                    writeln!(console.out, "{}", render::github(source, diagnostic))?;
-                }
-            }
-        }
+        write(&diagnostics, source, arguments.output, console)?;
         if is_wrong {
             for hint in query::hints(source, &diagnostics, files) {
                 console.say(&format!("note: {hint}"));
@@ -45,6 +36,24 @@ pub fn execute(arguments: &CheckArguments, console: &mut Console) -> Outcome {
         }
     }
     if is_refused { Err(Failure::Query) } else { Ok(()) }
+}
+
+/// Writes diagnostics of one source in their form.
+pub fn write(found: &[Diagnostic], source: &SourceText, form: CheckForm, console: &mut Console) -> Outcome {
+    match form {
+        CheckForm::Text => console.diagnose(source, found),
+        CheckForm::Json => {
+            for diagnostic in found {
+                writeln!(console.out, "{}", render::json(source, diagnostic))?;
+            }
+        }
+        CheckForm::Github => {
+            for diagnostic in found {
+                writeln!(console.out, "{}", render::github(source, diagnostic))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn diagnostics(

@@ -8,6 +8,14 @@ mod batch;
 
 mod check;
 
+mod rules;
+
+mod apply;
+
+mod new;
+
+mod bench;
+
 mod fmt;
 
 mod explain;
@@ -34,10 +42,7 @@ use std::process::ExitCode;
 
 /// Commands that come with later versions, with what they will do: named, so that nobody takes them for a typing error.
 const PLANNED: &[(&str, &str)] = &[
-    ("apply", "applies rules to telemetry"),
     ("diff", "shows what rules would change"),
-    ("new", "begins a rule"),
-    ("bench", "measures rules"),
     ("kernel", "runs rules in the kernel"),
     ("collect", "runs the collector"),
     ("tap", "shows telemetry as it passes"),
@@ -70,6 +75,9 @@ fn execute(command: Command, console: &mut Console) -> Outcome {
     match command {
         Command::Run(arguments) => run::execute(&arguments, console),
         Command::Check(arguments) => check::execute(&arguments, console),
+        Command::Apply(arguments) => apply::execute(&arguments, console),
+        Command::New(arguments) => new::execute(&arguments, console),
+        Command::Bench(arguments) => bench::execute(&arguments, console),
         Command::Fmt(arguments) => fmt::execute(&arguments, console),
         Command::Explain(arguments) => explain::execute(&arguments, console),
         Command::Tables(arguments) => tables::execute(&arguments, console),

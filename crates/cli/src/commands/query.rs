@@ -1,6 +1,6 @@
 //! Words and files of the command line to a query's text and to the options of its run.
 
-use crate::args::QueryArguments;
+use crate::args::{Engine, QueryArguments};
 use crate::failure::Failure;
 use dtq_engine::Options;
 use dtq_source::{Code, Diagnostic, Limits, SourceText};
@@ -92,6 +92,25 @@ pub fn now_ticks() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let ticks = i64::try_from(since_epoch.as_nanos() / 100).unwrap_or(i64::MAX);
     calendar::TICKS_UNIX_EPOCH.saturating_add(ticks).min(calendar::TICKS_MAX)
+}
+
+/// Returns the nanoseconds that this thread has run.
+pub fn thread_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let (seconds, rest) = (u64::try_from(time.tv_sec).unwrap_or(0), u64::try_from(time.tv_nsec).unwrap_or(0));
+    seconds.saturating_mul(1_000_000_000).saturating_add(rest)
+}
+
+/// Refuses an engine that this build lacks.
+///
+/// # Errors
+/// [`Failure::Usage`] for native code.
+pub fn refuse_jit(engine: Engine) -> Result<(), Failure> {
+    if engine == Engine::Jit {
+        let message = "--engine jit: this build has only the interpreter; use --engine interp or auto";
+        return Err(Failure::Usage(message.into()));
+    }
+    Ok(())
 }
 
 /// Returns what else a user should know about a query that was refused: mistakes in using the command, not in KQL.

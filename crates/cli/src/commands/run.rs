@@ -1,6 +1,6 @@
 //! `dtq run`: a query and the inputs it reads to its result, then to what the run has to say about them.
 
-use crate::args::{Engine, RunArguments};
+use crate::args::RunArguments;
 use crate::commands::{batch, query};
 use crate::console::Console;
 use crate::deadline::Deadline;
@@ -8,7 +8,7 @@ use crate::failure::{Failure, Outcome};
 use crate::inputs::{self, Opened, WithoutInput};
 use crate::observe::Observed;
 use crate::output::{self, Form, Header, Sink};
-use crate::report::{self, Clock};
+use crate::report::{self, Clock, Counts};
 use dtq_engine::{Options, Query, Run, compile};
 use dtq_source::{Code, Limits, SourceText};
 use dtq_value::scalar::Fault;
@@ -16,10 +16,7 @@ use std::io::Write;
 
 /// Runs `dtq run`.
 pub fn execute(arguments: &RunArguments, console: &mut Console) -> Outcome {
-    if arguments.engine == Engine::Jit {
-        let message = "--engine jit: this build has only the interpreter; use --engine interp or auto";
-        return Err(Failure::Usage(message.into()));
-    }
+    query::refuse_jit(arguments.engine)?;
     let mut limits = Limits::default();
     if let Some(size) = arguments.limit_memory {
         limits.held_bytes_max = size;
@@ -153,6 +150,8 @@ fn account(arguments: &RunArguments, opened: &Opened, observed: &Observed<'_>, c
     report::inputs(&opened.report(), console);
     report::never_seen(&observed.never_seen(), console);
     if let Some(form) = arguments.stats {
-        report::stats(form, &opened.report(), observed, clock, console);
+        let input = opened.report();
+        let counts = Counts { records: observed.row_count(), bytes: input.bytes_read, skipped: input.skipped_count };
+        report::stats(form, &counts, &clock.stages(observed.read_time()), console);
     }
 }

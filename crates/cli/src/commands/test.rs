@@ -5,7 +5,7 @@ use crate::commands::{junit, query};
 use crate::console::Console;
 use crate::failure::{Failure, Outcome};
 use crate::output::text;
-use crate::rule_files;
+use crate::rule_set::{self, Loaded};
 use dtq_rules::file::RuleFile;
 use dtq_rules::test::{self, Mismatch, NeverVaried, Outcome as Never, RuleReport};
 use dtq_source::{Limits, SourceText, Span};
@@ -16,12 +16,15 @@ use std::io::{self, Write};
 /// Runs `dtq test`.
 pub fn execute(arguments: &TestArguments, console: &mut Console) -> Outcome {
     let limits = Limits::default();
-    let files = rule_files::read(&arguments.rules, &limits, query::now_ticks(), console)?;
+    let loaded = rule_set::load(&arguments.rules, query::now_ticks(), &limits)?;
+    rule_set::say(&loaded, console);
+    let Loaded { files, set: Some(_), .. } = loaded else { return Err(Failure::Query) };
     let options = test::Options { limits, filter: arguments.filter.clone() };
     let reports = match test::run(&files, &options) {
         Ok(reports) => reports,
-        Err(found) => {
-            rule_files::diagnose(&files, &found, console);
+        Err(diagnostics) => {
+            // A rule that is off or has expired is compiled for its tests only.
+            rule_set::say(&Loaded { files, diagnostics, set: None }, console);
             return Err(Failure::Query);
         }
     };

@@ -2,7 +2,8 @@
 //!
 //! Each form is a [`Sink`]: it is told of each table, its rows batch by batch, and the end. None holds more than a
 //! bounded count of rows.
-//! Read in order: `text.rs` (cells), `json.rs`, `kusto.rs`, `csv.rs`, `table.rs`, `otlp.rs`.
+//! Read in order: `text.rs` (cells), `json.rs`, `kusto.rs`, `csv.rs`, `table.rs`, `otlp.rs`,
+//! `telemetry.rs` (requests as they leave rules).
 
 pub mod text;
 
@@ -15,6 +16,8 @@ pub mod csv;
 pub mod table;
 
 pub mod otlp;
+
+pub mod telemetry;
 
 mod layout;
 

@@ -202,7 +202,7 @@ impl Encoding {
 }
 
 /// Writes a request with its length in front, as a varint.
-fn write_delimited(out: &mut dyn Write, request: &[u8]) -> io::Result<()> {
+pub fn write_delimited(out: &mut dyn Write, request: &[u8]) -> io::Result<()> {
     let mut size = request.len();
     while size >= 0x80 {
         out.write_all(&[size as u8 | 0x80])?;

@@ -1,7 +1,8 @@
 //! Inputs of any format to the tables of a query: [`Inputs`] is the catalog.
 //!
 //! Opens nothing itself: an [`Input`] brings a function that does, or a reader that can be read once. Read in order:
-//! `bytes` (decompression), `split` (records), `probe` (format and columns), `scan` (rows), `report` (what was skipped).
+//! `bytes` (decompression), `split` (records), `probe` (format and columns), `scan` (rows), [`originals`] (records as they
+//! stand in their input, with their rows), `report` (what was skipped).
 
 pub(crate) mod bytes;
 
@@ -11,15 +12,20 @@ mod probe;
 
 mod scan;
 
+pub mod originals;
+
 pub(crate) mod report;
 
 use crate::format::Format;
 use crate::infer::widened;
 use crate::otlp::Signal;
+use crate::otlp::requests::{Envelope, Requests};
 use crate::stream::{Catalog, Column, Projection, RowStream, StreamError, TableSchema};
 use crate::tables::{self, Base};
+use bytes::Window;
 use dtq_source::{Code, Limits};
-use probe::Shape;
+use originals::Originals;
+use probe::{Reading, Shape};
 use report::{Collector, Tracker};
 pub use report::{Misfit, Place, Report, Skip};
 use std::cell::RefCell;
@@ -145,6 +151,8 @@ pub struct Description<'i> {
     pub format: Format,
     /// Its signals, as far as its beginning shows.
     pub signals: Vec<Signal>,
+    /// How its requests stand in it; `None` when it is not OTLP.
+    pub envelope: Option<Envelope>,
     /// The table with its own columns; `None` for OTLP, which fills the standard tables only.
     pub table: Option<&'i str>,
 }
@@ -162,6 +170,18 @@ pub struct Inputs {
 struct File {
     input: Input,
     shape: Shape,
+}
+
+impl File {
+    fn describe(&self) -> Description<'_> {
+        Description {
+            name: &self.input.name,
+            format: self.shape.format,
+            signals: self.shape.signals(),
+            envelope: self.shape.envelope(),
+            table: self.shape.has_own_table().then_some(self.input.table.as_str()),
+        }
+    }
 }
 
 impl Inputs {
@@ -199,15 +219,42 @@ impl Inputs {
 
     /// Returns what is known of each input, in order.
     pub fn descriptions(&self) -> Vec<Description<'_>> {
-        let describe = |file: &'_ File| (file.shape.format, file.shape.signals(), file.shape.has_own_table());
-        self.files
-            .iter()
-            .map(|file| {
-                let (format, signals, has_own_table) = describe(file);
-                let table = has_own_table.then_some(file.input.table.as_str());
-                Description { name: &file.input.name, format, signals, table }
-            })
-            .collect()
+        self.files.iter().map(File::describe).collect()
+    }
+
+    /// Returns the requests of an input by its position; `None` when it is not OTLP.
+    ///
+    /// # Errors
+    /// [`Code::E3008`] when it cannot be opened or read.
+    pub fn requests(&self, index: usize) -> Result<Option<Requests<'_>>, StreamError> {
+        let file = &self.files[index];
+        let failed = |error: io::Error| cannot_read(&file.input.name, &error);
+        let open = || -> io::Result<Window<'_>> { Window::new(file.input.open()?, &self.limits) };
+        let tracker = Tracker::new(&self.collector, &file.input.name);
+        Ok(match &file.shape.reading {
+            Reading::Otlp(framing, signal) => {
+                let window = open().map_err(failed)?;
+                Some(Requests::of_protobuf(window, *framing, *signal, &self.limits, tracker))
+            }
+            Reading::OtlpJson(split, _) => {
+                Some(Requests::of_json(open().map_err(failed)?, *split, &self.limits, tracker))
+            }
+            Reading::Records(..) => None,
+        })
+    }
+
+    /// Returns the records of an input by its position, each with its row of `logs`; `None` when it is OTLP.
+    ///
+    /// # Errors
+    /// [`Code::E3008`] when it cannot be opened or read.
+    pub fn originals(&self, index: usize) -> Result<Option<Originals<'_>>, StreamError> {
+        let file = &self.files[index];
+        let Reading::Records(split, decoder) = &file.shape.reading else { return Ok(None) };
+        let tracker = Tracker::new(&self.collector, &file.input.name);
+        let window = file.input.open().and_then(|raw| Window::new(raw, &self.limits));
+        let window = window.map_err(|error| cannot_read(&file.input.name, &error))?;
+        let columns = &file.shape.columns;
+        Ok(Some(Originals::new(window, *split, decoder, file.shape.format, columns, &self.limits, tracker)))
     }
 
     /// Returns the columns of the table that files with this stem fill.
@@ -238,7 +285,7 @@ fn merge_columns(columns: &mut Vec<Column>, more: &[Column]) {
     }
 }
 
-fn cannot_read(name: &str, error: &io::Error) -> StreamError {
+pub(crate) fn cannot_read(name: &str, error: &io::Error) -> StreamError {
     StreamError { code: Code::E3008, message: format!("cannot read {name}: {error}") }
 }
 

@@ -9,6 +9,7 @@ use crate::infer::Sampler;
 use crate::otlp::Signal;
 use crate::otlp::detect;
 use crate::otlp::frames::Framing;
+use crate::otlp::requests::Envelope;
 use crate::stream::Column;
 use crate::text::{Decoder, LINE_KEY, csv::Dialect, syslog};
 use dtq_source::Limits;
@@ -46,6 +47,16 @@ impl Shape {
     /// Says whether the input fills a table with its own columns.
     pub fn has_own_table(&self) -> bool {
         matches!(self.reading, Reading::Records(..))
+    }
+
+    /// Says how requests stand in the input, when it is OTLP.
+    pub fn envelope(&self) -> Option<Envelope> {
+        match self.reading {
+            Reading::Otlp(Framing::Bare, _) => Some(Envelope::Bare),
+            Reading::Otlp(Framing::Delimited, _) => Some(Envelope::Delimited),
+            Reading::OtlpJson(..) => Some(Envelope::Json),
+            Reading::Records(..) => None,
+        }
     }
 
     /// Says whether the columns are top-level keys of the file, and so columns of `logs`, too.

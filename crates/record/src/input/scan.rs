@@ -117,7 +117,7 @@ impl<'i> Scan<'i> {
 }
 
 /// Says whether the keys of a format become well-known columns and attributes of `logs`.
-fn is_mapped(format: Format) -> bool {
+pub(crate) fn is_mapped(format: Format) -> bool {
     !matches!(format, Format::Syslog | Format::Text)
 }
 

@@ -33,13 +33,36 @@ pub(crate) struct Frame {
     pub is_cut: bool,
     /// Its signal, where it says so itself.
     pub signal: Option<Signal>,
+    /// The length in front as it stands, which is not among the bytes.
+    pub head: Vec<u8>,
+    /// Whether it is a field that requests do not have, which stands between resources.
+    pub is_unknown: bool,
 }
 
-/// Reads the next frame into `frame`; says whether there was one. Frames over their bound are skipped and counted.
+/// Reads the next request into `frame`; says whether there was one. Frames over their bound are skipped and counted.
 ///
 /// # Errors
 /// When the input cannot be read.
 pub(crate) fn read_frame(
+    window: &mut Window<'_>,
+    framing: Framing,
+    limits: &Limits,
+    tracker: &Tracker<'_>,
+    frame: &mut Frame,
+) -> io::Result<bool> {
+    while read_any_frame(window, framing, limits, tracker, frame)? {
+        if !frame.is_unknown {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Reads the next request, or a field that requests do not have, into `frame`; says whether there was one.
+///
+/// # Errors
+/// When the input cannot be read.
+pub(crate) fn read_any_frame(
     window: &mut Window<'_>,
     framing: Framing,
     limits: &Limits,
@@ -64,11 +87,10 @@ pub(crate) fn read_frame(
         };
         // Field 1, wire type 2: the resources of every request.
         let is_request = framing == Framing::Delimited || read_varint(head).is_some_and(|(tag, _)| tag == 0x0A);
-        if !is_request || size > bytes_max as u64 {
-            if is_request {
-                let what = format!("{size} bytes are over the limit of {bytes_max}");
-                tracker.skip(Place::Byte(window.offset), what);
-            }
+        frame.is_unknown = !is_request;
+        if size > bytes_max as u64 {
+            let what = format!("{size} bytes are over the limit of {bytes_max}");
+            tracker.skip(Place::Byte(window.offset), what);
             window.skip((head_size as u64).saturating_add(size))?;
             continue;
         }
@@ -78,6 +100,8 @@ pub(crate) fn read_frame(
         let skipped = if framing == Framing::Bare { 0 } else { head_size.min(window.bytes().len()) };
         let end = whole.min(window.bytes().len());
         frame.offset = window.offset + skipped as u64;
+        frame.head.clear();
+        frame.head.extend_from_slice(&window.bytes()[..skipped]);
         frame.bytes.clear();
         frame.bytes.extend_from_slice(&window.bytes()[skipped..end]);
         if frame.is_cut {

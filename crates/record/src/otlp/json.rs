@@ -71,12 +71,24 @@ impl RequestSource for JsonSource<'_> {
     }
 }
 
-/// Returns a request of OTLP JSON in protobuf, and the offset and reason of each record that was dropped.
-#[cfg(test)]
-fn transcribe(document: &[u8], nesting_max: usize) -> (Vec<u8>, Vec<(usize, String)>) {
-    let mut writer = Writer::new(Vec::new(), document, nesting_max, None);
+/// Holds what a document of OTLP JSON is in protobuf.
+pub(crate) struct Transcribed {
+    /// The request of the signal asked for, or of all as one.
+    pub bytes: Vec<u8>,
+    /// The signal found last.
+    pub signal: Option<Signal>,
+    /// Whether another signal was found before it.
+    pub has_several: bool,
+    /// Offset and reason of each record that was dropped.
+    pub faults: Vec<(usize, String)>,
+}
+
+/// Returns a document in protobuf: its request of a signal, or of every signal.
+pub(crate) fn transcribe(document: &[u8], nesting_max: usize, signal: Option<Signal>) -> Transcribed {
+    let mut writer = Writer::new(Vec::new(), document, nesting_max, signal);
     writer.transcribe();
-    (writer.out, writer.faults)
+    let Writer { out, found, has_several, faults, .. } = writer;
+    Transcribed { bytes: out, signal: found, has_several, faults }
 }
 
 /// Writes protobuf while JSON is read.
@@ -87,6 +99,7 @@ struct Writer<'d> {
     nesting_left: usize,
     signal: Option<Signal>,
     found: Option<Signal>,
+    has_several: bool,
     has_request_key: bool,
     /// Offset of the key read last: where a fault is.
     at: usize,
@@ -104,6 +117,7 @@ impl<'d> Writer<'d> {
             nesting_left: nesting_max,
             signal,
             found: None,
+            has_several: false,
             has_request_key: false,
             at: 0,
             fault: None,
@@ -208,6 +222,7 @@ impl<'de> Visitor<'de> for MessageSeed<'_, '_> {
                     entries.next_value::<IgnoredAny>()?;
                     continue;
                 }
+                self.writer.has_several |= self.writer.found.is_some_and(|other| other != signal);
                 self.writer.found = Some(signal);
             }
             let (number, kind) = (field.number, field.kind);
@@ -491,7 +506,7 @@ mod tests {
     use prost::Message as _;
 
     fn logs(document: &str) -> (Vec<String>, Vec<(usize, String)>) {
-        let (bytes, faults) = transcribe(document.as_bytes(), 100);
+        let Transcribed { bytes, faults, .. } = transcribe(document.as_bytes(), 100, None);
         let request = ExportLogsServiceRequest::decode(bytes.as_slice()).unwrap();
         let records = request.resource_logs.into_iter().flat_map(|resource| resource.scope_logs);
         (records.flat_map(|scope| scope.log_records).map(|record| record.severity_text).collect(), faults)

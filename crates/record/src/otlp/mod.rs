@@ -4,8 +4,8 @@
 //! in order: [`any`] (values), [`logs`], [`spans`], [`metrics`] (one record to columns), [`fill`] (one record to slots),
 //! [`index`], [`edit`] and [`assemble`] (a request to the request that leaves), `frames` and `reader` (files to records),
 //! `detect` (which signal), `json` (OTLP JSON, transcribed to the same bytes), [`mod@rows`] (one request to rows),
-//! [`metric`] (metrics that rules make),
-//! [`encode`] (rows and metrics to requests), [`to_json`] (requests to OTLP JSON).
+//! [`metric`] (metrics that rules make), [`encode`] (rows and metrics to requests), [`to_json`] (requests to OTLP JSON),
+//! [`requests`] (files to requests as bytes, for those who write them out again).
 
 pub mod any;
 
@@ -44,6 +44,8 @@ pub mod metric;
 pub mod encode;
 
 pub mod to_json;
+
+pub mod requests;
 
 /// Names what a request carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -6,6 +6,8 @@ pub(crate) mod logfmt;
 
 pub(crate) mod syslog;
 
+pub mod rewrite;
+
 use crate::json;
 use crate::otlp::logs::column;
 use crate::record::Sink;

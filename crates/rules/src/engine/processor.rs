@@ -116,6 +116,21 @@ impl Processor {
         Outcome { output, emissions, notices: std::mem::take(&mut self.state.notices) }
     }
 
+    /// Returns what becomes of a request that its host could not read, as [`Processor::apply`] does for those it cannot.
+    pub fn apply_unreadable(
+        &mut self,
+        signal: Signal,
+        size: usize,
+        arrival_ticks: i64,
+        error: &dtq_record::WireError,
+    ) -> Outcome {
+        self.state.totals.requests += 1;
+        self.state.totals.bytes_in += size as u64;
+        let output = self.pass_malformed(signal, size, arrival_ticks, error);
+        self.state.totals.bytes_out += if output == Output::Unchanged { size as u64 } else { 0 };
+        Outcome { output, emissions: Vec::new(), notices: std::mem::take(&mut self.state.notices) }
+    }
+
     /// Counts and reports a request that cannot be read; says what leaves in its place.
     fn pass_malformed(
         &mut self,
