@@ -9,7 +9,7 @@ use std::time::Duration;
 const AFTER_HELP: &str = "\
 Exit codes:
    0  ok
-   1  a test or a comparison failed (test, fmt --check)
+   1  a test failed, or a comparison (fmt --check, diff --exit-code)
   64  wrong usage
   65  input could not be read whole
   74  output could not be written
@@ -57,6 +57,8 @@ pub enum Command {
     Explain(ExplainArguments),
     /// List the tables and columns that files give
     Tables(TablesArguments),
+    /// Show what rules would change in telemetry
+    Diff(DiffArguments),
     /// Run the tests of rule files
     Test(TestArguments),
     /// Explain a command, a function, an operator or a code
@@ -404,6 +406,32 @@ pub struct TablesArguments {
     /// Form of the list [default: table on a terminal, else ndjson]
     #[arg(short, long, value_name = "FORM", env = "DTQ_OUTPUT", hide_env_values = true)]
     pub output: Option<Form>,
+}
+
+/// The arguments of `diff`.
+#[derive(Args, Debug)]
+pub struct DiffArguments {
+    /// Files, globs, or `-` for stdin, which is also read when none is given
+    #[arg(value_name = "FILES")]
+    pub files: Vec<String>,
+    /// The rules
+    #[command(flatten)]
+    pub rules: RuleArguments,
+    /// How input is read
+    #[command(flatten)]
+    pub input: InputArguments,
+    /// When telemetry arrives, such as 2024-01-31T12:00:00Z, instead of the clock
+    #[arg(long, value_name = "DATETIME", help_heading = "Rules")]
+    pub now: Option<String>,
+    /// Seed of `rand()` and its like, instead of a new one each run
+    #[arg(long, value_name = "NUMBER", help_heading = "Rules")]
+    pub seed: Option<u64>,
+    /// Exit with 1 when the rules would change anything
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Form of the result on stdout
+    #[arg(short, long, value_name = "FORM", default_value = "text")]
+    pub output: ReportForm,
 }
 
 /// The arguments of `test`.

@@ -22,6 +22,8 @@ mod explain;
 
 mod tables;
 
+mod diff;
+
 mod test;
 
 mod junit;
@@ -42,7 +44,6 @@ use std::process::ExitCode;
 
 /// Commands that come with later versions, with what they will do: named, so that nobody takes them for a typing error.
 const PLANNED: &[(&str, &str)] = &[
-    ("diff", "shows what rules would change"),
     ("kernel", "runs rules in the kernel"),
     ("collect", "runs the collector"),
     ("tap", "shows telemetry as it passes"),
@@ -81,6 +82,7 @@ fn execute(command: Command, console: &mut Console) -> Outcome {
         Command::Fmt(arguments) => fmt::execute(&arguments, console),
         Command::Explain(arguments) => explain::execute(&arguments, console),
         Command::Tables(arguments) => tables::execute(&arguments, console),
+        Command::Diff(arguments) => diff::execute(&arguments, console),
         Command::Test(arguments) => test::execute(&arguments, console),
         Command::Help(arguments) => help::execute(&arguments, console),
         Command::Completions(arguments) => completions(arguments.shell, console),

@@ -19,7 +19,7 @@ pub mod otlp;
 
 pub mod telemetry;
 
-mod layout;
+pub mod layout;
 
 use crate::console::Console;
 use crate::failure::Failure;
