@@ -21,10 +21,10 @@ use crate::output::telemetry::{Encoding, RequestWriter};
 use crate::report::Clock;
 use crate::rule_set;
 use dtq_engine::Options;
+use dtq_record::WireError;
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::requests::Envelope;
 use dtq_record::stream::StreamError;
-use dtq_record::{Format, WireError};
 use dtq_rules::engine::{self, Notice, Processor};
 use dtq_source::Limits;
 use outputs::Others;
@@ -53,7 +53,7 @@ pub fn execute(arguments: &ApplyArguments, console: &mut Console) -> Outcome {
             let out = places.open_main(encoding.is_binary(), console)?;
             (Some(RequestWriter::new(out, encoding, &limits)), None)
         }
-        Medium::Originals(_) => (None, Some(places.open_main(false, console)?)),
+        Medium::Originals => (None, Some(places.open_main(false, console)?)),
     };
     let engine_options = engine::Options { start_ticks: options.now_ticks, random_seed: options.random_seed };
     let mut run = Run {
@@ -89,8 +89,8 @@ fn open(arguments: &ApplyArguments, options: &Options<'_>, console: &Console) ->
 enum Medium {
     /// As requests.
     Requests(Encoding),
-    /// As the records of a format that is not OTLP.
-    Originals(Format),
+    /// As records, in the format of the inputs.
+    Originals,
 }
 
 impl Medium {
@@ -127,7 +127,7 @@ fn medium(arguments: &ApplyArguments, opened: &Opened, console: &Console) -> Res
     }
     Ok(match first.envelope {
         Some(envelope) => Medium::Requests(Encoding::Otlp(envelope)),
-        None => Medium::Originals(first.format),
+        None => Medium::Originals,
     })
 }
 

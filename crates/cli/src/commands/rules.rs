@@ -9,6 +9,7 @@ use crate::rule_set::{self, Loaded};
 use dtq_engine::{Options, Profile, profile};
 use dtq_record::Inputs;
 use dtq_record::stream::{Column, Row};
+use dtq_rules::file::rule::Tier;
 use dtq_rules::file::{Located, order};
 use dtq_value::{Type, Value};
 use std::path::{Path, PathBuf};
@@ -82,14 +83,19 @@ fn write_order(loaded: &Loaded, console: &mut Console) -> Outcome {
         let compiled = compiled.into_iter().find(|one| one.place == (reference.file, reference.rule));
         let (line, _) = file.source.line_column(rule.name.span.start);
         let tiers: Vec<String> = rule.tiers.value.iter().map(ToString::to_string).collect();
+        let tiers = if tiers.len() == Tier::WORDS.len() { "all".to_owned() } else { tiers.join(", ") };
+        let place = match loaded.files.len() {
+            1 => format!("line {line}"),
+            _ => format!("{}:{line}", file.source.name()),
+        };
         let cells = [
             rule.phase.to_string(),
             rule.name.value.clone(),
             rule.to.value.to_string(),
             rule.mode.to_string(),
-            tiers.join(", "),
+            tiers,
             compiled.map_or_else(String::new, |rule| rule.table.name.clone()),
-            format!("{}:{line}", file.source.name()),
+            place,
         ];
         let number = Value::Long(i64::try_from(position + 1).unwrap_or(i64::MAX));
         rows.push(std::iter::once(number).chain(cells.map(Value::string)).collect());

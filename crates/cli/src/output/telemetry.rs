@@ -95,10 +95,10 @@ impl RequestWriter {
             Encoding::Otlp(Envelope::Bare) => self.write_bytes(request),
             Encoding::Otlp(Envelope::Delimited) => write_delimited(&mut self.out, request),
             Encoding::Otlp(Envelope::Json) => {
-                let Some(mut json) = self.json(signal, request) else { return Ok(()) };
+                let Some(json) = self.json(signal, request) else { return Ok(()) };
                 self.begin_line()?;
-                json.push('\n');
-                self.write_bytes(text::neutral_json(&json).as_bytes())
+                self.write_bytes(text::neutral_json(&json).as_bytes())?;
+                self.write_bytes(b"\n")
             }
             Encoding::Rows(..) => self.write_rows(signal, request),
         }

@@ -24,7 +24,7 @@ pub fn rewrite(format: Format, record: &[u8], before: &Row, after: &Row) -> Resu
         Format::Ndjson | Format::Json => rewrite_json(record, &changed, before, after),
         Format::Text => rewrite_text(&changed, after),
         Format::Csv | Format::Tsv | Format::Syslog | Format::Logfmt | Format::Otlp | Format::OtlpJson => {
-            Err(format!("edits of {} are not written in that format", format.name()))
+            Err(format!("records of {} are dropped or kept, but not rewritten", format.name()))
         }
     }
 }

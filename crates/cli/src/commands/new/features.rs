@@ -5,6 +5,7 @@ use dtq_record::stream::Row;
 use dtq_record::tables;
 use dtq_value::{Bag, Str, Value};
 use std::fmt::Write;
+use std::ops::Range;
 
 /// Characters of a text that are enough to know it by.
 const PREFIX_CHARS_MAX: usize = 60;
@@ -21,8 +22,15 @@ pub struct Feature {
     key: Option<&'static str>,
     is_dynamic: bool,
     text: String,
-    /// Whether the text is a beginning only.
-    is_prefix: bool,
+    part: Part,
+}
+
+/// Says which part of the value the text is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Whole,
+    Beginning,
+    Inside,
 }
 
 /// Returns what tells records like this one apart, the most telling first.
@@ -53,22 +61,18 @@ pub fn of(signal: Signal, row: &Row) -> Vec<Feature> {
 
 /// Returns a name for a rule about such records.
 pub fn rule_name(features: &[Feature]) -> String {
+    let text = features.first().map_or("", |feature| feature.text.as_str());
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let mut name = String::from("drop");
-    let mut is_between = true;
-    for c in features.first().map_or("", |feature| feature.text.as_str()).chars() {
-        if name.len() >= NAME_CHARS_MAX {
+    for word in words {
+        if name.len() + word.len() >= NAME_CHARS_MAX {
             break;
         }
-        if c.is_ascii_alphanumeric() {
-            if std::mem::take(&mut is_between) {
-                name.push('-');
-            }
-            name.push(c.to_ascii_lowercase());
-        } else {
-            is_between = true;
-        }
+        name.push('-');
+        name.push_str(&word.to_ascii_lowercase());
     }
-    name
+    // A text without a letter, or with a very long word, gives no name.
+    if name == "drop" { "drop-like-this".to_owned() } else { name }
 }
 
 impl Feature {
@@ -79,36 +83,40 @@ impl Feature {
         let Value::String(text) = found(row, position, key)? else { return None };
         // What is not UTF-8 cannot stand in a rule file.
         let text = std::str::from_utf8(text.as_bytes()).ok().filter(|text| !text.is_empty())?.to_owned();
-        Some(Self { column, position, key, is_dynamic, text, is_prefix: false })
+        Some(Self { column, position, key, is_dynamic, text, part: Part::Whole })
     }
 
-    /// Returns the beginning that further records of the kind have, too: up to the first word that looks like a value.
-    fn shortened(mut self) -> Option<Self> {
-        let mut end = 0;
-        for word in self.text.split_inclusive([' ', '\n', '\t']) {
-            let is_value =
-                word.chars().any(|c| c.is_ascii_digit() || matches!(c, '"' | '\'' | '/' | '@' | '{' | '<' | '['));
-            if is_value || self.text[..end].chars().count() + word.chars().count() > PREFIX_CHARS_MAX {
-                break;
-            }
-            // What follows `key=` is a value.
-            let literal = word.split_once('=').map_or(word.len(), |(key, _)| key.len() + 1);
-            end += literal;
-            if literal < word.len() {
-                break;
-            }
-        }
-        self.is_prefix = end < self.text.len();
-        self.text.truncate(end);
-        (self.text.chars().count() >= PREFIX_CHARS_MIN).then_some(self)
+    /// Returns the part that further records of the kind have, too: the words in front of the first that looks like a
+    /// value, or else the longest run of words between values, or else the longest word without a digit.
+    fn shortened(self) -> Option<Self> {
+        let runs = runs(&self.text);
+        let size = |run: &Range<usize>| self.text[run.clone()].trim().chars().count();
+        let longest = |runs: &[Range<usize>]| {
+            // Of several as long the first, which `max_by_key` alone would not take.
+            runs.iter().rev().max_by_key(|run| size(run)).filter(|run| size(run) >= PREFIX_CHARS_MIN).cloned()
+        };
+        let run = match runs.first() {
+            Some(first) if first.start == 0 && size(first) >= PREFIX_CHARS_MIN => first.clone(),
+            _ => longest(&runs).or_else(|| longest(&words(&self.text)))?,
+        };
+        let part = match (run.start, run.end == self.text.len()) {
+            (0, true) => Part::Whole,
+            (0, false) => Part::Beginning,
+            _ => Part::Inside,
+        };
+        let text = &self.text[run];
+        let text = if part == Part::Inside { text.trim() } else { text }.to_owned();
+        Some(Self { text, part, ..self })
     }
 
     /// Says whether a record has it.
     pub fn holds(&self, row: &Row) -> bool {
         let Some(Value::String(text)) = found(row, self.position, self.key) else { return false };
-        match self.is_prefix {
-            true => text.as_bytes().starts_with(self.text.as_bytes()),
-            false => text.as_bytes() == self.text.as_bytes(),
+        let text = text.as_text();
+        match self.part {
+            Part::Whole => text == self.text.as_str(),
+            Part::Beginning => text.starts_with(&self.text),
+            Part::Inside => text.contains(&self.text),
         }
     }
 
@@ -120,7 +128,11 @@ impl Feature {
             None => self.column.to_owned(),
         };
         let path = if self.is_dynamic { format!("tostring({path})") } else { path };
-        let operator = if self.is_prefix { "startswith_cs" } else { "==" };
+        let operator = match self.part {
+            Part::Whole => "==",
+            Part::Beginning => "startswith_cs",
+            Part::Inside => "contains_cs",
+        };
         format!("{path} {operator} {}", literal(&self.text))
     }
 
@@ -144,6 +156,44 @@ impl Feature {
         };
         example.set(column, value);
     }
+}
+
+/// Returns the runs of words that do not look like values, each of bounded size.
+fn runs(text: &str) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    let (mut run, mut chars) = (0..0, 0);
+    for word in text.split_inclusive([' ', '\n', '\t']) {
+        let start = run.end;
+        let is_value =
+            word.chars().any(|c| c.is_ascii_digit() || matches!(c, '"' | '\'' | '/' | '@' | '{' | '<' | '[' | '\n'));
+        // What follows `key=` is a value.
+        let literal = if is_value { 0 } else { word.split_once('=').map_or(word.len(), |(key, _)| key.len() + 1) };
+        let fits = chars + word.chars().count() <= PREFIX_CHARS_MAX;
+        if fits {
+            run.end += literal;
+            chars += word.chars().count();
+        }
+        if literal < word.len() || !fits {
+            runs.push(run.clone());
+            (run, chars) = (start + word.len()..start + word.len(), 0);
+        }
+    }
+    runs.push(run);
+    runs.retain(|run| !run.is_empty());
+    runs
+}
+
+/// Returns the words without a digit, without what stands around them.
+fn words(text: &str) -> Vec<Range<usize>> {
+    let start = text.as_ptr() as usize;
+    let words = text.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric() && c != '/'));
+    let words = words.filter(|word| !word.contains(|c: char| c.is_ascii_digit()));
+    let words = words.filter(|word| word.chars().count() <= PREFIX_CHARS_MAX);
+    let place = |word: &str| {
+        let at = word.as_ptr() as usize - start;
+        at..at + word.len()
+    };
+    words.map(place).collect()
 }
 
 fn found<'r>(row: &'r Row, position: usize, key: Option<&str>) -> Option<&'r Value> {
