@@ -18,25 +18,31 @@ const LOGS_JSON: &str = "fixtures/telemetry/logs.otlp.jsonl";
 fn applied(test: &str, rules: &str, input: &str) -> Vec<u8> {
     let folder = folder(test);
     let out = folder.join("out");
-    let ran = dtq(&["apply", "--rules", rules, "--out", out.to_str().unwrap(), input]).code(0);
+    let ran =
+        dtq(&["apply", "--rules", rules, "--out", out.to_str().expect("the recorded file is whole"), input]).code(0);
     assert!(ran.stdout.is_empty(), "{}", ran.stdout);
-    std::fs::read(out).unwrap()
+    std::fs::read(out).expect("the recorded file is whole")
 }
 
 fn read(path: &str) -> Vec<u8> {
-    std::fs::read(root().join(path)).unwrap()
+    std::fs::read(root().join(path)).expect("the recorded file is whole")
 }
 
 fn delimited(mut bytes: &[u8]) -> Vec<ExportLogsServiceRequest> {
     let mut requests = Vec::new();
     while !bytes.is_empty() {
-        requests.push(ExportLogsServiceRequest::decode_length_delimited(&mut bytes).unwrap());
+        requests
+            .push(ExportLogsServiceRequest::decode_length_delimited(&mut bytes).expect("the recorded file is whole"));
     }
     requests
 }
 
 fn lines(bytes: &[u8]) -> Vec<ExportLogsServiceRequest> {
-    std::str::from_utf8(bytes).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    std::str::from_utf8(bytes)
+        .expect("the recorded file is whole")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("the recorded file is whole"))
+        .collect()
 }
 
 /// The event name as `customDimensions` has it: the attribute, or else the record's own.
@@ -132,8 +138,8 @@ fn what_no_rule_changes_leaves_as_the_bytes_that_came() {
     ] {
         let input = format!("fixtures/telemetry/{name}");
         let out = folder.join(name);
-        dtq(&["apply", "--rules", &rules, "--out", out.to_str().unwrap(), &input]).code(0);
-        assert!(std::fs::read(out).unwrap() == read(&input), "{name}");
+        dtq(&["apply", "--rules", &rules, "--out", out.to_str().expect("the recorded file is whole"), &input]).code(0);
+        assert!(std::fs::read(out).expect("the recorded file is whole") == read(&input), "{name}");
     }
 }
 
@@ -169,7 +175,8 @@ fn rules_with_mistakes_write_nothing() {
     let folder = folder("mistakes");
     let out = folder.join("out");
     let rules = "fixtures/cli/rules/wrong.yaml";
-    let ran = dtq(&["apply", "--rules", rules, "--out", out.to_str().unwrap(), LOGS]).code(78);
+    let ran =
+        dtq(&["apply", "--rules", rules, "--out", out.to_str().expect("the recorded file is whole"), LOGS]).code(78);
     assert!(!out.exists() && ran.stdout.is_empty());
     assert!(ran.stderr.contains("wrong.yaml:4:"), "{}", ran.stderr);
 }
@@ -177,27 +184,33 @@ fn rules_with_mistakes_write_nothing() {
 #[test]
 fn the_report_is_json_and_nothing_is_lost() {
     let folder = folder("report");
-    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let path = |name: &str| folder.join(name).to_str().expect("the recorded file is whole").to_owned();
     let (report, errors, metrics) = (path("report.json"), path("errors.jsonl"), path("metrics.otlp"));
     let named = format!("errors={errors}");
     let rules = "fixtures/cli/rules/several.yaml";
     let outputs = ["--report", &report, "--out", &named, "--out", "/dev/null", "--metrics", &metrics];
     let arguments = [&["apply", "-r", rules, "--stats=json"][..], &outputs, &[LOGS]].concat();
     let ran = dtq(&arguments).code(0);
-    let stats: serde_json::Value = serde_json::from_str(ran.stderr.trim()).unwrap();
+    let stats: serde_json::Value = serde_json::from_str(ran.stderr.trim()).expect("the recorded file is whole");
     assert_eq!(stats["records"], 134);
-    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report).expect("the recorded file is whole"))
+        .expect("the recorded file is whole");
     assert_eq!(report["is_conserved"], true);
     let totals = &report["totals"];
-    let count = |name: &str| totals[name].as_u64().unwrap();
+    let count = |name: &str| totals[name].as_u64().expect("the recorded file is whole");
     assert_eq!(count("records_in") + count("created"), count("records_out") + count("dropped"));
-    let copied = report["rules"].as_array().unwrap().iter().find(|rule| rule["rule"] == "errors-apart").unwrap();
-    let routed = lines(&std::fs::read(errors).unwrap());
+    let copied = report["rules"]
+        .as_array()
+        .expect("the recorded file is whole")
+        .iter()
+        .find(|rule| rule["rule"] == "errors-apart")
+        .expect("the recorded file is whole");
+    let routed = lines(&std::fs::read(errors).expect("the recorded file is whole"));
     let severe = routed.iter().flat_map(|it| &it.resource_logs).flat_map(|it| &it.scope_logs);
     let severe: Vec<i32> = severe.flat_map(|it| &it.log_records).map(|record| record.severity_number).collect();
     assert_eq!(copied["copied"], severe.len());
     assert!(severe.len() == 10 && severe.iter().all(|number| *number >= 17), "{severe:?}");
-    assert!(!std::fs::read(metrics).unwrap().is_empty());
+    assert!(!std::fs::read(metrics).expect("the recorded file is whole").is_empty());
 }
 
 #[test]
@@ -207,15 +220,15 @@ fn what_cannot_be_read_passes_is_counted_and_ends_with_65() {
     let bad = b"{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"severityNumber\":\"x\"}]}]}]}\n";
     let input = file(&folder, "in.jsonl", &[&good[..], bad].concat());
     let out = folder.join("out");
-    let arguments = ["apply", "-r", NO_BANNER, "--out", out.to_str().unwrap(), &input];
+    let arguments = ["apply", "-r", NO_BANNER, "--out", out.to_str().expect("the recorded file is whole"), &input];
     let ran = dtq(&arguments).code(65);
     assert!(ran.stderr.contains("skipped: "), "{}", ran.stderr);
-    assert!(std::fs::read(&out).unwrap().ends_with(bad));
+    assert!(std::fs::read(&out).expect("the recorded file is whole").ends_with(bad));
     dtq(&[&arguments[..], &["--lenient"]].concat()).code(0);
     let mut cut = read(LOGS);
     cut.truncate(cut.len() - 7);
     let input = file(&folder, "cut.otlp", &cut);
-    dtq(&["apply", "-r", NO_BANNER, "--out", out.to_str().unwrap(), &input]).code(65);
+    dtq(&["apply", "-r", NO_BANNER, "--out", out.to_str().expect("the recorded file is whole"), &input]).code(65);
     // A protective rule lets nothing pass that it has not judged.
     let rules = file(
         &folder,
@@ -240,15 +253,22 @@ fn a_begun_rule_drops_the_record_it_is_like() {
         ("nginx-access.log", 3),
     ] {
         let from = format!("fixtures/telemetry/{from}");
-        let name = format!("{}-{like}.yaml", Path::new(&from).file_name().unwrap().to_str().unwrap());
-        let rules = folder.join(name).to_str().unwrap().to_owned();
+        let name = format!(
+            "{}-{like}.yaml",
+            Path::new(&from)
+                .file_name()
+                .expect("the recorded file is whole")
+                .to_str()
+                .expect("the recorded file is whole")
+        );
+        let rules = folder.join(name).to_str().expect("the recorded file is whole").to_owned();
         let begun = dtq(&["new", "drop", "--from", &from, "--like", &like.to_string(), "--out", &rules]).code(0);
         dtq(&["check", &rules]).code(0);
-        let out = folder.join("out").to_str().unwrap().to_owned();
+        let out = folder.join("out").to_str().expect("the recorded file is whole").to_owned();
         let ran = dtq(&["apply", "-r", &rules, "--report", "-", "--out", &out, &from]).code(0);
-        let report: serde_json::Value = serde_json::from_str(ran.stderr.trim()).unwrap();
+        let report: serde_json::Value = serde_json::from_str(ran.stderr.trim()).expect("the recorded file is whole");
         let dropped = &report["rules"][0]["dropped"];
-        assert!(dropped.as_u64().unwrap() >= 1, "{from}: {report}");
+        assert!(dropped.as_u64().expect("the recorded file is whole") >= 1, "{from}: {report}");
         assert!(begun.stderr.contains(&format!("drops {dropped} of ")), "{from}: {} {dropped}", begun.stderr);
     }
 }

@@ -6,20 +6,21 @@ use dtq_record::otlp::requests::Envelope;
 use dtq_source::Limits;
 
 fn recorded(name: &str) -> Vec<u8> {
-    std::fs::read(format!("{}/../../fixtures/telemetry/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    std::fs::read(format!("{}/../../fixtures/telemetry/{name}", env!("CARGO_MANIFEST_DIR")))
+        .expect("the recorded file is whole")
 }
 
 fn inputs(bytes: Vec<u8>) -> Inputs {
     let input = Input::from_bytes("input", "input", bytes);
-    Inputs::probe(vec![input], &Options::default(), &Limits::default()).unwrap()
+    Inputs::probe(vec![input], &Options::default(), &Limits::default()).expect("the recorded file is whole")
 }
 
 /// Returns envelope, the originals one behind the other, signals of the requests, and how many pieces are malformed.
 fn pieces(inputs: &Inputs) -> (Option<Envelope>, Vec<u8>, Vec<Signal>, usize) {
     let envelope = inputs.descriptions()[0].envelope;
     let (mut bytes, mut signals, mut malformed) = (Vec::new(), Vec::new(), 0);
-    let mut requests = inputs.requests(0).unwrap().expect("the input is OTLP");
-    while let Some(piece) = requests.next_piece().unwrap() {
+    let mut requests = inputs.requests(0).expect("the recorded file is whole").expect("the input is OTLP");
+    while let Some(piece) = requests.next_piece().expect("the recorded file is whole") {
         bytes.extend_from_slice(piece.head);
         bytes.extend_from_slice(piece.original);
         signals.extend(piece.requests.iter().map(|request| request.signal));
@@ -77,7 +78,10 @@ fn a_document_with_two_signals_is_two_requests() {
 {"resourceMetrics":[]}"#;
     let inputs = inputs(file.to_vec());
     let (_, bytes, signals, malformed) = pieces(&inputs);
-    assert_eq!(String::from_utf8(bytes).unwrap(), String::from_utf8(file.to_vec()).unwrap());
+    assert_eq!(
+        String::from_utf8(bytes).expect("the recorded file is whole"),
+        String::from_utf8(file.to_vec()).expect("the recorded file is whole")
+    );
     assert_eq!(signals, [Signal::Logs, Signal::Spans, Signal::Logs, Signal::Metrics]);
     assert_eq!((malformed, inputs.report().skipped_count), (1, 1));
 }
@@ -87,15 +91,15 @@ fn originals_are_the_input() {
     for name in ["frontend.ndjson", "orders.csv", "syslog-rfc5424.log", "alertmanager.logfmt", "nginx-error.log"] {
         let file = recorded(name);
         let inputs = inputs(file.clone());
-        let mut originals = inputs.originals(0).unwrap().expect("the input is not OTLP");
+        let mut originals = inputs.originals(0).expect("the recorded file is whole").expect("the input is not OTLP");
         let (mut bytes, mut rows) = (Vec::new(), 0);
-        while let Some(original) = originals.next_record().unwrap() {
+        while let Some(original) = originals.next_record().expect("the recorded file is whole") {
             bytes.extend_from_slice(original.bytes);
             bytes.extend_from_slice(original.end);
             rows += usize::from(original.row.is_some());
         }
         assert!(bytes == file, "{name}");
         assert!(rows > 0, "{name}");
-        assert!(inputs.requests(0).unwrap().is_none(), "{name}");
+        assert!(inputs.requests(0).expect("the recorded file is whole").is_none(), "{name}");
     }
 }

@@ -159,13 +159,14 @@ impl Bench<'_> {
         }
         let bytes: usize = self.requests.iter().map(|request| request.bytes.len()).sum();
         let long = |count: u64| Value::Long(i64::try_from(count).unwrap_or(i64::MAX));
-        let ratio = |above: f64, below: f64| if below > 0.0 { Value::Real(above / below) } else { Value::Null };
+        let tenths = |value: f64| (10.0 * value).round() / 10.0;
+        let ratio = |above: f64, below: f64| if below > 0.0 { Value::Real(tenths(above / below)) } else { Value::Null };
         let ns = best_ns as f64;
         vec![
             Value::string(name),
             long(records),
             long(matched),
-            ratio((10.0 * ns).round() / 10.0, records as f64),
+            ratio(ns, records as f64),
             ratio(bytes as f64 * 1_000.0, ns),
         ]
     }

@@ -130,7 +130,7 @@ fn assembled(text: &str, members: &[Member<'_>], added: &[u8]) -> Vec<u8> {
         // The first that stays has no comma before it.
         let separator = if is_first && at > 0 { "" } else { &gap[..key_at] };
         out.extend_from_slice(separator.as_bytes());
-        out.extend_from_slice(gap[key_at..].as_bytes());
+        out.extend_from_slice(&gap.as_bytes()[key_at..]);
         out.extend_from_slice(value);
         is_first = false;
     }
