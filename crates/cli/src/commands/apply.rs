@@ -25,7 +25,10 @@ use dtq_record::WireError;
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::requests::Envelope;
 use dtq_record::stream::StreamError;
+use dtq_rules::compile::RuleSet;
+use dtq_rules::compile::rule::{Action, CompiledRule};
 use dtq_rules::engine::{self, Notice, Processor};
+use dtq_rules::file::rule::Mode;
 use dtq_source::Limits;
 use outputs::Others;
 use std::io::{self, IsTerminal};
@@ -46,6 +49,9 @@ pub fn execute(arguments: &ApplyArguments, console: &mut Console) -> Outcome {
     clock.lap("compile");
     let opened = open(arguments, &options, console)?;
     let medium = medium(arguments, &opened, console)?;
+    if matches!(medium, Medium::Originals) && arguments.logs.is_none() {
+        refuse_recorders(&set)?;
+    }
     clock.lap("open");
     let envelope = medium.envelope();
     let (main, original_out) = match medium {
@@ -129,6 +135,18 @@ fn medium(arguments: &ApplyArguments, opened: &Opened, console: &Console) -> Res
         Some(envelope) => Medium::Requests(Encoding::Otlp(envelope)),
         None => Medium::Originals,
     })
+}
+
+/// A record that was held has left its line: it goes on as OTLP, and that needs a place.
+fn refuse_recorders(set: &RuleSet) -> Outcome {
+    let holds = |rule: &&CompiledRule| rule.mode == Mode::Enforce && matches!(rule.action, Action::Recorder { .. });
+    let Some(rule) = set.rules.iter().find(holds) else { return Ok(()) };
+    let name = rule.name.as_text();
+    let message = format!(
+        "the rule `{name}` holds records, which go on as OTLP and not in the format of the input; \
+         name a file for them with --logs, or use --output otlp-json"
+    );
+    Err(Failure::Usage(message))
 }
 
 /// Holds what a run of `apply` goes through.
