@@ -8,8 +8,12 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use opentelemetry_proto::tonic::metrics::v1::{Metric, metric::Data};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ScopeLogs};
+use opentelemetry_proto::tonic::metrics::v1::{
+    ExponentialHistogram, Gauge, Histogram, Metric, ScopeMetrics, Sum, Summary, metric::Data,
+};
 use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{ScopeSpans, Span};
 use prost::Message;
 
 /// A request of one signal.
@@ -49,7 +53,7 @@ macro_rules! judged {
                     })
                     .collect();
                 if dropped_by.is_none() && (!kept.is_empty() || had == 0) {
-                    left.$scopes.push(opentelemetry_clone(scope, $merge(kept)));
+                    left.$scopes.push(Scope::with(scope, $merge(kept)));
                 }
             }
             if dropped_by.is_none() && (!left.$scopes.is_empty() || container.$scopes.is_empty()) {
@@ -60,34 +64,31 @@ macro_rules! judged {
     }};
 }
 
-/// A scope with other records.
-fn opentelemetry_clone<S: Scope>(scope: &S, records: Vec<S::Record>) -> S {
-    scope.with(records)
-}
-
+/// What holds the records of a scope.
 trait Scope {
     type Record;
 
+    /// Returns it with other records.
     fn with(&self, records: Vec<Self::Record>) -> Self;
 }
 
-impl Scope for opentelemetry_proto::tonic::logs::v1::ScopeLogs {
-    type Record = opentelemetry_proto::tonic::logs::v1::LogRecord;
+impl Scope for ScopeLogs {
+    type Record = LogRecord;
 
     fn with(&self, log_records: Vec<Self::Record>) -> Self {
         Self { log_records, ..self.clone() }
     }
 }
 
-impl Scope for opentelemetry_proto::tonic::trace::v1::ScopeSpans {
-    type Record = opentelemetry_proto::tonic::trace::v1::Span;
+impl Scope for ScopeSpans {
+    type Record = Span;
 
     fn with(&self, spans: Vec<Self::Record>) -> Self {
         Self { spans, ..self.clone() }
     }
 }
 
-impl Scope for opentelemetry_proto::tonic::metrics::v1::ScopeMetrics {
+impl Scope for ScopeMetrics {
     type Record = Metric;
 
     fn with(&self, metrics: Vec<Metric>) -> Self {
@@ -171,29 +172,18 @@ fn points(metric: &Metric) -> Vec<Part> {
     let with = |data| Ok(Record::Metric(Metric { data: Some(data), ..metric.clone() }));
     let all: Vec<Part> = match metric.data.clone() {
         None => Vec::new(),
-        Some(Data::Gauge(data)) => each(&data.data_points)
-            .into_iter()
-            .map(|data_points| with(Data::Gauge(opentelemetry_proto::tonic::metrics::v1::Gauge { data_points })))
-            .collect(),
+        Some(Data::Gauge(data)) => {
+            each(&data.data_points).into_iter().map(|data_points| with(Data::Gauge(Gauge { data_points }))).collect()
+        }
         Some(Data::Sum(mut data)) => {
             let points = each(&std::mem::take(&mut data.data_points));
-            points
-                .into_iter()
-                .map(|data_points| {
-                    with(Data::Sum(opentelemetry_proto::tonic::metrics::v1::Sum { data_points, ..data.clone() }))
-                })
-                .collect()
+            points.into_iter().map(|data_points| with(Data::Sum(Sum { data_points, ..data.clone() }))).collect()
         }
         Some(Data::Histogram(mut data)) => {
             let points = each(&std::mem::take(&mut data.data_points));
             points
                 .into_iter()
-                .map(|data_points| {
-                    with(Data::Histogram(opentelemetry_proto::tonic::metrics::v1::Histogram {
-                        data_points,
-                        ..data.clone()
-                    }))
-                })
+                .map(|data_points| with(Data::Histogram(Histogram { data_points, ..data.clone() })))
                 .collect()
         }
         Some(Data::ExponentialHistogram(mut data)) => {
@@ -201,16 +191,13 @@ fn points(metric: &Metric) -> Vec<Part> {
             points
                 .into_iter()
                 .map(|data_points| {
-                    with(Data::ExponentialHistogram(opentelemetry_proto::tonic::metrics::v1::ExponentialHistogram {
-                        data_points,
-                        ..data.clone()
-                    }))
+                    with(Data::ExponentialHistogram(ExponentialHistogram { data_points, ..data.clone() }))
                 })
                 .collect()
         }
         Some(Data::Summary(data)) => each(&data.data_points)
             .into_iter()
-            .map(|data_points| with(Data::Summary(opentelemetry_proto::tonic::metrics::v1::Summary { data_points })))
+            .map(|data_points| with(Data::Summary(Summary { data_points })))
             .collect(),
     };
     if all.is_empty() { vec![Err(Record::Metric(metric.clone()))] } else { all }
