@@ -213,6 +213,19 @@ codes! {
     E5111 = 5111,
     /// Something that rules may say and that does not work yet.
     E5112 = 5112,
+
+    /// A rule that can never match.
+    E5151 = 5151,
+    /// A rule whose records an earlier one takes.
+    E5152 = 5152,
+    /// An earlier rule or tier takes records that a later one counts.
+    E5153 = 5153,
+    /// A `to: replace` that drops records for lack of a field.
+    E5154 = 5154,
+    /// Spans that are dropped without those below them.
+    E5155 = 5155,
+    /// Cumulative points that are added up.
+    E5156 = 5156,
 }
 
 impl Code {

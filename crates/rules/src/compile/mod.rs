@@ -2,7 +2,7 @@
 //!
 //! All mistakes of all files come at once; with an error there is no set, and whoever runs one keeps it. Runs no rule.
 //! Read in order: [`cells`], [`flatten`], [`rule`], [`catalog`], [`query`], [`lookup`], [`action`], [`metric`],
-//! [`set`]. Next: `state/mod.rs`.
+//! [`warnings`], [`set`]. Next: `state/mod.rs`.
 
 pub mod cells;
 
@@ -19,6 +19,8 @@ pub mod lookup;
 pub mod action;
 
 pub mod metric;
+
+pub mod warnings;
 
 pub mod set;
 

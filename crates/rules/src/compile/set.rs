@@ -10,6 +10,7 @@ use crate::compile::flatten::{BagEdit, Flat, FlatColumn, cell_expr, flatten};
 use crate::compile::lookup::{Lookups, find_lookups, is_pure};
 use crate::compile::query::{RuleQuery, compile_query};
 use crate::compile::rule::{Action, ColumnWrite, CompiledRule, Condition, LookedUp, RecorderDef};
+use crate::compile::warnings::warnings;
 use crate::file::rule::{Destination, Mode, RecorderBounds, Tier};
 use crate::file::{Located, QueryText, Rule, RuleFile, RuleRef, check_together, order};
 use crate::state::bounds::{Bounds, KeyShape};
@@ -89,9 +90,12 @@ pub fn compile(files: &[RuleFile], options: &Options) -> Compiled {
     let mut rules = compiler.rules();
     rules.sort_by_key(|(position, _)| *position);
     let rules: Vec<CompiledRule> = rules.into_iter().map(|(_, rule)| rule).collect();
-    compiler.diagnostics.sort_by_key(|located| (located.file, located.diagnostic.span));
     let is_refused = compiler.diagnostics.iter().any(|located| located.diagnostic.is_error())
         || files.iter().any(|file| !file.is_complete);
+    if !is_refused {
+        compiler.diagnostics.extend(warnings(files, &rules));
+    }
+    compiler.diagnostics.sort_by_key(|located| (located.file, located.diagnostic.span));
     let set = (!is_refused).then(|| compiler.finish(rules));
     Compiled { set, diagnostics: compiler.diagnostics }
 }
