@@ -179,7 +179,8 @@ fn read_resource(node: &Node, report: &mut Report) -> Vec<Spanned<String>> {
     let mut columns: Vec<Spanned<String>> = Vec::new();
     let mut seen = BTreeMap::new();
     for item in items {
-        let Some(column) = scalar::identifier(item, "a column of `resource`", report) else { continue };
+        // Any name: attributes of resources have dots, and a query writes such a column in brackets.
+        let Some((_, column)) = text(item, "a column of `resource`", report) else { continue };
         match seen.get(&column.value) {
             Some(first) => report.twice(&format!("the column `{}`", column.value), column.span, *first),
             None => {

@@ -225,7 +225,7 @@ pub const KEYS: &[Key] = &[
     key(Place::Rule, "cooldown", OPTIONAL, Shape::Duration, "0s", "5m", "How long after a flush further ones of the key do nothing.").only(&["flush"]),
     key(Place::Rule, "copy", OPTIONAL, Shape::Flag, "false", "true", "Whether the records also go on.").only(&["route"]),
     key(Place::Rule, "metrics", OPTIONAL, Shape::Named(Place::Metric), "", "{duration: {name: http.server.request.duration, type: histogram, unit: s}}", "How each value column becomes a metric. Required by `metrics`.").only(&["metrics"]),
-    key(Place::Rule, "resource", OPTIONAL, Shape::List(&Shape::Identifier), "none", "[service]", "Columns that become attributes of the Resource, not of the points.").only(&["metrics"]),
+    key(Place::Rule, "resource", OPTIONAL, Shape::List(&Shape::Text), "none", "[service]", "Columns that become attributes of the Resource, not of the points.").only(&["metrics"]),
     key(Place::Rule, "consume", OPTIONAL, Shape::Flag, "false", "true", "Whether the records counted are removed.").only(&["metrics"]),
     key(Place::Rule, "interval", OPTIONAL, Shape::Duration, "60s", "10s", "Without `summarize`: how often measurements become points.").only(&["metrics"]),
     key(Place::Rule, "lateness", OPTIONAL, Shape::Duration, "10s", "1m", "With `summarize`: how long a window waits for late records after its end, in record time.").only(&["metrics"]),

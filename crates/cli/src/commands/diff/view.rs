@@ -179,10 +179,13 @@ impl View<'_> {
     fn always_null(&mut self, one: &AlwaysNull) -> io::Result<()> {
         let AlwaysNull { table, records, field, nearest } = one;
         let Some(field) = field else {
-            return self.line(&format!("note: rules read `{table}`, and there are no such records"));
+            return writeln!(self.out, "note: rules read `{table}`, and there are no such records");
         };
         let hint = nearest.as_ref().map(|key| format!("; did you mean `{key}`?")).unwrap_or_default();
-        self.line(&format!("note: `{field}` was null in all {} records of `{table}`{hint}", thousands(*records)))
+        // Never cut: the hint at its end is the point of it.
+        let records = thousands(*records);
+        let note = format!("note: `{field}` was null in all {records} records of `{table}`{hint}");
+        writeln!(self.out, "{}", text::neutral(&note))
     }
 }
 
