@@ -112,7 +112,13 @@ impl<'p> Interpreter<'p> {
     }
 
     /// Evaluates an expression whose first operand is known.
-    fn eval_from<R: Cells + ?Sized>(&self, expr: &Expr, first: Value, row: &R, ctx: &mut Context) -> Result<Value, Fault> {
+    fn eval_from<R: Cells + ?Sized>(
+        &self,
+        expr: &Expr,
+        first: Value,
+        row: &R,
+        ctx: &mut Context,
+    ) -> Result<Value, Fault> {
         match &expr.kind {
             ExprKind::Call { args, .. } => self.eval_call(expr, args, first, row, ctx),
             ExprKind::And(_, right) => self.eval_and(first, *right, row, ctx),
@@ -156,7 +162,13 @@ impl<'p> Interpreter<'p> {
         (function.signatures[usize::from(*signature)].eval)(&mut Call { args, pooled, ctx })
     }
 
-    fn eval_and<R: Cells + ?Sized>(&self, left: Value, right: ExprId, row: &R, ctx: &mut Context) -> Result<Value, Fault> {
+    fn eval_and<R: Cells + ?Sized>(
+        &self,
+        left: Value,
+        right: ExprId,
+        row: &R,
+        ctx: &mut Context,
+    ) -> Result<Value, Fault> {
         if matches!(left, Value::Bool(false)) {
             return Ok(left);
         }
@@ -164,7 +176,13 @@ impl<'p> Interpreter<'p> {
         Ok(if is_true(&left) || matches!(right, Value::Bool(false)) { right } else { Value::Null })
     }
 
-    fn eval_or<R: Cells + ?Sized>(&self, left: Value, right: ExprId, row: &R, ctx: &mut Context) -> Result<Value, Fault> {
+    fn eval_or<R: Cells + ?Sized>(
+        &self,
+        left: Value,
+        right: ExprId,
+        row: &R,
+        ctx: &mut Context,
+    ) -> Result<Value, Fault> {
         if is_true(&left) {
             return Ok(left);
         }
@@ -194,7 +212,13 @@ impl<'p> Interpreter<'p> {
         self.eval(otherwise, row, ctx)
     }
 
-    fn eval_coalesce<R: Cells + ?Sized>(&self, items: &[ExprId], first: Value, row: &R, ctx: &mut Context) -> Result<Value, Fault> {
+    fn eval_coalesce<R: Cells + ?Sized>(
+        &self,
+        items: &[ExprId],
+        first: Value,
+        row: &R,
+        ctx: &mut Context,
+    ) -> Result<Value, Fault> {
         let mut value = first;
         for item in &items[1..] {
             if !is_missing(&value) {

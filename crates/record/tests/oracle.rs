@@ -12,10 +12,10 @@ mod rows;
 use dtq_record::stream::{Catalog, Projection, Row};
 use dtq_record::{Input, Inputs, Options, Report};
 use dtq_source::Limits;
-use requests::{logs_request, metrics_request, spans_request};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message;
+use requests::{logs_request, metrics_request, spans_request};
 use rows::{expected_logs, expected_metrics, expected_spans};
 
 // --- comparison ---

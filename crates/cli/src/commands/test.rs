@@ -32,9 +32,8 @@ pub fn execute(arguments: &TestArguments, console: &mut Console) -> Outcome {
         return Err(Failure::Usage(format!("--filter `{filter}`: no rule and no test has this in its name")));
     }
     if let Some(path) = &arguments.junit {
-        fs::write(path, junit::xml(&files, &reports)).map_err(|error| {
-            Failure::Output(io::Error::new(error.kind(), format!("{}: {error}", path.display())))
-        })?;
+        fs::write(path, junit::xml(&files, &reports))
+            .map_err(|error| Failure::Output(io::Error::new(error.kind(), format!("{}: {error}", path.display()))))?;
     }
     match arguments.output {
         ReportForm::Text => write_text(&files, &reports, &mut console.out)?,

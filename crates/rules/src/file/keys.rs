@@ -217,7 +217,7 @@ pub const KEYS: &[Key] = &[
     key(Place::Rule, "above", OPTIONAL, Shape::Map(Place::Above), "the rule acts on every row", "{rate: 500/s, burst: 1000}", "Makes the rule act only on what comes in excess of a rate, for each `key`."),
     key(Place::Rule, "phase", OPTIONAL, Shape::Words(word_list!(Phase)), "by destination, see below", "reduce", "When the rule runs: all of `redact`, then all of `observe`, then all of `reduce`."),
     key(Place::Rule, "limits", OPTIONAL, Shape::Map(Place::Limits), "those of the processor", "{ns_per_record: 2000, state_bytes: 1MiB}", "What the rule may cost; past it, it turns itself off."),
-    key(Place::Rule, "durable", OPTIONAL, Shape::Flag, "false", "true", "Whether held records and open windows outlive the process.").only(&["metrics", "table", "recorder"]),
+    key(Place::Rule, "durable", OPTIONAL, Shape::Flag, "false", "true", "Whether held records and open windows outlive the process. Does not work yet: `true` is an error.").only(&["metrics", "table", "recorder"]),
     key(Place::Rule, "identity", OPTIONAL, Shape::Words(&["preserved"]), "attributes of points cannot change", "preserved", "On `metrics`: says that series stay apart although the rule removes or changes an attribute.").only(&["replace"]),
     key(Place::Rule, "for", OPTIONAL, Shape::Duration, "", "5m", "How long a row stays in the table. Required by `table`.").only(&["table"]),
     key(Place::Rule, "recorder", OPTIONAL, Shape::Map(Place::Recorder), "", "{keep: 1m}", "How much the recorder holds. Required by `recorder`.").only(&["recorder"]),

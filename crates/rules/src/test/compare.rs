@@ -71,9 +71,7 @@ fn is_same(wanted: &Value, came: &Value) -> bool {
         }
         (Value::Bag(wanted), Value::Bag(came)) => {
             wanted.count() == came.count()
-                && wanted
-                    .iter()
-                    .all(|(key, wanted)| came.get(key.as_bytes()).is_some_and(|came| is_same(wanted, came)))
+                && wanted.iter().all(|(key, wanted)| came.get(key.as_bytes()).is_some_and(|came| is_same(wanted, came)))
         }
         (Value::Long(whole), Value::Real(real)) | (Value::Real(real), Value::Long(whole)) => *whole as f64 == *real,
         (Value::Real(wanted), Value::Real(came)) => wanted == came || wanted.to_bits() == came.to_bits(),

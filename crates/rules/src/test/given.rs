@@ -43,7 +43,8 @@ fn table_of(name: &Spanned<String>) -> Result<&'static Table, Mismatch> {
 
 fn request_of(row: &TestRow, table: &'static Table) -> Result<Request, Mismatch> {
     let Some(base) = table.record_base() else {
-        let why = format!("a row of `{}` is no record; name another table: `given: {{table: ..., rows: [...]}}`", table.name);
+        let why =
+            format!("a row of `{}` is no record; name another table: `given: {{table: ..., rows: [...]}}`", table.name);
         return Err(Mismatch::failed(row.span, "given", why));
     };
     let record = record_of(row, table, base)?;
@@ -175,8 +176,7 @@ fn of_file(path: &Spanned<String>, content: &Arc<[u8]>, limits: &Limits) -> Resu
     for signal in inputs.signals() {
         let width = inputs.schema(signal.table()).map_or(0, |schema| schema.columns.len());
         let standard = tables::standard(signal.table()).map_or(0, |table| table.columns.len());
-        let mut stream =
-            inputs.scan(signal.table(), &Projection::all(width)).map_err(|error| failed(error.message))?;
+        let mut stream = inputs.scan(signal.table(), &Projection::all(width)).map_err(|error| failed(error.message))?;
         let mut rows = Vec::new();
         while stream.read(&mut rows).map_err(|error| failed(error.message))? {}
         for mut row in rows {

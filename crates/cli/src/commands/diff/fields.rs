@@ -85,15 +85,14 @@ mod tests {
     fn keys_that_differ_are_named_by_themselves() {
         let text = |text: &str| Some(text.to_owned());
         assert_eq!(of(r#"{"a":1}"#, r#"{"a":1}"#), []);
-        assert_eq!(of(r#"{"a":1,"b":2}"#, r#"{"b":3}"#), [
-            ("Attributes[\"a\"]".to_owned(), text("1"), None),
-            ("Attributes[\"b\"]".to_owned(), text("2"), text("3")),
-        ]);
-        assert_eq!(of(r#"{"a":{"x":1}}"#, r#"{"a":{"x":1,"y\"":[]}}"#), [(
-            "Attributes[\"a\"][\"y\\\"\"]".to_owned(),
-            None,
-            text("[]")
-        )]);
+        assert_eq!(
+            of(r#"{"a":1,"b":2}"#, r#"{"b":3}"#),
+            [("Attributes[\"a\"]".to_owned(), text("1"), None), ("Attributes[\"b\"]".to_owned(), text("2"), text("3")),]
+        );
+        assert_eq!(
+            of(r#"{"a":{"x":1}}"#, r#"{"a":{"x":1,"y\"":[]}}"#),
+            [("Attributes[\"a\"][\"y\\\"\"]".to_owned(), None, text("[]"))]
+        );
         assert_eq!(of(r#"{"a":1}"#, "\"x\""), [("Attributes".to_owned(), text(r#"{"a":1}"#), text("\"x\""))]);
     }
 }

@@ -216,7 +216,13 @@ fn summary(signal: Signal, row: &Row) -> String {
         }
         Signal::Metrics => {
             use metrics::column as c;
-            vec![text(c::TIMESTAMP), text(c::METRIC_TYPE), service(c::RESOURCE), text(c::METRIC_NAME), text(c::ATTRIBUTES)]
+            vec![
+                text(c::TIMESTAMP),
+                text(c::METRIC_TYPE),
+                service(c::RESOURCE),
+                text(c::METRIC_NAME),
+                text(c::ATTRIBUTES),
+            ]
         }
     };
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ")
