@@ -198,10 +198,8 @@ impl<'s> Frame<'s> {
         let mut row = row.clone();
         for id in &lookup.chain[1..] {
             match &program.rel(*id).kind {
-                RelKind::Filter { predicate, .. } => {
-                    if !interpreter.holds(*predicate, &row, &mut self.state.ctx)? {
-                        return Ok(None);
-                    }
+                RelKind::Filter { predicate, .. } if !interpreter.holds(*predicate, &row, &mut self.state.ctx)? => {
+                    return Ok(None);
                 }
                 RelKind::Project { exprs, .. } => {
                     let values = exprs.iter().map(|expr| interpreter.eval(*expr, &row, &mut self.state.ctx));

@@ -37,6 +37,9 @@ const RESOURCES_MAX: usize = 1_000;
 /// Exemplars of a point.
 const EXEMPLARS_MAX: usize = 1;
 
+/// Metrics, each with the Resource that they belong to.
+type Streams = Vec<(Arc<[u8]>, MetricStream)>;
+
 /// Holds what a metrics rule remembers.
 pub(crate) enum MetricState {
     /// Of measurements: one a metric.
@@ -49,7 +52,7 @@ pub(crate) enum MetricState {
         unmeasured: u64,
     },
     /// Of windows.
-    Windowed(Windows<Group>),
+    Windowed(Box<Windows<Group>>),
 }
 
 impl MetricState {
@@ -67,7 +70,7 @@ impl MetricState {
     }
 
     pub(crate) fn windowed(window: &WindowRule, rule: &CompiledRule) -> Self {
-        MetricState::Windowed(Windows::new(window_spec(window, rule)))
+        MetricState::Windowed(Box::new(Windows::new(window_spec(window, rule))))
     }
 
     /// Returns the state with the bounds and words of another of the same shape.
@@ -337,7 +340,7 @@ impl Frame<'_> {
         position: usize,
         window: &WindowRule,
         closed: ClosedWindow<Group>,
-    ) -> Result<Vec<(Arc<[u8]>, MetricStream)>, Fault> {
+    ) -> Result<Streams, Fault> {
         let rule = &self.set.rules[position];
         let measure = &window.measure;
         let mut streams: IndexMap<(Arc<[u8]>, usize), MetricStream> = IndexMap::new();

@@ -51,6 +51,9 @@ struct ResourceFate {
     dropped_by: Option<usize>,
 }
 
+/// Edits by column.
+type Edits = Vec<(usize, ColumnEdit)>;
+
 /// Holds an edited record.
 pub(crate) struct Edited {
     pub(crate) record: Vec<u8>,
@@ -588,7 +591,7 @@ pub(crate) fn edited_record(unit: &Unit<'_>, overlay: &Overlay, nesting_max: usi
     let is_of_head = |column: usize| {
         matches!(column, metric_column::METRIC_NAME | metric_column::METRIC_UNIT | metric_column::METRIC_DESCRIPTION)
     };
-    let (of_head, of_point): (Vec<(usize, ColumnEdit)>, Vec<(usize, ColumnEdit)>) =
+    let (of_head, of_point): (Edits, Edits) =
         overlay.edits().iter().cloned().partition(|(column, _)| is_of_head(*column));
     let record = edit_point(kind, unit.buffers.record, &of_point, nesting_max).map_err(refuse)?;
     let head = match of_head.is_empty() {

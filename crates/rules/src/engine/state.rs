@@ -146,7 +146,7 @@ pub(crate) fn tables(set: &RuleSet) -> Tables {
 fn live_table(table: &LookedUp, set: &RuleSet) -> LiveTable {
     let content = match table.filled_by {
         None => Content::Fixed(table.rows.clone()),
-        Some(rule) => Content::Keyed(RefCell::new(KeyedTable::new(table_spec(table, &set.rules[rule])))),
+        Some(rule) => Content::Keyed(Box::new(RefCell::new(KeyedTable::new(table_spec(table, &set.rules[rule]))))),
     };
     LiveTable { name: table.name.clone(), columns: table.columns.clone(), content }
 }

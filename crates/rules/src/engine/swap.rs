@@ -12,7 +12,9 @@ use crate::engine::outcome::{Outcome, Output};
 use crate::engine::processor::Processor;
 use crate::engine::state::{self, State, table_spec};
 use crate::engine::tables::{Content, Tables};
+use crate::state::table::KeyedTable;
 use rustc_hash::FxHashMap;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 /// Says which parts of state the new set takes over.
@@ -121,8 +123,8 @@ fn move_tables(old: &mut Tables, new: &mut Tables, set: &RuleSet) {
         if keyed.get_mut().is_compatible(&spec) {
             // What no longer has room is counted as evicted by the table.
             let _ = keyed.get_mut().set_spec(spec.clone());
-            let empty = crate::state::table::KeyedTable::new(spec);
-            table.content = Content::Keyed(std::cell::RefCell::new(std::mem::replace(keyed.get_mut(), empty)));
+            let empty = Box::new(RefCell::new(KeyedTable::new(spec)));
+            table.content = Content::Keyed(std::mem::replace(keyed, empty));
         }
     }
 }

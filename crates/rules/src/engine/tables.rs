@@ -19,7 +19,7 @@ pub(crate) enum Content {
     /// They never change.
     Fixed(Vec<Row>),
     /// A rule fills them, and they expire.
-    Keyed(RefCell<KeyedTable>),
+    Keyed(Box<RefCell<KeyedTable>>),
 }
 
 /// Holds all tables of a rule set.

@@ -46,8 +46,8 @@ fn differ(column: &str, field: &str, ty: Type, before: &Value, after: &Value, fo
             (before, after) => found.push(Change {
                 column: column.to_owned(),
                 field: inner,
-                before: before.map(|value| text::dynamic(value)),
-                after: after.map(|value| text::dynamic(value)),
+                before: before.map(text::dynamic),
+                after: after.map(text::dynamic),
             }),
         }
     }
