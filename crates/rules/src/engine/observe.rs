@@ -58,7 +58,8 @@ impl Passage<'_> {
     /// Says whether a slot, by its position in `Cells::paths`, held something when the record was judged.
     pub fn is_there(&self, slot: usize) -> bool {
         let Some(slot) = self.slots.get(slot) else { return false };
-        !(slot.is_null() || slot.tag() == Tag::String && slot.length() == 0)
+        let is_empty = slot.tag() == Tag::String && slot.length() == 0;
+        !is_empty && !slot.is_null()
     }
 }
 
