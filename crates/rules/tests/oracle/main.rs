@@ -3,7 +3,7 @@
 //! The oracle decodes with prost, runs the rules one by one over one row each, edits prost's structs and encodes. It
 //! shares with the engine the meaning of queries and the mapping of aliases, which have tests of their own, and nothing
 //! of slots, levels, overlays and splices. `DTQ_CASES` sets how many cases are run.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::result_large_err, missing_docs)]
 
 #[path = "../../../record/tests/requests/mod.rs"]
 mod generated;
@@ -21,7 +21,6 @@ mod programs;
 mod request;
 
 use dtq_generate::Choices;
-use dtq_record::otlp::Signal;
 use dtq_rules::engine::{Output, Processor};
 use dtq_rules::file::{self, NoFiles};
 use generated::{logs_request, metrics_request, spans_request};

@@ -123,7 +123,11 @@ fn shapes(signal: usize) -> &'static [&'static Shape] {
 /// Returns one to five rules over a signal.
 pub fn rules(signal: usize, choices: &mut Choices<'_>) -> Vec<Rule> {
     let count = 1 + choices.below(5);
-    (0..count).map(|_| rule(*choices.pick(shapes(signal)), choices)).collect()
+    let mut one = |_| {
+        let shape: &&Shape = choices.pick(shapes(signal));
+        rule(shape, choices)
+    };
+    (0..count).map(&mut one).collect()
 }
 
 fn rule(shape: &Shape, choices: &mut Choices<'_>) -> Rule {
