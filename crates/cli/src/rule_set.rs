@@ -64,10 +64,18 @@ pub fn ready(
     Ok((loaded.files, set))
 }
 
-/// Writes the diagnostics for people.
+/// Writes the errors for people; of warnings, which `check` shows, only how many there are, so that a rule set that runs
+/// every minute does not say the same every minute.
 pub fn say(loaded: &Loaded, console: &Console) {
-    for located in &loaded.diagnostics {
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        loaded.diagnostics.iter().partition(|located| located.diagnostic.is_error());
+    let shown = if errors.is_empty() { Vec::new() } else { loaded.diagnostics.iter().collect() };
+    for located in shown {
         console.diagnose(&loaded.files[located.file].source, std::slice::from_ref(&located.diagnostic));
+    }
+    if errors.is_empty() && !warnings.is_empty() {
+        let plural = if warnings.len() == 1 { "" } else { "s" };
+        console.say(&format!("note: {} warning{plural} about the rules; `dtq check` shows them", warnings.len()));
     }
 }
 

@@ -264,9 +264,11 @@ fn a_begun_rule_drops_the_record_it_is_like() {
         let rules = folder.join(name).to_str().expect("the recorded file is whole").to_owned();
         let begun = dtq(&["new", "drop", "--from", &from, "--like", &like.to_string(), "--out", &rules]).code(0);
         dtq(&["check", &rules]).code(0);
+        dtq(&["test", &rules]).code(0);
         let out = folder.join("out").to_str().expect("the recorded file is whole").to_owned();
         let ran = dtq(&["apply", "-r", &rules, "--report", "-", "--out", &out, &from]).code(0);
-        let report: serde_json::Value = serde_json::from_str(ran.stderr.trim()).expect("the recorded file is whole");
+        let report: serde_json::Value =
+            serde_json::from_str(&ran.stderr[ran.stderr.find("\n{").map_or(0, |at| at + 1)..]).expect("a report");
         let dropped = &report["rules"][0]["dropped"];
         assert!(dropped.as_u64().expect("the recorded file is whole") >= 1, "{from}: {report}");
         assert!(begun.stderr.contains(&format!("drops {dropped} of ")), "{from}: {} {dropped}", begun.stderr);

@@ -54,7 +54,7 @@ fn add_refusals(loaded: &mut Loaded, options: &Options<'_>) -> Outcome {
     for (file, one) in loaded.files.iter().enumerate() {
         for rule in &one.rules {
             for found in profile::check(&rule.query.text, Profile::AzureDcr, &standard, options) {
-                let diagnostic = rule.query.place(found);
+                let diagnostic = rule.query.locate(found);
                 let is_known = |located: &Located| {
                     located.file == file
                         && located.diagnostic.code == diagnostic.code

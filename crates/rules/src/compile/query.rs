@@ -39,7 +39,7 @@ pub fn compile_query(
     found: &mut Vec<Diagnostic>,
 ) -> Option<RuleQuery> {
     let (query, diagnostics) = compile(&rule.query.text, catalog, options);
-    found.extend(diagnostics.into_iter().map(|one| rule.query.place(one)));
+    found.extend(diagnostics.into_iter().map(|one| rule.query.locate(one)));
     let program = match &rule.key {
         Some(_) => with_key(rule, catalog, options, found)?,
         None => query?.program().clone(),
@@ -47,7 +47,7 @@ pub fn compile_query(
     match check(rule, program) {
         Ok(query) => Some(query),
         Err(one) => {
-            found.push(rule.query.place(one));
+            found.push(rule.query.locate(one));
             None
         }
     }
@@ -66,7 +66,7 @@ fn with_key(rule: &Rule, catalog: &RuleCatalog, options: &Options<'_>, found: &m
     for mut one in diagnostics.into_iter().filter(|one| one.span.start >= start) {
         one.span = Span { start: one.span.start - start, end: one.span.end.saturating_sub(start) };
         one.fix = None;
-        found.push(key.place(one));
+        found.push(key.locate(one));
     }
     Some(compiled?.program().clone())
 }

@@ -223,7 +223,7 @@ impl<'f> Compiler<'f> {
         let lookups = match find_lookups(&query.program, &self.catalog) {
             Ok(lookups) => lookups,
             Err(one) => {
-                found.push(rule.query.place(one));
+                found.push(rule.query.locate(one));
                 return None;
             }
         };
@@ -237,7 +237,7 @@ impl<'f> Compiler<'f> {
         let places = self.places(reference, &columns, &key, found)?;
         let mut in_query = Vec::new();
         let action = action(rule, &rows, places, &mut in_query);
-        found.extend(in_query.into_iter().map(|one| rule.query.place(one)));
+        found.extend(in_query.into_iter().map(|one| rule.query.locate(one)));
         let on_error = failure(rule, &rows, found);
         let action = action.filter(|_| !diagnostic::has_errors(found))?;
         Some(self.assemble(reference, query, columns, lookups, action, on_error))

@@ -44,7 +44,7 @@ impl Set<'_> {
     fn warn(&self, position: usize, code: Code, span: Span, message: String, label: &str) -> Located {
         let (file, rule) = self.rules[position].place;
         let warning = Diagnostic::warning(code, span, message).label(label);
-        Located { file, diagnostic: self.files[file].rules[rule].query.place(warning) }
+        Located { file, diagnostic: self.files[file].rules[rule].query.locate(warning) }
     }
 
     fn span(&self, position: usize) -> Span {

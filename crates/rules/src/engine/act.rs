@@ -338,8 +338,9 @@ fn writes_of(
         let message = format!("`{}` cannot take this value", table.columns[write.column].name);
         return Err(Fault::new(Code::E3009, message));
     };
+    let base = cells.base.cells.base();
     let is_change = |write: &Write| match write {
-        Write::Column(column, value) => record[*column] != *value,
+        Write::Column(column, value) => record[*column] != edit::read_back(base, *column, value.clone()),
         Write::Key(..) => true,
     };
     found.extend(writes.into_iter().filter(is_change));

@@ -9,18 +9,16 @@ use crate::engine::judge::Active;
 use crate::engine::observe::Seen;
 use crate::engine::outcome::Output;
 use crate::engine::overlay::Overlay;
-use crate::engine::wrap;
+use crate::engine::resource::{ResourceFate, enter_version};
 use crate::file::rule::Mode;
 use dtq_record::WireError;
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::assemble::{Assembled, Changes, assemble};
-use dtq_record::otlp::edit::{ColumnEdit, edit_attributes_message, edit_metric_head, edit_point, edit_record};
+use dtq_record::otlp::edit::{ColumnEdit, edit_metric_head, edit_point, edit_record};
 use dtq_record::otlp::fill::Level;
 use dtq_record::otlp::index::RequestIndex;
 use dtq_record::otlp::metrics::column as metric_column;
 use dtq_record::slot::{Buffers, Slot};
-use dtq_record::tables::Base;
-use dtq_record::wire::append_bytes_field;
 use dtq_source::Code;
 use dtq_value::Value;
 use dtq_value::scalar::Fault;
@@ -33,22 +31,6 @@ pub(crate) struct Work<'w> {
     pub(crate) overlay: &'w mut Overlay,
     /// The rules that edited the record.
     pub(crate) editors: SmallVec<[usize; 4]>,
-}
-
-/// Holds a resource as the rules from a position on see it.
-struct Version {
-    /// Position of the first rule that sees it.
-    from: usize,
-    message: Vec<u8>,
-}
-
-/// Holds what rules over `resources` make of one resource.
-#[derive(Default)]
-struct ResourceFate {
-    /// The resource as it changes, the first as it came.
-    versions: Vec<Version>,
-    /// The rule that drops it, with its records.
-    dropped_by: Option<usize>,
 }
 
 /// Edits by column.
@@ -450,8 +432,6 @@ impl Frame<'_> {
                 let mut editors = std::mem::take(&mut work.editors);
                 editors.sort_unstable();
                 editors.dedup();
-                let is_edited = edited.head.is_some() || edited.record != unit.buffers.record;
-                editors.retain(|_| is_edited);
                 editors.iter().for_each(|rule| self.state.accounts[*rule].edited += 1);
                 true
             }
@@ -474,107 +454,20 @@ impl Frame<'_> {
             }
         }
     }
-
-    /// Runs the rules over `resources` on one resource.
-    fn judge_resource(&mut self, pass: &mut Pass<'_>, message: &[u8]) -> ResourceFate {
-        let set = self.set;
-        let mut fate = ResourceFate::default();
-        let base = set.base(Base::Resources);
-        let rules: Vec<usize> =
-            base.rules.iter().copied().filter(|rule| *rule >= pass.from && self.is_active[*rule]).collect();
-        if rules.is_empty() {
-            return fate;
-        }
-        fate.versions.push(Version { from: 0, message: message.to_vec() });
-        let container = pass.index.resources()[pass.resource].place.content(pass.request);
-        let head = &wrap::container_head(container).unwrap_or_default();
-        let mut plan = base.plan.clone();
-        plan.set_signal(pass.signal);
-        let flow = &mut self.state.flows[base_position(Base::Resources)].entered[pass.from];
-        flow.0 += 1;
-        flow.1 += message.len() as u64;
-        let (mut slots, mut cache, mut overlay) =
-            (vec![Slot::MISSING; plan.slot_count()], Cache::default(), Overlay::default());
-        for rule in rules {
-            let current = fate.versions.last().expect("one was pushed").message.clone();
-            cache.reset(plan.slot_count());
-            overlay.clear();
-            let container = resource_container(head, &current);
-            let filled = plan.fill_record(&container, &mut slots);
-            let buffers = Buffers { record: &container, resource: &current, ..Buffers::default() };
-            let unit = Unit {
-                signal: pass.signal,
-                base,
-                request: pass.request,
-                index: pass.index,
-                position: 0,
-                scope: 0,
-                resource: pass.resource,
-                buffers,
-                kind: None,
-                time_ticks: self.arrival_ticks,
-            };
-            let conditions = (0..set.rules[rule].conditions.len()).map(|at| at as u16).collect();
-            let active = Active { rule, conditions, is_never: false };
-            let mut work =
-                Work { slots: &mut slots, cache: &mut cache, overlay: &mut overlay, editors: SmallVec::new() };
-            let outcome = match &filled {
-                Ok(()) => self.settle(&active, &unit, &mut work),
-                Err(error) => self.fail(rule, &malformed(error), &mut work),
-            };
-            if outcome.is_some() {
-                fate.dropped_by = Some(rule);
-                break;
-            }
-            if let Some((_, edit)) = work.overlay.edits().first() {
-                match edit_attributes_message(&current, 1, edit, set.limits.value_nesting_max) {
-                    Ok(message) => {
-                        self.state.accounts[rule].edited += 1;
-                        fate.versions.push(Version { from: rule + 1, message });
-                    }
-                    Err(error) => drop(self.fail(rule, &malformed(&error), &mut work)),
-                }
-            }
-        }
-        fate
-    }
 }
 
 /// Holds what one pass over a resource of a request works on.
 pub(crate) struct Pass<'p> {
-    signal: Signal,
-    request: &'p [u8],
-    index: &'p RequestIndex,
-    changes: &'p mut Changes,
-    slots: &'p mut Vec<Slot>,
-    cache: &'p mut Cache,
-    overlay: &'p mut Overlay,
+    pub(super) signal: Signal,
+    pub(super) request: &'p [u8],
+    pub(super) index: &'p RequestIndex,
+    pub(super) changes: &'p mut Changes,
+    pub(super) slots: &'p mut Vec<Slot>,
+    pub(super) cache: &'p mut Cache,
+    pub(super) overlay: &'p mut Overlay,
     /// Position of the first rule that takes part.
-    from: usize,
-    resource: usize,
-}
-
-/// Returns a message like `ResourceLogs` with a version of its resource, and without records.
-fn resource_container(head: &[u8], resource: &[u8]) -> Vec<u8> {
-    let mut container = Vec::with_capacity(head.len() + resource.len() + 6);
-    append_bytes_field(&mut container, 1, resource);
-    container.extend_from_slice(head);
-    container
-}
-
-/// Puts the version of the resource that a rule sees in the place of the one before.
-fn enter_version<'f>(fate: &'f ResourceFate, rule: usize, unit: &mut Unit<'f>, work: &mut Work<'_>) {
-    if fate.versions.len() < 2 {
-        return;
-    }
-    let version = fate.versions.iter().rev().find(|version| version.from <= rule);
-    let message = version.map_or(unit.buffers.resource, |version| &version.message);
-    if message != unit.buffers.resource {
-        unit.buffers.resource = message;
-        // What a rule wrote is well-formed, and what came was read before.
-        let _ = unit.base.plan.fill_resource(message, work.slots);
-        work.cache.reset(unit.base.plan.slot_count());
-    }
+    pub(super) from: usize,
+    pub(super) resource: usize,
 }
 
 /// Returns a record with its edits.

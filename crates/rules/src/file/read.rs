@@ -282,12 +282,12 @@ fn read_query(node: &Node, context: &mut Context<'_>) -> Option<QueryText> {
     let (path, text) = beside::read_text(fields.get("file")?, context.files, size_max, &mut context.report)?;
     let map = Arc::new(TextMap::of_file(&text));
     let beside = Some(Arc::new(SourceText::new(path.value, text.as_str())));
-    Some(QueryText { text, map, beside })
+    Some(QueryText { text, map, beside, span: node.span })
 }
 
 /// Returns KQL that stands in the rule file.
 fn read_expression(node: &Node, what: &str, report: &mut Report) -> Option<QueryText> {
     let (scalar, written) = text(node, what, report)?;
     let Scalar { map, .. } = scalar;
-    Some(QueryText { text: written.value, map: Arc::clone(map), beside: None })
+    Some(QueryText { text: written.value, map: Arc::clone(map), beside: None, span: node.span })
 }

@@ -2,9 +2,9 @@
 
 use crate::file::rule::{Given, Spanned, TestRow};
 use crate::test::report::Mismatch;
-use dtq_record::otlp::Signal;
 use dtq_record::otlp::encode::append_resource;
 use dtq_record::otlp::encode::request::{Origin, RequestBuilder};
+use dtq_record::otlp::{Signal, metrics};
 use dtq_record::stream::{Catalog, Projection, Row};
 use dtq_record::tables::derive::{Derivation, Write};
 use dtq_record::tables::{self, Base, Table};
@@ -86,6 +86,10 @@ fn of_resource(row: &Row) -> Result<Request, String> {
 fn record_of(row: &TestRow, table: &'static Table, base: Base) -> Result<Row, Mismatch> {
     let standard = tables::standard(base.name()).expect("every base is a standard table");
     let mut record: Row = standard.columns.iter().map(|column| Value::missing(column.ty)).collect();
+    if base == Base::Metrics {
+        // A point has to be of some kind, and a test that does not say which does not care.
+        record[metrics::column::METRIC_TYPE] = Value::string("Gauge");
+    }
     for (name, value) in &row.columns {
         let position = |table: &Table| table.columns.iter().position(|column| column.name == name.value);
         let (owner, column) = match (position(table), position(standard)) {

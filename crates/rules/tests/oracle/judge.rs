@@ -280,8 +280,11 @@ pub fn judge(
                     Some(Some(writes)) if writes.is_empty() => false,
                     Some(Some(writes)) => match record.apply(&row, writes) {
                         Ok(new) => {
+                            // An assignment of an equal value is no edit.
+                            if new.row(&versions[position], scope) != row {
+                                editors.push(position);
+                            }
                             record = new;
-                            editors.push(position);
                             false
                         }
                         Err(_) => true,

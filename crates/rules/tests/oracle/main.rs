@@ -3,7 +3,7 @@
 //! The oracle decodes with prost, runs the rules one by one over one row each, edits prost's structs and encodes. It
 //! shares with the engine the meaning of queries and the mapping of aliases, which have tests of their own, and nothing
 //! of slots, levels, overlays and splices. `DTQ_CASES` sets how many cases are run.
-#![allow(clippy::unwrap_used, clippy::result_large_err, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::result_large_err, clippy::print_stderr, missing_docs)]
 
 #[path = "../../../record/tests/requests/mod.rs"]
 mod generated;
