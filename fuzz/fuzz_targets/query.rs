@@ -22,7 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((kind, rest)) = bytes.split_first() else { return };
     let limits = Limits {
         held_bytes_max: 8 << 20,
-        produced_rows_max: 10_000,
+        produced_rows_max: 1_000,
         value_bytes_max: 1 << 16,
         ..Limits::default()
     };
