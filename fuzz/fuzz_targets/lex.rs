@@ -14,7 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((kind, rest)) = bytes.split_first() else { return };
     let text = match kind % 8 {
         0 => String::from_utf8_lossy(rest).into_owned(),
-        1 | 2 => query::text(rest),
+        1 => query::text(rest),
         _ => dtq_generate::query(&mut Choices::Bytes(rest), &[Events::table()]),
     };
     let lexed = lexer::lex(&text, &Limits::default());
