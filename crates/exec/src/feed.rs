@@ -75,11 +75,18 @@ impl<'a> Feed<'a> {
     /// `E3xxx`: a bound was passed or a function failed. The feed is of no use afterwards.
     pub fn push(&mut self, row: Row) -> Result<Vec<Row>, Fault> {
         self.queue.borrow_mut().push(row);
-        let mut rows = Vec::new();
+        let mut hold = self.env.budget.hold("rows of one record");
+        let mut rows: Vec<Row> = Vec::new();
         let mut result = Ok(());
         loop {
             match self.operator.next(&mut self.env) {
-                Ok(Some(batch)) => rows.extend(batch),
+                Ok(Some(batch)) => {
+                    result = batch.iter().try_for_each(|row| hold.add_row(row));
+                    rows.extend(batch);
+                    if result.is_err() {
+                        break;
+                    }
+                }
                 Ok(None) => break,
                 Err(fault) => {
                     result = Err(fault);

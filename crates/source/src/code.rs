@@ -126,7 +126,7 @@ codes! {
     E3008 = 3008,
     /// A value that the field of a record, or a metric, cannot take.
     E3009 = 3009,
-    /// Rules make records from records that rules made, too deep.
+    /// Rules make too many records from one request, or make them from records that rules made too deep.
     E3010 = 3010,
 
     /// An Azure Monitor transformation reads no table but `source`.

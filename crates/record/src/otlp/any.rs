@@ -132,6 +132,30 @@ pub(crate) fn append_any_within(out: &mut Vec<u8>, value: &Value, nesting_max: u
     }
 }
 
+/// Returns what a value reads as once it has been written: an int is a long then, a datetime its text.
+pub fn read_back(value: Value) -> Value {
+    if is_settled(&value, WRITTEN_NESTING_MAX) {
+        return value;
+    }
+    let mut written = Vec::new();
+    append_any(&mut written, &value);
+    value_of(Fields::new(&written), WRITTEN_NESTING_MAX + 1).unwrap_or(value)
+}
+
+/// Says whether a value reads as itself once it has been written.
+fn is_settled(value: &Value, nesting_max: usize) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Long(_) | Value::Real(_) => true,
+        Value::String(text) => std::str::from_utf8(text.as_bytes()).is_ok(),
+        Value::Array(items) => nesting_max > 0 && items.iter().all(|item| is_settled(item, nesting_max - 1)),
+        Value::Bag(bag) => {
+            let is_text = |key: &Str| std::str::from_utf8(key.as_bytes()).is_ok();
+            nesting_max > 0 && bag.iter().all(|(key, value)| is_text(key) && is_settled(value, nesting_max - 1))
+        }
+        _ => false,
+    }
+}
+
 /// Appends a `KeyValue` as field `number` of a message.
 pub fn append_key_value(out: &mut Vec<u8>, number: u32, key: &Str, value: &Value) {
     append_key_value_within(out, number, key, value, WRITTEN_NESTING_MAX);

@@ -133,6 +133,8 @@ pub fn read_back(base: Base, column: usize, value: Value) -> Value {
         }
         (Some(Shape::Int(_) | Shape::TraceFlags(_)), Value::Null) => Value::Int(0),
         (Some(Shape::Attributes(_)), Value::Null) => Value::bag(Bag::new()),
+        (Some(Shape::Events | Shape::Links), Value::Null) => Value::array(Vec::new()),
+        (Some(Shape::Attributes(_) | Shape::Any(_)), _) => any::read_back(value),
         _ => value,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! They are data: `tables/*.json`. A standard table (`logs`, `metrics`, `spans`, `resources`) lists the columns that
 //! readers fill; an alias says how each of its columns follows from a standard table. Read in order: `mapping` (what a
-//! column's mapping can say), `load` (files to tables), `expand` (points to several rows), `rows` (reading an alias), [`derive`] (a
+//! column's mapping can say), `load` (files to tables), `expand` (points to several rows), `rows` (reading an alias), [`mod@derive`] (a
 //! table seen from one record).
 
 pub(crate) mod mapping;

@@ -2,7 +2,7 @@
 
 use crate::compile::rule::{Action, ColumnWrite, Failure};
 use crate::engine::cells::RecordCells;
-use crate::engine::frame::{Frame, Unit};
+use crate::engine::frame::{Frame, MADE_MAX, Unit};
 use crate::engine::judge::{Active, Judged};
 use crate::engine::overlay::Overlay;
 use crate::engine::request::{Work, edited_record};
@@ -13,7 +13,7 @@ use crate::file::rule::Mode;
 use dtq_interp::RowIdentity;
 use dtq_record::otlp::edit;
 use dtq_record::otlp::encode::append_log_record;
-use dtq_record::otlp::{Signal, logs};
+use dtq_record::otlp::{Signal, any, logs};
 use dtq_record::stream::Row;
 use dtq_record::tables;
 use dtq_record::tables::Base;
@@ -221,7 +221,7 @@ impl Frame<'_> {
         }
         for write in found {
             match write {
-                Write::Column(column, value) => work.overlay.set(column, edit::read_back(rule.base, column, value)),
+                Write::Column(column, value) => work.overlay.set(column, value),
                 Write::Key(column, key, value) => work.overlay.set_key(column, key, value),
             }
         }
@@ -233,6 +233,11 @@ impl Frame<'_> {
         self.check_depth()?;
         let heads = wrap::heads(unit).map_err(|error| crate::engine::cells::malformed(&error))?;
         for row in rows(judged) {
+            self.made_count += 1;
+            if self.made_count > MADE_MAX {
+                let message = format!("rules make more than {MADE_MAX} records from one request");
+                return Err(Fault::new(Code::E3010, message));
+            }
             let mut record = Vec::new();
             let made = log_row(columns, row, unit.time_ticks, self.arrival_ticks);
             append_log_record(&mut record, &made).map_err(|error| Fault::new(Code::E3009, error.to_string()))?;
@@ -339,11 +344,25 @@ fn writes_of(
         return Err(Fault::new(Code::E3009, message));
     };
     let base = cells.base.cells.base();
-    let is_change = |write: &Write| match write {
-        Write::Column(column, value) => record[*column] != edit::read_back(base, *column, value.clone()),
-        Write::Key(..) => true,
-    };
-    found.extend(writes.into_iter().filter(is_change));
+    for write in writes {
+        // Later rules read what the record will hold, and what it holds already is no change.
+        let (write, is_change) = match write {
+            Write::Column(column, value) => {
+                let value = edit::read_back(base, column, value);
+                let is_change = record[column] != value;
+                (Write::Column(column, value), is_change)
+            }
+            Write::Key(column, key, value) => {
+                let value = value.map(any::read_back);
+                let held = if let Value::Bag(bag) = &record[column] { bag.get(key.as_bytes()) } else { None };
+                let is_change = held != value.as_ref();
+                (Write::Key(column, key, value), is_change)
+            }
+        };
+        if is_change {
+            found.push(write);
+        }
+    }
     Ok(())
 }
 

@@ -22,6 +22,8 @@ use dtq_value::scalar::Fault;
 
 /// How deep requests that rules make may make others.
 pub(crate) const NESTING_MAX: u32 = 16;
+/// Log records that rules may make in one call.
+pub(crate) const MADE_MAX: u64 = 100_000;
 
 /// Holds what rules work with during one call.
 pub(crate) struct Frame<'s> {
@@ -39,6 +41,8 @@ pub(crate) struct Frame<'s> {
     /// Whether a rule takes part in this call.
     pub(crate) is_active: Vec<bool>,
     pub(crate) depth: u32,
+    /// How many log records rules have made.
+    pub(crate) made_count: u64,
     /// Gives nanoseconds, when costs are to be measured.
     pub(crate) clock: Option<&'s dyn Fn() -> u64>,
     /// Is told what happens to each record.
@@ -102,6 +106,7 @@ impl<'s> Frame<'s> {
             emissions: Emissions::default(),
             arrival_ticks,
             depth: 0,
+            made_count: 0,
             clock,
             observer: None,
         }

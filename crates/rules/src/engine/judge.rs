@@ -6,9 +6,13 @@ use crate::engine::frame::Frame;
 use dtq_exec::{Feed, Options as ExecOptions};
 use dtq_interp::Subqueries;
 use dtq_record::stream::Row;
+use dtq_source::Limits;
 use dtq_value::Value;
 use dtq_value::scalar::Fault;
 use smallvec::SmallVec;
+
+/// Bytes that the operators of one rule may hold: a table that is looked up, and the rows that follow from one record.
+const PIPELINE_BYTES_MAX: usize = 256 << 20;
 
 /// Says what a rule's query gives for a record.
 #[derive(Debug)]
@@ -109,8 +113,9 @@ impl Frame<'_> {
 
     /// Returns the options of pipelines and groupings.
     pub(crate) fn exec_options(&mut self) -> ExecOptions<'static> {
+        let held_bytes_max = self.set.limits.held_bytes_max.min(PIPELINE_BYTES_MAX);
         ExecOptions {
-            limits: self.set.limits.clone(),
+            limits: Limits { held_bytes_max, ..self.set.limits.clone() },
             now_ticks: self.arrival_ticks,
             random_seed: self.state.ctx.next_random(),
             ..ExecOptions::default()

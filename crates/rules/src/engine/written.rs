@@ -9,6 +9,7 @@ use crate::compile::rule::ColumnWrite;
 use crate::engine::cells::RecordCells;
 use crate::engine::frame::Frame;
 use dtq_ir::{ExprId, ExprKind};
+use dtq_record::otlp::any;
 use dtq_record::tables::derive::Write;
 use dtq_value::scalar::Fault;
 use dtq_value::{Str, Value};
@@ -104,6 +105,8 @@ impl Frame<'_> {
                 None => is_present.then_some(None),
                 Some(expr) => {
                     let value = self.interpreters[position].eval(expr, cells, &mut self.state.ctx)?;
+                    // Later rules read what the record will hold.
+                    let value = any::read_back(value);
                     let is_same = is_present && cells.slot(*slot)? == value;
                     (!is_same).then_some(Some(value))
                 }

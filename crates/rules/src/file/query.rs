@@ -33,7 +33,7 @@ impl QueryText {
     pub fn locate(&self, diagnostic: Diagnostic) -> Diagnostic {
         let Some(source) = &self.beside else { return self.place(diagnostic) };
         let (line, column) = source.line_column(diagnostic.span.start);
-        let text = source.text().lines().nth((line as usize).saturating_sub(1)).unwrap_or("").trim();
+        let text = source.text().lines().nth(line.saturating_sub(1)).unwrap_or("").trim();
         let place = format!("{}:{line}:{column}: {text}", source.name());
         Diagnostic { span: self.span, fix: None, ..diagnostic }.note(place)
     }
