@@ -275,24 +275,30 @@ fn settle_resource(resource: &mut Option<Resource>) {
 
 /// Sorts attributes by key; those of one key keep their order.
 fn settle(attributes: &mut [KeyValue]) {
+    settle_within(attributes, false);
+}
+
+fn settle_within(attributes: &mut [KeyValue], is_in_array: bool) {
     attributes.sort_by(|left, right| left.key.cmp(&right.key));
     for pair in attributes {
         let mut value = pair.value.take().unwrap_or_default();
-        settle_any(&mut value);
+        settle_any_within(&mut value, is_in_array);
         pair.value = Some(value);
     }
 }
 
-/// Brings a value into one form; in arrays bytes are the text that they read as, since items have no names to be kept by.
 fn settle_any(any: &mut AnyValue) {
+    settle_any_within(any, false);
+}
+
+/// Brings a value into one form; in arrays bytes are the text that they read as, since items have no names to be kept by.
+fn settle_any_within(any: &mut AnyValue, is_in_array: bool) {
     match &mut any.value {
-        Some(Any::KvlistValue(list)) => settle(&mut list.values),
-        Some(Any::ArrayValue(array)) => array.values.iter_mut().for_each(|item| {
-            if let Some(Any::BytesValue(bytes)) = &item.value {
-                item.value = Some(Any::StringValue(base64::engine::general_purpose::STANDARD.encode(bytes)));
-            }
-            settle_any(item);
-        }),
+        Some(Any::BytesValue(bytes)) if is_in_array => {
+            any.value = Some(Any::StringValue(base64::engine::general_purpose::STANDARD.encode(bytes)));
+        }
+        Some(Any::KvlistValue(list)) => settle_within(&mut list.values, is_in_array),
+        Some(Any::ArrayValue(array)) => array.values.iter_mut().for_each(|item| settle_any_within(item, true)),
         _ => {}
     }
 }
