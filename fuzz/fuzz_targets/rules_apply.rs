@@ -1,7 +1,7 @@
-//! Any bytes through rules of every kind: nothing is lost from the counts, and what leaves can be read again.
+//! Any bytes, and requests built from choices, through rules of every kind: nothing is lost from the counts, and what leaves can be read again.
 #![no_main]
 
-use dtq_fuzz::Share;
+use dtq_fuzz::{Share, otlp};
 use dtq_record::otlp::Signal;
 use dtq_rules::compile::{Options, RuleSet, compile};
 use dtq_rules::engine::{self, Outcome, Output, Processor};
@@ -56,8 +56,14 @@ fn check(signal: Signal, outcome: &Outcome) {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let Some((kind, request)) = bytes.split_first() else { return };
-    let signal = [Signal::Logs, Signal::Spans, Signal::Metrics][usize::from(*kind) % 3];
+    let Some((kind, rest)) = bytes.split_first() else { return };
+    let (signal, request) = match kind % 16 {
+        0 => (Signal::Logs, rest.to_vec()),
+        1 => (Signal::Spans, rest.to_vec()),
+        2 => (Signal::Metrics, rest.to_vec()),
+        _ => otlp::request(rest),
+    };
+    let request = request.as_slice();
     let mut rules = processor(&SET);
     let outcome = rules.apply(signal, request, NOW, None);
     check(signal, &outcome);
