@@ -274,3 +274,20 @@ fn a_begun_rule_drops_the_record_it_is_like() {
         assert!(begun.stderr.contains(&format!("drops {dropped} of ")), "{from}: {} {dropped}", begun.stderr);
     }
 }
+
+#[test]
+fn the_report_has_samples_of_a_rule_that_observes() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let rules = folder.join("observe.yaml");
+    let text = "apiVersion: dtq/v1\nrules:\n  - {name: errors, mode: observe, to: drop, kql: 'logs | where SeverityText == \"ERROR\"'}\n";
+    std::fs::write(&rules, text).expect("the folder can be written");
+    let (rules, from) = (rules.to_str().expect("the path is UTF-8"), "fixtures/telemetry/logs-one.otlp");
+    let ran = dtq(&["apply", "-r", rules, "--report", "-", "--out", "/dev/null", from]).code(0);
+    let report: serde_json::Value = serde_json::from_str(ran.stderr.trim()).expect("a report");
+    let rule = &report["rules"][0];
+    assert_eq!((rule["matched"].as_u64(), rule["dropped"].as_u64()), (Some(3), Some(0)), "{report}");
+    let samples = rule["samples"].as_array().expect("a list");
+    assert_eq!(samples.len(), 3);
+    let record = &samples[0]["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0];
+    assert_eq!(record["severityText"], "ERROR");
+}

@@ -8,6 +8,8 @@ use crate::inputs::Opened;
 use crate::output::table::TableSink;
 use crate::output::{Header, Sink};
 use crate::report::{self, Clock, Counts};
+use dtq_record::otlp::Signal;
+use dtq_record::otlp::to_json::append_json;
 use dtq_record::stream::{Column, Row};
 use dtq_rules::compile::rule::CompiledRule;
 use dtq_rules::engine::{Account, Notice, Totals};
@@ -56,8 +58,12 @@ pub fn write(arguments: &ApplyArguments, run: &Run, opened: &Opened, clock: &Clo
 }
 
 fn json(run: &Run, skipped: u64) -> String {
-    let rules = run.processor.rules().rules.iter().zip(run.processor.accounts()).map(|(rule, account)| {
+    let accounts = run.processor.accounts();
+    let rules = run.processor.rules().rules.iter().zip(accounts).enumerate().map(|(position, (rule, account))| {
         let mut object = json!({ "rule": rule.name.as_text(), "mode": rule.mode.to_string() });
+        if rule.mode == Mode::Observe {
+            object["samples"] = samples(run, position, rule);
+        }
         if let (Some(object), Ok(serde_json::Value::Object(counts))) =
             (object.as_object_mut(), serde_json::to_value(&account))
         {
@@ -74,6 +80,18 @@ fn json(run: &Run, skipped: u64) -> String {
         "without_place": run.others.notes(),
     })
     .to_string()
+}
+
+/// Returns the first records that a rule in mode observe matches, each as OTLP JSON with its resource and scope.
+fn samples(run: &Run, position: usize, rule: &CompiledRule) -> serde_json::Value {
+    let nesting_max = run.processor.rules().limits.value_nesting_max;
+    let signal = rule.base.signal().unwrap_or(Signal::Logs);
+    let shown = run.processor.samples(position).iter().filter_map(|request| {
+        let mut text = String::new();
+        append_json(&mut text, signal, request, nesting_max).ok()?;
+        serde_json::from_str::<serde_json::Value>(&text).ok()
+    });
+    shown.collect()
 }
 
 /// A count of an account and the name of its column.
