@@ -136,3 +136,21 @@ fn a_window_moves_over_a_swap_and_what_cannot_move_is_given_first() {
     assert_eq!(total, 36, "each of 18 records, twice");
     assert!(processor.totals().is_conserved());
 }
+
+#[test]
+fn what_follows_from_an_edited_column_is_read_anew() {
+    let text = "apiVersion: dtq/v1\nrules:\n  - {name: ended, to: replace, phase: redact, kql: 'spans | extend EndTime = StartTime'}\n  - {name: short, to: drop, kql: 'spans | where Duration == 0s'}\n";
+    let mut processor = Processor::new(rules(text), &dtq_rules::engine::Options::default());
+    let span = opentelemetry_proto::tonic::trace::v1::Span {
+        start_time_unix_nano: 1_000_000_000,
+        end_time_unix_nano: 3_000_000_000,
+        ..Default::default()
+    };
+    let scope = opentelemetry_proto::tonic::trace::v1::ScopeSpans { spans: vec![span], ..Default::default() };
+    let resource =
+        opentelemetry_proto::tonic::trace::v1::ResourceSpans { scope_spans: vec![scope], ..Default::default() };
+    let request =
+        opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest { resource_spans: vec![resource] };
+    let outcome = processor.apply(Signal::Spans, &request.encode_to_vec(), NOW, None);
+    assert_eq!(outcome.output, Output::Empty);
+}

@@ -4,10 +4,12 @@ use crate::compile::cells::Cell;
 use crate::compile::set::BaseCells;
 use crate::engine::overlay::{Overlay, apply};
 use dtq_interp::Cells;
-use dtq_record::otlp::edit::ColumnEdit;
+use dtq_record::otlp::edit::{ColumnEdit, edit_record};
+use dtq_record::otlp::logs::{self, LogView};
+use dtq_record::otlp::spans::{self, SpanView};
 use dtq_record::slot::{Buffers, Slot};
 use dtq_record::stream::Row;
-use dtq_record::tables;
+use dtq_record::tables::{self, Base};
 use dtq_source::Code;
 use dtq_value::scalar::Fault;
 use dtq_value::{Bag, Value};
@@ -65,6 +67,7 @@ impl RecordCells<'_> {
             return self.raw(slot);
         }
         match (self.overlay.get(path.column), &path.key) {
+            (None, None) if self.follows_from_edits(path.column) => self.derived(path.column),
             (None, _) => self.raw(slot),
             (Some(ColumnEdit::Set(value)), None) => Ok(value.clone()),
             (Some(ColumnEdit::Set(Value::Bag(bag))), Some(key)) => {
@@ -84,6 +87,29 @@ impl RecordCells<'_> {
                 Ok(Value::bag(bag))
             }
         }
+    }
+
+    /// Says whether a column that cannot be edited follows from one that was: a span's duration from its times, a log
+    /// record's time from that of its observation.
+    fn follows_from_edits(&self, column: usize) -> bool {
+        let sources: &[usize] = match (self.base.cells.base(), column) {
+            (Base::Logs, logs::column::TIMESTAMP) => &[logs::column::OBSERVED_TIMESTAMP],
+            (Base::Spans, spans::column::DURATION) => &[spans::column::START_TIME, spans::column::END_TIME],
+            _ => return false,
+        };
+        sources.iter().any(|source| self.overlay.get(*source).is_some())
+    }
+
+    /// Returns the value of a column as it will be read from the edited record.
+    fn derived(&self, column: usize) -> Result<Value, Fault> {
+        let base = self.base.cells.base();
+        let edited = edit_record(base, self.buffers.record, self.overlay.edits(), self.nesting_max);
+        let edited = edited.map_err(|error| Fault::new(Code::E3009, error.reason))?;
+        let value = match base {
+            Base::Spans => SpanView::parse(&edited, 0).and_then(|view| view.value(column, self.nesting_max)),
+            _ => LogView::parse(&edited, 0).and_then(|view| view.value(column, self.nesting_max)),
+        };
+        value.map_err(|error| malformed(&error))
     }
 
     /// Returns the value of a key, or of another column when the bag has no such key.

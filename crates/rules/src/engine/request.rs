@@ -489,7 +489,12 @@ pub(crate) fn edited_record(unit: &Unit<'_>, overlay: &Overlay, nesting_max: usi
     let record = edit_point(kind, unit.buffers.record, &of_point, nesting_max).map_err(refuse)?;
     let head = match of_head.is_empty() {
         true => None,
-        false => Some(edit_metric_head(unit.buffers.metric, &of_head, nesting_max).map_err(refuse)?),
+        false => {
+            let head = edit_metric_head(unit.buffers.metric, &of_head, nesting_max).map_err(refuse)?;
+            let own = edit_metric_head(unit.buffers.metric, &[], nesting_max).map_err(refuse)?;
+            // Rules may have set it back to what it was.
+            (head != own).then_some(head)
+        }
     };
     Ok(Edited { record, head })
 }
