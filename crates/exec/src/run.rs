@@ -1,17 +1,16 @@
 //! The entry: a program, the tables and the options of a run; out come the rows of each result, batch by batch.
 
-use crate::budget::{Budget, value_bytes};
+use crate::budget::value_bytes;
 use crate::env::Env;
 use crate::operator::{BoxedOperator, Demand, build};
-use crate::plan::{Plan, Subquery, SubqueryUse};
+use crate::plan::{Subquery, SubqueryUse};
 use dtq_interp::{Interpreter, Members};
 use dtq_ir::Program;
 use dtq_ir::rel::RelId;
 use dtq_record::stream::{Catalog, Column, Row};
 use dtq_source::Limits;
 use dtq_value::Value;
-use dtq_value::scalar::{Context, Fault};
-use rustc_hash::FxHashMap;
+use dtq_value::scalar::Fault;
 
 /// Holds what a run fixes once besides the program.
 pub struct Options<'a> {
@@ -53,19 +52,8 @@ impl<'a> Run<'a> {
     /// # Errors
     /// `E2901` when the program is nested too deeply.
     pub fn new(program: &'a Program, catalog: &'a dyn Catalog, options: Options<'a>) -> Result<Self, Fault> {
-        let Options { limits, now_ticks, random_seed, batch_rows, is_cancelled } = options;
-        let env = Env {
-            interpreter: Interpreter::new(program)?,
-            budget: Budget::new(limits.held_bytes_max),
-            ctx: Context::new(limits, now_ticks, random_seed),
-            catalog,
-            plan: Plan::new(program)?,
-            batch_rows: batch_rows.max(1),
-            materialized: FxHashMap::default(),
-            is_cancelled,
-            fed: None,
-            evals_left: 0,
-        };
+        let subqueries = Interpreter::new(program)?.subqueries;
+        let env = Env::resume(program, catalog, subqueries, options)?;
         let operators = program.outputs.iter().map(|_| OutputState::Waiting).collect();
         Ok(Self { env, operators, has_started: false })
     }
