@@ -154,3 +154,21 @@ fn what_follows_from_an_edited_column_is_read_anew() {
     let outcome = processor.apply(Signal::Spans, &request.encode_to_vec(), NOW, None);
     assert_eq!(outcome.output, Output::Empty);
 }
+
+/// The attribute of the Resource has a length beyond its end: framing down to the record is sound, what stands around it
+/// cannot be read. A condition that would hold for a missing attribute must not drop the record.
+#[test]
+fn records_below_a_resource_that_cannot_be_read_pass_and_are_counted() {
+    let text = "apiVersion: dtq/v1\nrules:\n  - {name: others, to: drop, kql: 'logs | where Resource[\"service.name\"] != \"shop\"'}\n";
+    let mut processor = Processor::new(rules(text), &dtq_rules::engine::Options::default());
+    let broken = [
+        0x0A, 0x0C, // resource_logs
+        0x0A, 0x02, 0x0A, 0x7F, // resource: attributes with a length of 127
+        0x12, 0x06, 0x12, 0x04, 0x1A, 0x02, b'h', b'i', // scope_logs: one record with severity_text "hi"
+    ];
+    let outcome = processor.apply(Signal::Logs, &broken, NOW, None);
+    assert_eq!(outcome.output, Output::Unchanged);
+    let account = &processor.accounts()[0];
+    assert_eq!((account.seen, account.dropped, account.errors), (1, 0, 1), "{account:?}");
+    assert!(processor.totals().is_conserved());
+}

@@ -7,8 +7,8 @@ use crate::engine::judge::{Active, Judged};
 use crate::engine::overlay::Overlay;
 use crate::engine::request::{Work, edited_record};
 use crate::engine::tables::Content;
+use crate::engine::wrap;
 use crate::engine::written::Written;
-use crate::engine::{state, wrap};
 use crate::file::rule::Mode;
 use dtq_interp::RowIdentity;
 use dtq_record::otlp::edit;
@@ -36,6 +36,8 @@ pub enum Fate {
     Held,
 }
 
+/// Characters of a value that a message shows.
+const SHOWN_CHARS_MAX: usize = 60;
 /// Records of a rule in mode observe that are kept as samples.
 const SAMPLES_MAX: usize = 5;
 /// Bytes of one sample at most.
@@ -374,7 +376,13 @@ fn check_writes(unit: &Unit<'_>, found: &[Write], nesting_max: usize) -> Result<
         {
             let mut alone = Overlay::default();
             alone.set(*column, value.clone());
-            edited_record(unit, &alone, nesting_max)?;
+            edited_record(unit, &alone, nesting_max).map_err(|fault| {
+                let table = tables::standard(unit.base.cells.base().name()).expect("every base is a standard table");
+                let shown = String::from_utf8_lossy(&dtq_value::scalar::format::dynamic_text(value)).into_owned();
+                let shown: String = shown.chars().take(SHOWN_CHARS_MAX).collect();
+                let message = format!("`{}` cannot be `{shown}`: {}", table.columns[*column].name, fault.message);
+                Fault::new(fault.code, message)
+            })?;
         }
     }
     Ok(())
@@ -392,9 +400,4 @@ fn log_row(columns: &[usize], row: Row, time_ticks: i64, arrival_ticks: i64) -> 
     made[logs::column::RESOURCE] = Value::Null;
     made[logs::column::SCOPE] = Value::Null;
     made
-}
-
-/// Returns the bytes that a state may hold, for messages.
-pub(crate) fn state_bytes_max(rule: &crate::compile::rule::CompiledRule) -> usize {
-    state::bounds(rule).bytes_max
 }

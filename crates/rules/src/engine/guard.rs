@@ -10,15 +10,20 @@ use crate::engine::request::Work;
 
 /// One record in so many is measured.
 const SAMPLE_EVERY: u64 = 64;
-/// Measured records whose median is compared with the bound.
-pub(crate) const SAMPLES: usize = 64;
+/// Measured records of one span of time that are kept, and that there have to be for a median.
+const SAMPLES_MAX: usize = 1_024;
+const SAMPLES_MIN: usize = 16;
+/// Over how long the median is taken, in ticks of arrival: ten seconds.
+const SPAN_TICKS: i64 = 10 * 10_000_000;
 /// Failures before their share counts.
 const ERRORS_MIN: u64 = 1_000;
 
-/// Holds the costs of the last records of a rule that were measured, in nanoseconds.
+/// Holds what a rule cost lately: of measured records, in nanoseconds.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Costs {
     count: u64,
+    /// When the first of them was measured.
+    since_ticks: Option<i64>,
     last_ns: Vec<u64>,
 }
 
@@ -29,17 +34,20 @@ impl Costs {
         self.count % SAMPLE_EVERY == 1
     }
 
-    /// Takes a cost; returns the median when there are enough.
-    fn add(&mut self, ns: u64) -> Option<u64> {
-        if self.last_ns.len() == SAMPLES {
-            self.last_ns.clear();
+    /// Takes a cost; returns the median once in ten seconds.
+    fn add(&mut self, ns: u64, now_ticks: i64) -> Option<u64> {
+        let since_ticks = *self.since_ticks.get_or_insert(now_ticks);
+        if self.last_ns.len() < SAMPLES_MAX {
+            self.last_ns.push(ns);
         }
-        self.last_ns.push(ns);
-        if self.last_ns.len() < SAMPLES {
+        if now_ticks.saturating_sub(since_ticks) < SPAN_TICKS || self.last_ns.len() < SAMPLES_MIN {
             return None;
         }
         self.last_ns.sort_unstable();
-        Some(self.last_ns[SAMPLES / 2])
+        let median = self.last_ns[self.last_ns.len() / 2];
+        self.last_ns.clear();
+        self.since_ticks = None;
+        Some(median)
     }
 }
 
@@ -62,7 +70,7 @@ impl Frame<'_> {
         let fate = self.settle(active, unit, work);
         let ns = clock().saturating_sub(start);
         self.state.accounts[rule].ns += ns * SAMPLE_EVERY;
-        let median = self.state.costs[rule].add(ns);
+        let median = self.state.costs[rule].add(ns, self.arrival_ticks);
         if let (Some(median), Some(bound)) = (median, self.set.rules[rule].ns_per_record_max)
             && median > bound
         {

@@ -5,7 +5,7 @@
 use crate::compile::rule::{CompiledRule, Measure, WindowRule};
 use crate::engine::DEFAULT_STATE_BYTES;
 use crate::engine::frame::{Frame, Unit};
-use crate::engine::state::{KEYS_MAX, key_shape};
+use crate::engine::state::{KEYS_MAX, bounds, key_shape};
 use crate::file::rule::{MetricColumn, MetricKind, MetricsOutput, Temporality};
 use crate::state::aggregate::spec::{DEFAULT_BOUNDS, DEFAULT_CARDINALITY_MAX};
 use crate::state::aggregate::{AggregationKind, MetricSpec, Number, ResourceAggregators, ResourceBounds, SpanContext};
@@ -242,13 +242,12 @@ impl Frame<'_> {
                 unreachable!("a rule of windows has their state");
             };
             let group_bytes = grouping.group_bytes();
-            let entry =
-                windows.entry(start, RowIdentity(keys), unit.time_ticks, group_bytes, || grouping_start(grouping));
+            let entry = windows.entry(start, RowIdentity(keys), unit.time_ticks, group_bytes, || grouping.start());
             // A late row is counted by the windows.
             let Ok(group) = entry else { continue };
             let grown_bytes = grouping.add(group, &row)?;
             if !windows.charge(start, grown_bytes) {
-                let bytes_max = crate::engine::act::state_bytes_max(&self.set.rules[position]);
+                let bytes_max = bounds(&self.set.rules[position]).bytes_max;
                 self.disable(position, &format!("its windows hold more than {bytes_max} bytes (limits.state_bytes)"));
                 break;
             }
@@ -410,10 +409,6 @@ impl Frame<'_> {
         self.state.totals.created += points;
         self.run_made(Signal::Metrics, &builder.take(), position + 1)
     }
-}
-
-fn grouping_start(grouping: &Grouping<'_>) -> Group {
-    grouping.start()
 }
 
 fn stream_of(column: &MetricColumn) -> MetricStream {

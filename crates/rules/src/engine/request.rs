@@ -66,7 +66,18 @@ impl Frame<'_> {
         entered.1 += index.records().iter().map(|record| u64::from(record.place.end - record.place.start)).sum::<u64>();
         let mut left = 0;
         for resource in 0..index.resources().len() {
-            let mut pass = Pass { signal, request, index, changes, slots, cache, overlay, from, resource };
+            let mut pass = Pass {
+                signal,
+                request,
+                index,
+                changes,
+                slots,
+                cache,
+                overlay,
+                from,
+                resource,
+                unreadable: Unreadable::default(),
+            };
             left += self.run_resource(&mut pass);
         }
         self.state.totals.records_out += left;
@@ -201,6 +212,10 @@ impl Frame<'_> {
             Level::Resource => base.plan.fill_resource(buffers.resource, pass.slots),
             _ => base.plan.fill_scope(buffers.scope, pass.slots),
         };
+        match level {
+            Level::Resource => pass.unreadable.resource = filled.err(),
+            _ => pass.unreadable.scope = filled.err(),
+        }
         let all = |rule: &usize| Active {
             rule: *rule,
             conditions: (0..set.rules[*rule].conditions.len()).map(|at| at as u16).collect(),
@@ -283,8 +298,7 @@ impl Frame<'_> {
                 let entry = pass.index.metrics()[metric as usize];
                 buffers.metric = entry.place.content(pass.request);
                 kind = entry.data.map(|(kind, _)| kind);
-                // A metric head that cannot be read shows in each of its points, as null.
-                let _ = base.plan.fill_metric(buffers.metric, pass.slots);
+                pass.unreadable.metric = base.plan.fill_metric(buffers.metric, pass.slots).err();
             }
             buffers.record = record.place.content(pass.request);
             let unit = Unit {
@@ -318,9 +332,10 @@ impl Frame<'_> {
             // The record before has left the slots of a later version.
             let _ = unit.base.plan.fill_resource(unit.buffers.resource, pass.slots);
         }
-        let filled = match unit.kind {
-            Some(kind) => unit.base.plan.fill_point(kind, unit.buffers.record, pass.slots),
-            None => unit.base.plan.fill_record(unit.buffers.record, pass.slots),
+        let filled = match (pass.unreadable.first(), unit.kind) {
+            (Some(error), _) => Err(error),
+            (None, Some(kind)) => unit.base.plan.fill_point(kind, unit.buffers.record, pass.slots),
+            (None, None) => unit.base.plan.fill_record(unit.buffers.record, pass.slots),
         };
         if let Some(slot) = unit.base.time_slot {
             unit.time_ticks = self.record_time(&unit, slot, pass);
@@ -468,6 +483,21 @@ pub(crate) struct Pass<'p> {
     /// Position of the first rule that takes part.
     pub(super) from: usize,
     pub(super) resource: usize,
+    unreadable: Unreadable,
+}
+
+/// What stands around a record and cannot be read; rules cannot judge the records below it then.
+#[derive(Clone, Copy, Default)]
+struct Unreadable {
+    resource: Option<WireError>,
+    scope: Option<WireError>,
+    metric: Option<WireError>,
+}
+
+impl Unreadable {
+    fn first(&self) -> Option<WireError> {
+        self.resource.or(self.scope).or(self.metric)
+    }
 }
 
 /// Returns a record with its edits.
