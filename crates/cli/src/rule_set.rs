@@ -45,7 +45,7 @@ pub fn load(paths: &[PathBuf], now_ticks: i64, limits: &Limits) -> Result<Loaded
 
 /// Compiles rule files that were read.
 pub fn compile(files: &[RuleFile], now_ticks: i64, limits: &Limits) -> compile::Compiled {
-    compile::compile(files, &compile::Options { limits: limits.clone(), now_ticks, tier: None })
+    compile::compile(files, &compile::Options { limits: limits.clone(), now_ticks, ..compile::Options::default() })
 }
 
 /// Reads and compiles rule files for a command that runs them; diagnostics are written.

@@ -3,7 +3,7 @@
 //! Gives columns, and rows only of tables in files; telemetry is never read through it. Next: `query.rs`.
 
 use crate::compile::rule::LookedUp;
-use dtq_record::stream::{Catalog, Projection, Row, RowStream, StreamError, TableSchema};
+use dtq_record::stream::{Catalog, Column, Projection, Row, RowStream, StreamError, TableSchema};
 use dtq_record::tables::{self, Base, Table};
 use dtq_source::Code;
 
@@ -60,4 +60,29 @@ impl RowStream for Rows<'_> {
         batch.extend_from_slice(self.0.take().unwrap_or_default());
         Ok(false)
     }
+}
+
+/// Returns columns and rows of a table that stands in a file.
+pub(super) fn read_table(
+    path: &str,
+    content: &std::sync::Arc<[u8]>,
+    options: &super::Options,
+) -> Result<(Vec<Column>, Vec<Row>), String> {
+    const NAME: &str = "file";
+    let input = dtq_record::Input::from_bytes(path, NAME, content.to_vec());
+    let input_options = dtq_record::Options { now_ticks: options.now_ticks };
+    let inputs =
+        dtq_record::Inputs::probe(vec![input], &input_options, &options.limits).map_err(|error| error.message)?;
+    let schema = inputs.schema(NAME).ok_or_else(|| format!("{path} is telemetry, not a table"))?;
+    let mut rows = Vec::new();
+    let mut stream = inputs.scan(NAME, &Projection::all(schema.columns.len())).map_err(|error| error.message)?;
+    let mut has_more = true;
+    while has_more {
+        has_more = stream.read(&mut rows).map_err(|error| error.message)?;
+    }
+    let report = inputs.report();
+    if let Some(skip) = report.skips.first() {
+        return Err(format!("{path}: {}: {}", skip.place, skip.reason));
+    }
+    Ok((schema.columns, rows))
 }

@@ -2,7 +2,7 @@
 //!
 //! All mistakes of all files come at once; with an error there is no set, and whoever runs one keeps it. Runs no rule.
 //! Read in order: [`cells`], [`flatten`], [`rule`], [`catalog`], [`query`], [`lookup`], [`action`], [`metric`],
-//! [`warnings`], [`set`]. Next: `state/mod.rs`.
+//! [`warnings`], [`guard`], [`set`]. Next: `state/mod.rs`.
 
 pub mod cells;
 
@@ -21,6 +21,8 @@ pub mod action;
 pub mod metric;
 
 pub mod warnings;
+
+pub mod guard;
 
 pub mod set;
 

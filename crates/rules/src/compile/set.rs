@@ -4,9 +4,10 @@
 //! first, in the order in which they need each other.
 
 use crate::compile::action::{Places, Rows, action, failure, origins};
-use crate::compile::catalog::RuleCatalog;
+use crate::compile::catalog::{RuleCatalog, read_table};
 use crate::compile::cells::Cells;
 use crate::compile::flatten::{BagEdit, Flat, FlatColumn, cell_expr, flatten};
+use crate::compile::guard::Guards;
 use crate::compile::lookup::{Lookups, find_lookups, is_pure};
 use crate::compile::query::{RuleQuery, compile_query};
 use crate::compile::rule::{Action, ColumnWrite, CompiledRule, Condition, LookedUp, RecorderDef};
@@ -19,7 +20,7 @@ use dtq_exec::feed::needed_columns;
 use dtq_ir::{ExprId, ExprKind, Program};
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::fill::{Level, SlotPlan};
-use dtq_record::stream::{Catalog, Column, Projection};
+use dtq_record::stream::Column;
 use dtq_record::tables::derive::Derivation;
 use dtq_record::tables::{self, Base};
 use dtq_source::{Code, Diagnostic, Limits, diagnostic};
@@ -35,6 +36,8 @@ pub struct Options {
     pub now_ticks: i64,
     /// Where the set is to run; `None` takes the rules of all tiers.
     pub tier: Option<Tier>,
+    /// Whether every rule looks at every record by itself, which gives the same more slowly.
+    pub is_unoptimized: bool,
 }
 
 /// Holds the rules that run together.
@@ -65,6 +68,8 @@ pub struct BaseCells {
     pub time_slot: Option<u32>,
     /// Positions of the rules over the table, in effective order.
     pub rules: Vec<usize>,
+    /// What has to be found in a record before each of these rules can match.
+    pub guards: Guards,
 }
 
 /// Holds a compiled rule set, or why there is none.
@@ -360,7 +365,12 @@ impl<'f> Compiler<'f> {
         let bases = self.bases.drain(..).zip(plans).zip(time_slots).map(|((cells, plan), time_slot)| {
             let is_over = |rule: &CompiledRule| rule.base == cells.base();
             let positions = rules.iter().enumerate().filter(|(_, rule)| is_over(rule)).map(|(at, _)| at).collect();
-            BaseCells { cells, plan, time_slot, rules: positions }
+            let own: Vec<&CompiledRule> = rules.iter().filter(|rule| is_over(rule)).collect();
+            let guards = match self.options.is_unoptimized {
+                true => Guards::default(),
+                false => Guards::new(&own, &cells, &plan),
+            };
+            BaseCells { cells, plan, time_slot, rules: positions, guards }
         });
         let bases = bases.collect();
         let mut looked_up = std::mem::take(&mut self.catalog.looked_up);
@@ -568,29 +578,4 @@ fn recorder_spec(bounds: &RecorderBounds, key: KeyShape, state_bytes: Option<u64
         bytes_per_key_max: size(bounds.bytes_per_key),
         bounds: Bounds { entries_max: size(bounds.keys), bytes_max: size(bytes_max) },
     }
-}
-
-/// Returns columns and rows of a table that stands in a file.
-fn read_table(
-    path: &str,
-    content: &std::sync::Arc<[u8]>,
-    options: &Options,
-) -> Result<(Vec<Column>, Vec<dtq_record::stream::Row>), String> {
-    const NAME: &str = "file";
-    let input = dtq_record::Input::from_bytes(path, NAME, content.to_vec());
-    let input_options = dtq_record::Options { now_ticks: options.now_ticks };
-    let inputs =
-        dtq_record::Inputs::probe(vec![input], &input_options, &options.limits).map_err(|error| error.message)?;
-    let schema = inputs.schema(NAME).ok_or_else(|| format!("{path} is telemetry, not a table"))?;
-    let mut rows = Vec::new();
-    let mut stream = inputs.scan(NAME, &Projection::all(schema.columns.len())).map_err(|error| error.message)?;
-    let mut has_more = true;
-    while has_more {
-        has_more = stream.read(&mut rows).map_err(|error| error.message)?;
-    }
-    let report = inputs.report();
-    if let Some(skip) = report.skips.first() {
-        return Err(format!("{path}: {}: {}", skip.place, skip.reason));
-    }
-    Ok((schema.columns, rows))
 }

@@ -76,6 +76,19 @@ impl Frame<'_> {
         }
     }
 
+    /// Does what a rule does with a record that does not match, of which that is known; `None` when it goes on.
+    pub(crate) fn settle_unmatched(&mut self, active: &Active, unit: &Unit<'_>) -> Option<Fate> {
+        let rule = &self.set.rules[active.rule];
+        if !self.is_active[active.rule] {
+            return None;
+        }
+        if let Some(state) = rule.window_state() {
+            self.advance_window(state, unit.time_ticks);
+        }
+        let removes = rule.mode == Mode::Enforce && matches!(rule.action, Action::Replace { .. });
+        removes.then_some(Fate::Dropped)
+    }
+
     /// Does what a rule says of records that it cannot judge.
     pub(crate) fn fail(&mut self, position: usize, fault: &Fault, work: &mut Work<'_>) -> Option<Fate> {
         self.note_error(position, &fault.to_string());

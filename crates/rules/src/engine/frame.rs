@@ -19,6 +19,7 @@ use dtq_record::otlp::metrics::Kind;
 use dtq_record::slot::{Buffers, Slot};
 use dtq_record::stream::Row;
 use dtq_value::scalar::Fault;
+use fixedbitset::FixedBitSet;
 
 /// How deep requests that rules make may make others.
 pub(crate) const NESTING_MAX: u32 = 16;
@@ -57,6 +58,7 @@ pub(crate) struct Scratch {
     pub(crate) slots: Vec<Slot>,
     pub(crate) cache: Cache,
     pub(crate) overlay: Overlay,
+    pub(crate) marked: FixedBitSet,
 }
 
 /// Holds one record while rules judge it.

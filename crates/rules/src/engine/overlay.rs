@@ -31,6 +31,15 @@ impl Overlay {
         self.edits.iter().find(|(edited, _)| *edited == column).map(|(_, edit)| edit)
     }
 
+    /// Says whether a column, or a key of it, may have been changed.
+    pub(crate) fn is_touched(&self, column: usize, key: Option<&Str>) -> bool {
+        match (self.get(column), key) {
+            (None, _) => false,
+            (Some(ColumnEdit::Keys(keys)), Some(key)) => keys.iter().any(|(edited, _)| edited == key),
+            (Some(_), _) => true,
+        }
+    }
+
     /// Gives a column a value.
     pub(crate) fn set(&mut self, column: usize, value: Value) {
         let edit = ColumnEdit::Set(value);

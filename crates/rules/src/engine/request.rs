@@ -3,6 +3,7 @@
 use crate::compile::rule::Action;
 use crate::compile::set::{RuleSet, base_position};
 use crate::engine::act::Fate;
+use crate::engine::agenda::Agenda;
 use crate::engine::cells::{Cache, malformed};
 use crate::engine::frame::{Frame, NESTING_MAX, Scratch, Unit};
 use crate::engine::judge::Active;
@@ -22,6 +23,7 @@ use dtq_record::slot::{Buffers, Slot};
 use dtq_source::Code;
 use dtq_value::Value;
 use dtq_value::scalar::Fault;
+use fixedbitset::FixedBitSet;
 use smallvec::SmallVec;
 
 /// Holds what changes while one record is judged.
@@ -55,7 +57,7 @@ impl Frame<'_> {
         from: usize,
         scratch: &mut Scratch,
     ) -> Result<Output, WireError> {
-        let Scratch { index, changes, slots, cache, overlay } = scratch;
+        let Scratch { index, changes, slots, cache, overlay, marked } = scratch;
         index.read(signal, request)?;
         changes.clear();
         let base = self.set.base(RuleSet::base_of(signal));
@@ -74,6 +76,7 @@ impl Frame<'_> {
                 slots,
                 cache,
                 overlay,
+                marked,
                 from,
                 resource,
                 unreadable: Unreadable::default(),
@@ -287,6 +290,7 @@ impl Frame<'_> {
         let resource = resource.map_or(&[][..], |place| place.content(pass.request));
         let resource = fate.versions.first().map_or(resource, |version| &version.message);
         let base = self.set.base(RuleSet::base_of(pass.signal));
+        let agenda = Agenda::new(self.set, base, active, fate.versions.len() < 2 && self.observer.is_none());
         let mut metric = u32::MAX;
         let mut buffers = Buffers { resource, scope: scope_message, ..Buffers::default() };
         let mut kind = None;
@@ -313,7 +317,7 @@ impl Frame<'_> {
                 kind,
                 time_ticks: self.arrival_ticks,
             };
-            left += u64::from(self.run_record(pass, unit, active, fate));
+            left += u64::from(self.run_record(pass, unit, &agenda, fate));
         }
         left
     }
@@ -323,7 +327,7 @@ impl Frame<'_> {
         &mut self,
         pass: &mut Pass<'_>,
         mut unit: Unit<'f>,
-        active: &[Active],
+        agenda: &Agenda<'_>,
         fate: &'f ResourceFate,
     ) -> bool {
         pass.cache.reset(unit.base.plan.slot_count());
@@ -342,14 +346,16 @@ impl Frame<'_> {
             self.expire_tables(unit.time_ticks);
         }
         let mut work = Work { slots: pass.slots, cache: pass.cache, overlay: pass.overlay, editors: SmallVec::new() };
+        let mut turns = agenda.turns(filled.is_ok(), work.slots, &unit.buffers, pass.marked);
         let mut taken = None;
-        for one in active {
+        while let Some((one, may_match)) = turns.next(&work) {
             if fate.dropped_by.is_some_and(|dropped_by| dropped_by < one.rule) {
                 break;
             }
             enter_version(fate, one.rule, &mut unit, &mut work);
             let outcome = match &filled {
-                Ok(()) => self.settle_measured(one, &unit, &mut work),
+                Ok(()) if may_match => self.settle_measured(one, &unit, &mut work),
+                Ok(()) => self.settle_unmatched(one, &unit),
                 Err(error) => self.fail(one.rule, &malformed(error), &mut work),
             };
             if let Some(fate) = outcome {
@@ -480,6 +486,8 @@ pub(crate) struct Pass<'p> {
     pub(super) slots: &'p mut Vec<Slot>,
     pub(super) cache: &'p mut Cache,
     pub(super) overlay: &'p mut Overlay,
+    /// The rules over the table that may match the record.
+    pub(super) marked: &'p mut FixedBitSet,
     /// Position of the first rule that takes part.
     pub(super) from: usize,
     pub(super) resource: usize,

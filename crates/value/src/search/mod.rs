@@ -12,6 +12,6 @@ pub mod term;
 
 pub mod many;
 
-pub use many::{Needles, WordSet};
+pub use many::{Needles, Substrings, WordSet};
 pub use substring::{contains, contains_ignore_case, ends_with_ignore_case, starts_with_ignore_case};
 pub use term::{TermEdges, has, has_ignore_case};

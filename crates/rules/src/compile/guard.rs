@@ -1,0 +1,358 @@
+//! Rules to what has to be found in a record before one of them can match, so that the others need no look.
+//!
+//! The guard of a rule is a few atoms, one of which is true of every record that the rule matches: a text that a field
+//! contains or is. The guards of all rules over a table are looked for together, the texts of a field in one pass, so
+//! that a thousand rules cost little more than those that may match. A guard never decides that a rule matches, and a
+//! rule that could fail or act before its guard is asked has none. Next: `rule.rs`.
+
+use crate::compile::cells::{Cell, Cells};
+use crate::compile::rule::CompiledRule;
+use dtq_ir::{Effect, ExprId, ExprKind, Program};
+use dtq_record::otlp::fill::{Level, SlotPlan};
+use dtq_record::slot::{Buffers, Slot, Tag};
+use dtq_value::search::Substrings;
+use dtq_value::{Str, Type, Value};
+use fixedbitset::FixedBitSet;
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
+
+/// Atoms of one guard; a rule that would need more has none.
+const ATOMS_MAX: usize = 64;
+
+/// Says something of a field that one look at it decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Atom {
+    slot: u32,
+    text: Str,
+    kind: AtomKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum AtomKind {
+    /// The text is the field's.
+    Whole,
+    /// The text is somewhere in the field's.
+    Inside,
+    /// The same, ASCII case aside.
+    InsideIgnoringCase,
+}
+
+/// Holds the guards of all rules over one standard table; a rule is its position among them.
+#[derive(Clone, Debug, Default)]
+pub struct Guards {
+    fields: Vec<Field>,
+    /// Fields that a rule reads before its guard is asked, where their content may turn out unreadable.
+    fragile: Vec<(u32, FixedBitSet)>,
+    /// The rules without a guard.
+    unguarded: FixedBitSet,
+}
+
+/// Holds what the guards look for in one field.
+#[derive(Clone, Debug)]
+struct Field {
+    slot: u32,
+    /// All rules whose guard looks here.
+    rules: FixedBitSet,
+    wholes: FxHashMap<Box<[u8]>, FixedBitSet>,
+    inside: Option<Inside>,
+    inside_ignoring_case: Option<Inside>,
+}
+
+/// Holds texts that are looked for, and for each the rules.
+#[derive(Clone, Debug)]
+struct Inside {
+    needles: Substrings,
+    rules: Vec<FixedBitSet>,
+}
+
+impl Guards {
+    /// Returns the guards of rules over a table, in their order.
+    pub fn new(rules: &[&CompiledRule], cells: &Cells, plan: &SlotPlan) -> Self {
+        let mut guards = Guards { unguarded: FixedBitSet::with_capacity(rules.len()), ..Guards::default() };
+        let mut looked_for: Vec<(Atom, usize)> = Vec::new();
+        for (position, rule) in rules.iter().enumerate() {
+            match guard_of(rule, cells, plan) {
+                Some(guard) => {
+                    looked_for.extend(guard.atoms.into_iter().map(|atom| (atom, position)));
+                    guard.fragile.iter().for_each(|slot| guards.add_fragile(*slot, position, rules.len()));
+                }
+                None => guards.unguarded.insert(position),
+            }
+        }
+        let slots: BTreeSet<u32> = looked_for.iter().map(|(atom, _)| atom.slot).collect();
+        for slot in slots {
+            let of_slot = looked_for.iter().filter(|(atom, _)| atom.slot == slot);
+            guards.add_field(slot, of_slot, rules.len());
+        }
+        guards
+    }
+
+    /// Says whether some rule has a guard.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// Marks the rules that may match a record with these slots, and no others.
+    pub fn mark(&self, slots: &[Slot], buffers: &Buffers<'_>, marked: &mut FixedBitSet) {
+        marked.clone_from(&self.unguarded);
+        for (slot, rules) in &self.fragile {
+            if slots[*slot as usize].tag() as u8 >= Tag::Any as u8 {
+                marked.union_with(rules);
+            }
+        }
+        for field in &self.fields {
+            let slot = &slots[field.slot as usize];
+            match slot.tag() {
+                Tag::Missing => field.mark(b"", marked),
+                // A view that does not fit is an error that the rule has to find.
+                Tag::String | Tag::Word => match slot.as_text(buffers) {
+                    Some(text) => field.mark(text, marked),
+                    None => marked.union_with(&field.rules),
+                },
+                // What these read as is not looked into.
+                _ => marked.union_with(&field.rules),
+            }
+        }
+    }
+
+    /// Marks also the rules whose guard looks at a field that was edited.
+    pub fn mark_edited(&self, is_edited: impl Fn(u32) -> bool, marked: &mut FixedBitSet) {
+        for field in self.fields.iter().filter(|field| is_edited(field.slot)) {
+            marked.union_with(&field.rules);
+        }
+        for (_, rules) in self.fragile.iter().filter(|(slot, _)| is_edited(*slot)) {
+            marked.union_with(rules);
+        }
+    }
+
+    fn add_fragile(&mut self, slot: u32, rule: usize, count: usize) {
+        let known = self.fragile.iter().position(|(fragile, _)| *fragile == slot);
+        let at = known.unwrap_or_else(|| {
+            self.fragile.push((slot, FixedBitSet::with_capacity(count)));
+            self.fragile.len() - 1
+        });
+        self.fragile[at].1.insert(rule);
+    }
+
+    fn add_field<'a>(&mut self, slot: u32, atoms: impl Iterator<Item = &'a (Atom, usize)>, count: usize) {
+        let none = || FixedBitSet::with_capacity(count);
+        let mut field =
+            Field { slot, rules: none(), wholes: FxHashMap::default(), inside: None, inside_ignoring_case: None };
+        let mut needles: [Vec<(Str, FixedBitSet)>; 2] = Default::default();
+        for (atom, rule) in atoms {
+            field.rules.insert(*rule);
+            let text = atom.text.as_bytes();
+            if atom.kind == AtomKind::Whole {
+                field.wholes.entry(Box::from(text)).or_insert_with(none).insert(*rule);
+                continue;
+            }
+            let group = &mut needles[usize::from(atom.kind == AtomKind::InsideIgnoringCase)];
+            let at = group.iter().position(|(needle, _)| *needle == atom.text).unwrap_or_else(|| {
+                group.push((atom.text.clone(), none()));
+                group.len() - 1
+            });
+            group[at].1.insert(*rule);
+        }
+        let [exact, ignoring_case] = needles;
+        for (group, is_case_ignored) in [(exact, false), (ignoring_case, true)] {
+            let texts = group.iter().map(|(needle, _)| needle.as_bytes());
+            match Substrings::new(texts, is_case_ignored) {
+                _ if group.is_empty() => {}
+                Some(needles) => {
+                    let rules = group.into_iter().map(|(_, rules)| rules).collect();
+                    let place = if is_case_ignored { &mut field.inside_ignoring_case } else { &mut field.inside };
+                    *place = Some(Inside { needles, rules });
+                }
+                // Too much to look for in one pass: each of these rules looks by itself.
+                None => group.iter().for_each(|(_, rules)| self.unguarded.union_with(rules)),
+            }
+        }
+        self.fields.push(field);
+    }
+}
+
+impl Field {
+    fn mark(&self, text: &[u8], marked: &mut FixedBitSet) {
+        if !self.wholes.is_empty()
+            && let Some(rules) = self.wholes.get(text)
+        {
+            marked.union_with(rules);
+        }
+        for inside in [&self.inside, &self.inside_ignoring_case].into_iter().flatten() {
+            inside.needles.find_each(text, |needle| marked.union_with(&inside.rules[needle]));
+        }
+    }
+}
+
+/// Holds the guard of one rule.
+struct Guard {
+    atoms: Vec<Atom>,
+    fragile: Vec<u32>,
+}
+
+/// Returns the guard of a rule: that of the first condition that gives one.
+fn guard_of(rule: &CompiledRule, cells: &Cells, plan: &SlotPlan) -> Option<Guard> {
+    // Whether a record is a row of an alias is asked first and may fail by itself.
+    if !rule.membership.is_empty() {
+        return None;
+    }
+    let program = &rule.flat.program;
+    let mut before = BTreeSet::new();
+    for condition in &rule.conditions {
+        if condition.level == Level::Record
+            && let Some(atoms) = atoms_of(program, condition.expr, cells, plan)
+        {
+            return Some(Guard { atoms, fragile: before.into_iter().collect() });
+        }
+        if !always_succeeds(program, condition.expr) {
+            return None;
+        }
+        before.extend(slots_read(program, condition.expr, cells));
+    }
+    None
+}
+
+/// Returns atoms of which one is true wherever the condition is, or `None` where they cannot be told.
+fn atoms_of(program: &Program, root: ExprId, cells: &Cells, plan: &SlotPlan) -> Option<Vec<Atom>> {
+    let mut atoms: Vec<Atom> = Vec::new();
+    let mut pending = vec![root];
+    while let Some(id) = pending.pop() {
+        match &program.expr(id).kind {
+            ExprKind::Or(left, right) => pending.extend([*right, *left]),
+            // What atoms are made of is never null, so that the right one is evaluated only where the left one is true.
+            ExprKind::And(left, _) => pending.push(*left),
+            ExprKind::Call { function, args, .. } => atoms.extend(atoms_of_call(program, function.name, args, cells)?),
+            ExprKind::Const(Value::Bool(false)) => {}
+            _ => return None,
+        }
+        if atoms.len() > ATOMS_MAX {
+            return None;
+        }
+    }
+    let is_of_record = |atom: &Atom| plan.level(atom.slot as usize) == Level::Record;
+    atoms.iter().all(is_of_record).then_some(atoms)
+}
+
+fn atoms_of_call(program: &Program, name: &str, args: &[ExprId], cells: &Cells) -> Option<Vec<Atom>> {
+    let (subject, rest) = args.split_first()?;
+    let slot = slot_of_text(program, *subject, cells)?;
+    let texts: Vec<Str> = rest.iter().map(|arg| constant_text(program, *arg)).collect::<Option<_>>()?;
+    let kind = match name {
+        "==" | "in" => AtomKind::Whole,
+        "contains_cs" | "has_cs" | "startswith_cs" | "endswith_cs" | "hasprefix_cs" | "hassuffix_cs" => {
+            AtomKind::Inside
+        }
+        "contains" | "has" | "startswith" | "endswith" | "hasprefix" | "hassuffix" | "=~" | "in~" => {
+            AtomKind::InsideIgnoringCase
+        }
+        _ => return None,
+    };
+    let is_list = matches!(name, "in" | "in~");
+    if texts.is_empty() || (texts.len() > 1 && !is_list) {
+        return None;
+    }
+    // The empty text is in every text.
+    if kind != AtomKind::Whole && texts.iter().any(Str::is_empty) {
+        return None;
+    }
+    Some(texts.into_iter().map(|text| Atom { slot, text, kind }).collect())
+}
+
+/// Returns the slot that an expression is the text of.
+fn slot_of_text(program: &Program, id: ExprId, cells: &Cells) -> Option<u32> {
+    let expr = program.expr(id);
+    match &expr.kind {
+        ExprKind::Call { function, args, .. } if function.name == "tostring" && args.len() == 1 => {
+            slot_of_text(program, args[0], cells)
+        }
+        ExprKind::Column(cell) if matches!(expr.ty, Type::String | Type::Dynamic) => {
+            match &cells.cells()[*cell as usize] {
+                Cell::Slot(slot) => Some(*slot),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn constant_text(program: &Program, id: ExprId) -> Option<Str> {
+    match &program.expr(id).kind {
+        ExprKind::Const(Value::String(text)) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+/// Says whether evaluating an expression neither fails, but for cells that cannot be read, nor changes anything.
+fn always_succeeds(program: &Program, root: ExprId) -> bool {
+    const SAFE: [&str; 42] = [
+        "==",
+        "!=",
+        "<",
+        "<=",
+        ">",
+        ">=",
+        "=~",
+        "!~",
+        "in",
+        "!in",
+        "in~",
+        "!in~",
+        "not",
+        "isempty",
+        "isnotempty",
+        "isnull",
+        "isnotnull",
+        "contains",
+        "!contains",
+        "contains_cs",
+        "!contains_cs",
+        "has",
+        "!has",
+        "has_cs",
+        "!has_cs",
+        "startswith",
+        "!startswith",
+        "startswith_cs",
+        "!startswith_cs",
+        "endswith",
+        "!endswith",
+        "endswith_cs",
+        "!endswith_cs",
+        "hasprefix",
+        "hassuffix",
+        "tostring",
+        "toint",
+        "tolong",
+        "todouble",
+        "toreal",
+        "tobool",
+        "strlen",
+    ];
+    let mut pending = vec![root];
+    while let Some(id) = pending.pop() {
+        match &program.expr(id).kind {
+            ExprKind::Call { function, args, .. } => {
+                if function.effect != Effect::Pure || !SAFE.contains(&function.name) {
+                    return false;
+                }
+                pending.extend(args.iter().copied());
+            }
+            ExprKind::Scalar(_) | ExprKind::InRel { .. } | ExprKind::Element { .. } | ExprKind::Property { .. } => {
+                return false;
+            }
+            kind => pending.extend(kind.children()),
+        }
+    }
+    true
+}
+
+fn slots_read(program: &Program, root: ExprId, cells: &Cells) -> BTreeSet<u32> {
+    let (mut slots, mut pending) = (BTreeSet::new(), vec![root]);
+    while let Some(id) = pending.pop() {
+        match &program.expr(id).kind {
+            ExprKind::Column(cell) => slots.extend(cells.slots_of(*cell)),
+            kind => pending.extend(kind.children()),
+        }
+    }
+    slots
+}
