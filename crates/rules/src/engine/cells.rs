@@ -13,18 +13,34 @@ use dtq_record::tables::{self, Base};
 use dtq_source::Code;
 use dtq_value::scalar::Fault;
 use dtq_value::{Bag, Value};
-use std::cell::RefCell;
+use std::cell::{self, RefCell};
 
 /// Holds the values of slots that were decoded.
 #[derive(Debug, Default)]
-pub(crate) struct Cache(RefCell<Vec<Option<Value>>>);
+pub(crate) struct Cache {
+    values: RefCell<Vec<Option<Value>>>,
+    /// Whether there are any; most records are judged without.
+    is_used: cell::Cell<bool>,
+}
 
 impl Cache {
     /// Forgets all values, and makes room for those of `count` slots.
+    #[inline]
     pub(crate) fn reset(&mut self, count: usize) {
-        let values = self.0.get_mut();
-        values.clear();
-        values.resize(count, None);
+        let values = self.values.get_mut();
+        if self.is_used.take() || values.len() != count {
+            values.clear();
+            values.resize(count, None);
+        }
+    }
+
+    fn get(&self, index: usize) -> Option<Value> {
+        self.values.borrow()[index].clone()
+    }
+
+    fn set(&self, index: usize, value: Value) {
+        self.is_used.set(true);
+        self.values.borrow_mut()[index] = Some(value);
     }
 }
 
@@ -139,11 +155,11 @@ impl RecordCells<'_> {
     /// Returns the value of a slot as it came.
     fn raw(&self, slot: u32) -> Result<Value, Fault> {
         let index = slot as usize;
-        if let Some(value) = &self.cache.0.borrow()[index] {
-            return Ok(value.clone());
+        if let Some(value) = self.cache.get(index) {
+            return Ok(value);
         }
         let value = self.slots[index].value(&self.buffers, self.nesting_max).map_err(|error| malformed(&error))?;
-        self.cache.0.borrow_mut()[index] = Some(value.clone());
+        self.cache.set(index, value.clone());
         Ok(value)
     }
 }

@@ -292,32 +292,31 @@ impl Frame<'_> {
         let base = self.set.base(RuleSet::base_of(pass.signal));
         let agenda = Agenda::new(self.set, base, active, fate.versions.len() < 2 && self.observer.is_none());
         let mut metric = u32::MAX;
-        let mut buffers = Buffers { resource, scope: scope_message, ..Buffers::default() };
-        let mut kind = None;
         let mut left = 0;
+        let mut unit = Unit {
+            signal: pass.signal,
+            base,
+            request: pass.request,
+            index: pass.index,
+            position: 0,
+            scope,
+            resource: pass.resource,
+            buffers: Buffers { resource, scope: scope_message, ..Buffers::default() },
+            kind: None,
+            time_ticks: self.arrival_ticks,
+        };
         for position in entry.records.range() {
             let record = pass.index.records()[position];
             if pass.signal == Signal::Metrics && record.parent != metric {
                 metric = record.parent;
                 let entry = pass.index.metrics()[metric as usize];
-                buffers.metric = entry.place.content(pass.request);
-                kind = entry.data.map(|(kind, _)| kind);
-                pass.unreadable.metric = base.plan.fill_metric(buffers.metric, pass.slots).err();
+                unit.buffers.metric = entry.place.content(pass.request);
+                unit.kind = entry.data.map(|(kind, _)| kind);
+                pass.unreadable.metric = base.plan.fill_metric(unit.buffers.metric, pass.slots).err();
             }
-            buffers.record = record.place.content(pass.request);
-            let unit = Unit {
-                signal: pass.signal,
-                base,
-                request: pass.request,
-                index: pass.index,
-                position,
-                scope,
-                resource: pass.resource,
-                buffers,
-                kind,
-                time_ticks: self.arrival_ticks,
-            };
-            left += u64::from(self.run_record(pass, unit, &agenda, fate));
+            unit.position = position;
+            unit.buffers.record = record.place.content(pass.request);
+            left += u64::from(self.run_record(pass, &mut unit, &agenda, fate));
         }
         left
     }
@@ -326,14 +325,15 @@ impl Frame<'_> {
     fn run_record<'f>(
         &mut self,
         pass: &mut Pass<'_>,
-        mut unit: Unit<'f>,
+        unit: &mut Unit<'f>,
         agenda: &Agenda<'_>,
         fate: &'f ResourceFate,
     ) -> bool {
         pass.cache.reset(unit.base.plan.slot_count());
         pass.overlay.clear();
         if fate.versions.len() > 1 {
-            // The record before has left the slots of a later version.
+            // The record before has left a later version, and its slots.
+            unit.buffers.resource = &fate.versions[0].message;
             let _ = unit.base.plan.fill_resource(unit.buffers.resource, pass.slots);
         }
         let filled = match (pass.unreadable.first(), unit.kind) {
@@ -342,7 +342,7 @@ impl Frame<'_> {
             (None, None) => unit.base.plan.fill_record(unit.buffers.record, pass.slots),
         };
         if let Some(slot) = unit.base.time_slot {
-            unit.time_ticks = self.record_time(&unit, slot, pass);
+            unit.time_ticks = self.record_time(unit, slot, pass);
             self.expire_tables(unit.time_ticks);
         }
         let mut work = Work { slots: pass.slots, cache: pass.cache, overlay: pass.overlay, editors: SmallVec::new() };
@@ -352,10 +352,10 @@ impl Frame<'_> {
             if fate.dropped_by.is_some_and(|dropped_by| dropped_by < one.rule) {
                 break;
             }
-            enter_version(fate, one.rule, &mut unit, &mut work);
+            enter_version(fate, one.rule, unit, &mut work);
             let outcome = match &filled {
-                Ok(()) if may_match => self.settle_measured(one, &unit, &mut work),
-                Ok(()) => self.settle_unmatched(one, &unit),
+                Ok(()) if may_match => self.settle_measured(one, unit, &mut work),
+                Ok(()) => self.settle_unmatched(one, unit),
                 Err(error) => self.fail(one.rule, &malformed(error), &mut work),
             };
             if let Some(fate) = outcome {
@@ -364,18 +364,18 @@ impl Frame<'_> {
             }
         }
         let taken = taken.or(fate.dropped_by.map(|rule| (rule, Fate::Dropped)));
-        let editors = work.editors.clone();
+        let editors = if self.observer.is_some() { work.editors.clone() } else { SmallVec::new() };
         let goes_on = match taken {
             Some((rule, fate)) => {
-                self.take(rule, fate, &unit, pass.changes);
+                self.take(rule, fate, unit, pass.changes);
                 false
             }
-            None => self.finish_edits(&unit, &mut work, pass.changes),
+            None => self.finish_edits(unit, &mut work, pass.changes),
         };
         if self.observer.is_some() {
             // A record that does not go on and that no rule took had an edit that failed.
             let failed = editors.first().filter(|_| !goes_on).map(|rule| (*rule, Fate::Dropped));
-            self.observe_end(pass, &unit, fate, &editors, taken.or(failed));
+            self.observe_end(pass, unit, fate, &editors, taken.or(failed));
         }
         goes_on
     }
