@@ -1,0 +1,166 @@
+//! Functions in the code generator's language, one after another, to a block of machine code.
+//!
+//! The code of all functions of a module lies in one piece of memory. It holds no reference to anything outside: every
+//! address comes in as a parameter, so that nothing is ever looked up by name. Next: [`crate::call`].
+
+use crate::call::{Code, Entry, EntryPoint, FunctionId, Needs, Tables};
+use crate::target::{Refusal, Target};
+use cranelift_codegen::Context;
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir::{Function, UserFuncName};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use std::fmt;
+
+/// Entries of functions lie at multiples of this, as a processor fetches code.
+pub(crate) const ALIGNMENT: usize = 32;
+
+/// Size in bytes that the code of one module may have.
+const MODULE_BYTES_MAX: usize = 64 << 20;
+
+/// Collects functions until they are made executable.
+pub struct ModuleBuilder {
+    target: Target,
+    ctx: Context,
+    frontend: FunctionBuilderContext,
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+    listings: Option<Vec<Listing>>,
+}
+
+impl fmt::Debug for ModuleBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ModuleBuilder({:?}, {} functions)", self.target, self.entries.len())
+    }
+}
+
+/// Holds what one function looks like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// In the code generator's language.
+    pub clif: String,
+    /// As instructions of the target.
+    pub asm: String,
+}
+
+impl ModuleBuilder {
+    /// Returns a module without functions.
+    pub fn new(target: &Target) -> Self {
+        Self {
+            target: target.clone(),
+            ctx: Context::new(),
+            frontend: FunctionBuilderContext::new(),
+            bytes: Vec::new(),
+            entries: Vec::new(),
+            listings: None,
+        }
+    }
+
+    /// Keeps the text of the functions that are defined from here on.
+    #[must_use]
+    pub fn with_listings(mut self) -> Self {
+        self.listings = Some(Vec::new());
+        self
+    }
+
+    /// Adds a function that is entered like `point`, whose body the callback writes.
+    ///
+    /// The callback is given a builder without blocks; it makes the first block, seals all and returns from all ends.
+    ///
+    /// # Errors
+    /// The callback's, and when the code generator fails, or the module would be too large.
+    pub fn define(
+        &mut self,
+        point: EntryPoint,
+        body: impl FnOnce(&mut FunctionBuilder<'_>) -> Result<Needs, Refusal>,
+    ) -> Result<FunctionId, Refusal> {
+        let isa = self.target.shared_isa();
+        self.ctx.clear();
+        self.ctx.set_disasm(self.listings.is_some());
+        let signature = point.signature(isa.default_call_conv());
+        self.ctx.func = Function::with_name_signature(UserFuncName::user(0, self.entries.len() as u32), signature);
+        let mut builder = FunctionBuilder::new(&mut self.ctx.func, &mut self.frontend);
+        let needs = match body(&mut builder) {
+            Ok(needs) => needs,
+            Err(refusal) => {
+                // What was begun is thrown away, and with it the scratch space that still names its blocks.
+                self.frontend = FunctionBuilderContext::new();
+                return Err(refusal);
+            }
+        };
+        builder.finalize(isa.frontend_config());
+        let clif = self.listings.is_some().then(|| self.ctx.func.display().to_string());
+        let compiled = self.ctx.compile(&*isa, &mut ControlPlane::default()).map_err(|error| {
+            let text = cranelift_codegen::print_errors::pretty_error(error.func, error.inner);
+            Refusal::Generator(text)
+        })?;
+        if let Some(reloc) = compiled.buffer.relocs().first() {
+            return Err(Refusal::Generator(format!("the code refers to something outside: {reloc:?}")));
+        }
+        let offset = self.bytes.len().next_multiple_of(ALIGNMENT);
+        let code = compiled.code_buffer();
+        if offset + code.len() > MODULE_BYTES_MAX {
+            return Err(Refusal::Size(format!("a module has at most {MODULE_BYTES_MAX} bytes of code")));
+        }
+        self.bytes.resize(offset, 0);
+        self.bytes.extend_from_slice(code);
+        if let (Some(listings), Some(clif)) = (&mut self.listings, clif) {
+            listings.push(Listing { clif, asm: compiled.vcode.clone().unwrap_or_default() });
+        }
+        self.entries.push(Entry { offset, point, needs });
+        Ok(FunctionId(self.entries.len() as u32 - 1))
+    }
+
+    /// Returns the texts of the functions in order; none without [`ModuleBuilder::with_listings`].
+    pub fn listings(&self) -> &[Listing] {
+        self.listings.as_deref().unwrap_or_default()
+    }
+
+    /// Makes the functions executable.
+    ///
+    /// # Errors
+    /// [`Refusal::Target`] when the code is for another machine; [`Refusal::Memory`] when the system does not allow it.
+    pub fn finish(self, tables: Tables) -> Result<Code, Refusal> {
+        if !self.target.is_host() {
+            return Err(Refusal::Target(format!("code for {} does not run here", self.target.name())));
+        }
+        Code::load(&self.target, &self.bytes, self.entries, tables)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cranelift_codegen::ir::{InstBuilder, types};
+
+    fn constant(builder: &mut FunctionBuilder<'_>, number: i64) -> Result<Needs, Refusal> {
+        let block = builder.create_block();
+        builder.append_block_params_for_function_params(block);
+        builder.switch_to_block(block);
+        let verdict = builder.ins().iconst(types::I32, number);
+        builder.ins().return_(&[verdict]);
+        builder.seal_all_blocks();
+        Ok(Needs::default())
+    }
+
+    #[test]
+    fn code_for_another_machine_is_shown_and_not_run() {
+        let target = Target::named("aarch64").unwrap();
+        let mut module = ModuleBuilder::new(&target).with_listings();
+        module.define(EntryPoint::Condition, |builder| constant(builder, 1)).unwrap();
+        assert!(module.listings()[0].asm.contains("ret"), "{}", module.listings()[0].asm);
+        assert!(matches!(module.finish(Tables::default()), Err(Refusal::Target(_))));
+    }
+
+    #[test]
+    fn a_refused_function_leaves_no_trace() {
+        let mut module = ModuleBuilder::new(&Target::host().unwrap());
+        let refused = module.define(EntryPoint::Condition, |builder| {
+            let block = builder.create_block();
+            builder.switch_to_block(block);
+            Err(Refusal::Construct("nothing".to_owned()))
+        });
+        assert!(refused.is_err());
+        let id = module.define(EntryPoint::Condition, |builder| constant(builder, 1)).unwrap();
+        assert_eq!(id, FunctionId(0));
+    }
+}

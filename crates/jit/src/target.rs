@@ -1,0 +1,132 @@
+//! The name of an architecture, or the host, to the settings that code is generated for.
+//!
+//! Never asks whether memory may be executable: that shows when code is to be run ([`crate::module`]).
+
+use cranelift_codegen::isa::{self, OwnedTargetIsa, TargetIsa};
+use cranelift_codegen::settings::{self, Configurable};
+use std::fmt;
+
+/// Says why there is no native code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The host, or the named target, is none that code can be generated for.
+    Target(String),
+    /// The system gives no executable memory.
+    Memory(String),
+    /// This construct has no native code; the interpreter has it.
+    Construct(String),
+    /// The code would be larger than a bound; the interpreter has no such bound.
+    Size(String),
+    /// The code generator failed; a defect, which is no reason to stop.
+    Generator(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Target(reason) => write!(f, "no native code for this machine: {reason}"),
+            Refusal::Memory(reason) => write!(f, "the system gives no executable memory: {reason}"),
+            Refusal::Construct(reason) => write!(f, "no native code: {reason}"),
+            Refusal::Size(reason) => write!(f, "no native code, it would be too large: {reason}"),
+            Refusal::Generator(reason) => write!(f, "the code generator failed: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Holds what code is generated for.
+#[derive(Clone)]
+pub struct Target {
+    isa: OwnedTargetIsa,
+    is_host: bool,
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({})", self.isa.triple())
+    }
+}
+
+impl Target {
+    /// Returns the machine this runs on, with the instructions that it has.
+    ///
+    /// # Errors
+    /// [`Refusal::Target`] when code cannot be generated for it.
+    pub fn host() -> Result<Self, Refusal> {
+        let builder = cranelift_native::builder().map_err(|reason| Refusal::Target(reason.to_owned()))?;
+        Self::finish(builder, true)
+    }
+
+    /// Returns an architecture by its name, `x86_64` or `aarch64`; its code is to be looked at, not run.
+    ///
+    /// # Errors
+    /// [`Refusal::Target`] for any other name.
+    pub fn named(architecture: &str) -> Result<Self, Refusal> {
+        if !matches!(architecture, "x86_64" | "aarch64") {
+            return Err(Refusal::Target(format!("`{architecture}` is neither x86_64 nor aarch64")));
+        }
+        let mut builder = isa::lookup_by_name(&format!("{architecture}-unknown-linux-gnu"))
+            .map_err(|error| Refusal::Target(error.to_string()))?;
+        if architecture == "x86_64" {
+            // Rounding would be a call of a library without it; every x86-64 processor since 2008 has it.
+            builder.enable("has_sse41").map_err(|error| Refusal::Target(error.to_string()))?;
+        }
+        Self::finish(builder, false)
+    }
+
+    fn finish(builder: isa::Builder, is_host: bool) -> Result<Self, Refusal> {
+        let flags = flags().map_err(|error| Refusal::Target(error.to_string()))?;
+        let isa = builder.finish(flags).map_err(|error| Refusal::Target(error.to_string()))?;
+        if isa.pointer_bits() != 64 || isa.triple().endianness().is_err() {
+            return Err(Refusal::Target("addresses do not have 64 bits".to_owned()));
+        }
+        Ok(Self { isa, is_host })
+    }
+
+    /// Returns the code generator's view of the target.
+    pub(crate) fn isa(&self) -> &dyn TargetIsa {
+        &*self.isa
+    }
+
+    /// Returns a shared handle on it.
+    pub(crate) fn shared_isa(&self) -> OwnedTargetIsa {
+        self.isa.clone()
+    }
+
+    /// Says whether its code runs here.
+    pub fn is_host(&self) -> bool {
+        self.is_host
+    }
+
+    /// Returns its name: architecture, vendor, system.
+    pub fn name(&self) -> String {
+        self.isa.triple().to_string()
+    }
+}
+
+fn flags() -> Result<settings::Flags, settings::SetError> {
+    let mut flags = settings::builder();
+    flags.set("opt_level", "speed")?;
+    // Its own checks cost as much as generating code does; the tests run with them.
+    flags.set("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" })?;
+    // Nothing unwinds through generated code: helpers do not panic.
+    flags.set("unwind_info", "false")?;
+    flags.set("is_pic", "false")?;
+    // A frame larger than a page touches its pages in order, without calling anything.
+    flags.set("enable_probestack", "true")?;
+    flags.set("probestack_strategy", "inline")?;
+    Ok(settings::Flags::new(flags))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn named_targets_are_two() {
+        assert!(Target::named("x86_64").is_ok_and(|target| target.name().starts_with("x86_64")));
+        assert!(Target::named("aarch64").is_ok_and(|target| target.name().starts_with("aarch64")));
+        assert!(matches!(Target::named("riscv64"), Err(Refusal::Target(_))));
+    }
+}
