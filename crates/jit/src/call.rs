@@ -5,16 +5,20 @@
 //! Next: [`crate::helpers`], which generated code calls back.
 #![allow(unsafe_code, reason = "machine code is called, and its memory freed, here alone")]
 
-use crate::helpers::{HELPERS, HelperTable};
-use crate::layout::{BufferTable, Cell, View};
+use crate::helpers::{HELPERS, HelperTable, value_of};
+use crate::layout::{BufferTable, Cell, View, tag};
+use crate::pools::{RelSite, Tables};
 use crate::target::{Refusal, Target};
 use cranelift_codegen::ir::{AbiParam, Signature, types};
 use cranelift_codegen::isa::CallConv;
 use cranelift_jit::{JITBuilder, JITMemoryProvider, JITModule, SystemMemoryProvider};
-use cranelift_module::{Module, ModuleError};
+use cranelift_module::{Module as _, ModuleError};
+use dtq_ir::{Nulls, RelId};
 use dtq_record::slot::Slot;
-use dtq_value::scalar::{Context, Fault};
-use dtq_value::{Str, Value};
+use dtq_source::{Code, Limits};
+use dtq_value::Value;
+use dtq_value::scalar::{Call, Context, Fault};
+use smallvec::SmallVec;
 use std::fmt;
 use std::mem::transmute;
 
@@ -27,28 +31,41 @@ pub struct FunctionId(pub u32);
 pub enum EntryPoint {
     /// Frame, inputs (slots or cells), buffers; a verdict as number.
     Condition,
+    /// Frame, inputs, buffers, room for a cell; 0, or a fault as number.
+    Value,
+    /// Frame, slots, bytes from one record's slots to the next, buffers, bytes from one record's buffers to the next,
+    /// room for a byte a record, count of records; how many were decided.
+    Many,
 }
 
 impl EntryPoint {
-    /// Returns the signature; the methods of [`Code`] call by the same.
+    /// Returns the signature; the methods of [`Module`] call by the same.
     pub fn signature(self, call_conv: CallConv) -> Signature {
         let mut signature = Signature::new(call_conv);
-        let params = match self {
-            EntryPoint::Condition => 3,
+        let (params, returned) = match self {
+            EntryPoint::Condition => (3, types::I32),
+            EntryPoint::Value => (4, types::I32),
+            EntryPoint::Many => (7, types::I64),
         };
         signature.params.extend((0..params).map(|_| AbiParam::new(types::I64)));
-        signature.returns.push(AbiParam::new(types::I32));
+        signature.returns.push(AbiParam::new(returned));
         signature
     }
 }
 
-type ConditionFn = unsafe extern "C" fn(*mut Frame<'_>, *const Slot, *const BufferTable<'_>) -> u32;
+/// A function over inputs, which are slots or cells: both have the same size and alignment.
+type ConditionFn = unsafe extern "C" fn(*mut Frame<'_>, *const u8, *const BufferTable<'_>) -> u32;
+type ValueFn = unsafe extern "C" fn(*mut Frame<'_>, *const u8, *const BufferTable<'_>, *mut Cell) -> u32;
+type ManyFn =
+    unsafe extern "C" fn(*mut Frame<'_>, *const Slot, usize, *const BufferTable<'_>, usize, *mut u8, usize) -> usize;
 
 /// Says what a function reads of its inputs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// How many slots or cells there must be.
     pub input_count: usize,
+    /// The columns of a row that the cells are made of, in order; none when it reads slots, or nothing.
+    pub columns: Option<Vec<u32>>,
 }
 
 /// Holds where a function lies in the code of its module, and how it is entered.
@@ -62,11 +79,37 @@ pub struct Entry {
     pub needs: Needs,
 }
 
-/// Holds the data that the code of a module refers to by position.
-#[derive(Debug, Default)]
-pub struct Tables {
-    /// Texts that are compared with, or are results.
-    pub texts: Vec<Str>,
+/// Gives what the relations inside expressions yielded: `toscalar` and `in (T)`.
+pub trait Subqueries {
+    /// Returns the value of a `toscalar`.
+    ///
+    /// # Errors
+    /// When it is not known.
+    fn scalar(&self, rel: RelId) -> Result<Value, Fault>;
+
+    /// Returns whether a value is in a relation, as `in` sees it.
+    ///
+    /// # Errors
+    /// When the relation is not known.
+    fn is_member(&self, rel: RelId, value: &Value, is_negated: bool, is_case_ignored: bool) -> Result<Value, Fault>;
+}
+
+/// For programs without subqueries.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoSubqueries;
+
+impl Subqueries for NoSubqueries {
+    fn scalar(&self, _rel: RelId) -> Result<Value, Fault> {
+        Err(not_known())
+    }
+
+    fn is_member(&self, _: RelId, _: &Value, _: bool, _: bool) -> Result<Value, Fault> {
+        Err(not_known())
+    }
+}
+
+fn not_known() -> Fault {
+    Fault::new(Code::E2900, "a subquery that depends on the rows around it is not supported; use `join` or `lookup`")
 }
 
 /// Holds what one call needs besides its inputs; generated code reads its beginning and hands it to helpers.
@@ -76,16 +119,22 @@ pub struct Frame<'a> {
     helpers: &'static HelperTable,
     /// Address of the views of the module's texts.
     texts: *const View,
+    /// Address of the cells of the module's values.
+    values: *const Cell,
     /// How many values the call holds.
     held_count: u64,
+    tables: &'a Tables,
     context: &'a mut NativeContext,
+    subqueries: &'a dyn Subqueries,
 }
 
-impl Frame<'_> {
+impl<'a> Frame<'a> {
     /// Offset of the address of the helpers' table.
     pub const HELPERS: i32 = std::mem::offset_of!(Frame<'_>, helpers) as i32;
     /// Offset of the address of the texts' views.
     pub const TEXTS: i32 = std::mem::offset_of!(Frame<'_>, texts) as i32;
+    /// Offset of the address of the values' cells.
+    pub const VALUES: i32 = std::mem::offset_of!(Frame<'_>, values) as i32;
     /// Offset of the count of held values, 8 bytes.
     pub const HELD_COUNT: i32 = std::mem::offset_of!(Frame<'_>, held_count) as i32;
 
@@ -95,12 +144,86 @@ impl Frame<'_> {
         self.held_count = 0;
     }
 
-    /// Keeps a value until the end of the call, and returns its cell.
-    pub(crate) fn hold(&mut self, value: Value) -> Cell {
-        let position = self.context.held.len();
+    /// Keeps a value until the end of the call where it has no room in a cell, and returns its cell.
+    pub(crate) fn keep(&mut self, value: Value) -> Result<Cell, Fault> {
+        let plain = Cell::plain(&value);
+        if let (Value::String(text), None) = (&value, plain) {
+            let message = format!("a text of {} bytes is more than native code takes", text.size());
+            return Err(Fault::new(Code::E3003, message));
+        }
+        match (plain, &value) {
+            // The bytes of a string lie behind the value and stay where they are.
+            (Some(cell), Value::String(text)) if text.is_empty() => Ok(cell),
+            (Some(cell), Value::String(_)) => {
+                self.hold(value);
+                Ok(cell)
+            }
+            (Some(cell), _) => Ok(cell),
+            (None, _) => Ok(Cell::number(tag::HELD, self.hold(value))),
+        }
+    }
+
+    fn hold(&mut self, value: Value) -> u64 {
+        let position = self.context.held.len() as u64;
         self.context.held.push(value);
-        self.held_count = position as u64 + 1;
-        Cell::number(crate::layout::tag::HELD, position as u64)
+        self.held_count = position + 1;
+        position
+    }
+
+    /// Returns a value that the call holds.
+    pub(crate) fn held(&self, position: u64) -> Option<&Value> {
+        self.context.held.get(usize::try_from(position).ok()?)
+    }
+
+    pub(crate) fn set_fault(&mut self, fault: Fault) {
+        self.context.fault = Some(fault);
+    }
+
+    pub(crate) fn tables(&self) -> &'a Tables {
+        self.tables
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.context.scalar.limits
+    }
+
+    /// Returns how many cells a call site is handed.
+    pub(crate) fn handed_count(&self, site: u32) -> usize {
+        self.tables.sites[site as usize].constants.iter().filter(|constant| constant.is_none()).count()
+    }
+
+    /// Calls the meaning of a site, as the interpreter does; `value_of` gives the values of the cells handed over.
+    pub(crate) fn call(
+        &mut self,
+        site: u32,
+        handed: &[Cell],
+        value_of: impl Fn(&Self, Cell) -> Value,
+    ) -> Result<Value, Fault> {
+        let site = &self.tables.sites[site as usize];
+        let mut handed = handed.iter();
+        let args: SmallVec<[Value; 4]> = site
+            .constants
+            .iter()
+            .map(|constant| match constant {
+                Some(value) => value.clone(),
+                None => handed.next().map(|cell| value_of(self, *cell)).unwrap_or_default(),
+            })
+            .collect();
+        if site.function.nulls == Nulls::Propagate && args.iter().any(Value::is_null) {
+            return Ok(Value::missing(site.ty));
+        }
+        let signature = &site.function.0.signatures[usize::from(site.signature)];
+        let ctx = &mut self.context.scalar;
+        (signature.eval)(&mut Call { args: &args, pooled: site.pooled.as_ref(), ctx })
+    }
+
+    pub(crate) fn scalar(&self, rel: u32) -> Result<Value, Fault> {
+        self.subqueries.scalar(self.tables.rels[rel as usize].rel)
+    }
+
+    pub(crate) fn is_member(&self, rel: u32, value: &Value) -> Result<Value, Fault> {
+        let RelSite { rel, is_negated, is_case_ignored } = self.tables.rels[rel as usize];
+        self.subqueries.is_member(rel, value, is_negated, is_case_ignored)
     }
 }
 
@@ -112,13 +235,14 @@ pub struct NativeContext {
     /// Bounds, time and randomness, as the interpreter has them.
     pub scalar: Context,
     held: Vec<Value>,
+    cells: Vec<Cell>,
     fault: Option<Fault>,
 }
 
 impl NativeContext {
     /// Returns a context.
     pub fn new(scalar: Context) -> Self {
-        Self { scalar, held: Vec::new(), fault: None }
+        Self { scalar, held: Vec::new(), cells: Vec::new(), fault: None }
     }
 }
 
@@ -163,26 +287,40 @@ impl Drop for Memory {
 }
 
 /// Holds the machine code of a module, ready to be called.
-pub struct Code {
+pub struct Module {
     memory: Memory,
     entries: Vec<Entry>,
+    /// The views of the texts of `tables`, in order.
     views: Vec<View>,
+    /// The cells of the values of `tables`, in order.
+    cells: Vec<Cell>,
     tables: Tables,
     size: usize,
 }
 
-impl fmt::Debug for Code {
+impl fmt::Debug for Module {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Code({} functions, {} bytes)", self.entries.len(), self.size)
+        write!(f, "Module({} functions, {} bytes)", self.entries.len(), self.size)
     }
 }
 
 const _: () = {
     const fn is_shared<T: Send + Sync>() {}
-    is_shared::<Code>();
+    is_shared::<Module>();
 };
 
-impl Code {
+/// Holds the records of one call of a condition over many.
+#[derive(Clone, Copy, Debug)]
+pub struct Records<'a> {
+    /// The slots of all records, one record behind the other.
+    pub slots: &'a [Slot],
+    /// Slots from one record to the next.
+    pub stride: usize,
+    /// The buffers of each record, or one for all.
+    pub buffers: &'a [BufferTable<'a>],
+}
+
+impl Module {
     /// Copies code into memory and makes it executable.
     ///
     /// # Errors
@@ -204,7 +342,8 @@ impl Code {
         let module = memory.module.as_mut().expect("just made");
         memory.start = place(module, bytes).map_err(|error| Refusal::Memory(error.to_string()))?;
         let views = tables.texts.iter().map(|text| View::of(text.as_bytes())).collect();
-        Ok(Self { memory, entries, views, tables, size: bytes.len() })
+        let cells = tables.values.iter().map(Cell::of).collect();
+        Ok(Self { memory, entries, views, cells, tables, size: bytes.len() })
     }
 
     /// Returns how a function is entered and what it needs.
@@ -217,20 +356,16 @@ impl Code {
         self.size
     }
 
-    /// Returns the data that the code refers to.
-    pub(crate) fn tables(&self) -> &Tables {
-        &self.tables
-    }
-
     /// Returns the address of a function that is entered like `point`.
     fn address(&self, entry: &Entry, point: EntryPoint) -> *const u8 {
         assert_eq!(entry.point, point, "a function is called as what it was defined as");
         self.memory.start.wrapping_add(entry.offset)
     }
 
-    fn frame<'a>(&'a self, context: &'a mut NativeContext) -> Frame<'a> {
+    fn frame<'a>(&'a self, context: &'a mut NativeContext, subqueries: &'a dyn Subqueries) -> Frame<'a> {
         context.held.clear();
-        Frame { helpers: &HELPERS, texts: self.views.as_ptr(), held_count: 0, context }
+        let (texts, values) = (self.views.as_ptr(), self.cells.as_ptr());
+        Frame { helpers: &HELPERS, texts, values, held_count: 0, tables: &self.tables, context, subqueries }
     }
 
     /// Calls a condition over slots.
@@ -239,34 +374,163 @@ impl Code {
     /// What a function of the condition fails with.
     ///
     /// # Panics
-    /// If there are fewer slots than the condition reads.
+    /// If there are fewer slots than the condition reads, or it reads rows.
     pub(crate) fn decide(
         &self,
         id: FunctionId,
-        context: &mut NativeContext,
+        (context, subqueries): (&mut NativeContext, &dyn Subqueries),
         slots: &[Slot],
         buffers: &BufferTable<'_>,
     ) -> Result<Verdict, Fault> {
         let entry = self.entry(id);
-        assert!(slots.len() >= entry.needs.input_count, "a condition gets all slots that it reads");
+        check_slots(&entry.needs, slots.len());
+        let verdict = self.run_condition(entry, (context, subqueries), slots.as_ptr().cast(), buffers);
+        verdict_of(verdict, context)
+    }
+
+    /// Calls a condition over the cells of a row.
+    pub(crate) fn decide_row(
+        &self,
+        id: FunctionId,
+        (context, subqueries): (&mut NativeContext, &dyn Subqueries),
+        row: &[Value],
+    ) -> Result<Verdict, Fault> {
+        let entry = self.entry(id);
+        let cells = take_cells(&entry.needs, context, row);
+        let buffers = BufferTable::default();
+        let verdict = self.run_condition(entry, (context, subqueries), cells.as_ptr().cast(), &buffers);
+        context.cells = cells;
+        verdict_of(verdict, context)
+    }
+
+    fn run_condition(
+        &self,
+        entry: &Entry,
+        (context, subqueries): (&mut NativeContext, &dyn Subqueries),
+        inputs: *const u8,
+        buffers: &BufferTable<'_>,
+    ) -> u32 {
         let address = self.address(entry, EntryPoint::Condition);
-        let mut frame = self.frame(context);
+        let mut frame = self.frame(context, subqueries);
         // SAFETY: the address is that of a function with the signature of `EntryPoint::Condition`, which is this one
         // (`tests/signature.rs`); the memory is alive as long as `self`.
         let function = unsafe { transmute::<*const u8, ConditionFn>(address) };
-        // SAFETY: frame, slots and buffers live through the call, and there are as many slots as the code reads.
-        let verdict = unsafe { function(&raw mut frame, slots.as_ptr(), buffers) };
-        self.verdict(verdict, context)
+        // SAFETY: frame, inputs and buffers live through the call, and the callers have seen to that there are as many
+        // inputs as the code reads.
+        unsafe { function(&raw mut frame, inputs, buffers) }
     }
 
-    fn verdict(&self, verdict: u32, context: &mut NativeContext) -> Result<Verdict, Fault> {
-        match i64::from(verdict) {
-            status::FALSE => Ok(Verdict::False),
-            status::TRUE => Ok(Verdict::True),
-            status::NULL => Ok(Verdict::Null),
-            _ => Err(context.fault.take().expect("code returns this after a helper left a fault")),
-        }
+    /// Returns the value of an expression over slots.
+    pub(crate) fn eval(
+        &self,
+        id: FunctionId,
+        (context, subqueries): (&mut NativeContext, &dyn Subqueries),
+        slots: &[Slot],
+        buffers: &BufferTable<'_>,
+    ) -> Result<Value, Fault> {
+        let entry = self.entry(id);
+        check_slots(&entry.needs, slots.len());
+        self.run_value(entry, (context, subqueries), slots.as_ptr().cast(), buffers)
     }
+
+    /// Returns the value of an expression over the cells of a row.
+    pub(crate) fn eval_row(
+        &self,
+        id: FunctionId,
+        (context, subqueries): (&mut NativeContext, &dyn Subqueries),
+        row: &[Value],
+    ) -> Result<Value, Fault> {
+        let entry = self.entry(id);
+        let cells = take_cells(&entry.needs, context, row);
+        let buffers = BufferTable::default();
+        let value = self.run_value(entry, (context, subqueries), cells.as_ptr().cast(), &buffers);
+        context.cells = cells;
+        value
+    }
+
+    fn run_value(
+        &self,
+        entry: &Entry,
+        (context, subqueries): (&mut NativeContext, &dyn Subqueries),
+        inputs: *const u8,
+        buffers: &BufferTable<'_>,
+    ) -> Result<Value, Fault> {
+        let address = self.address(entry, EntryPoint::Value);
+        let mut frame = self.frame(context, subqueries);
+        let mut out = Cell::NULL;
+        // SAFETY: the address is that of a function with the signature of `EntryPoint::Value`, which is this one
+        // (`tests/signature.rs`); the memory is alive as long as `self`.
+        let function = unsafe { transmute::<*const u8, ValueFn>(address) };
+        // SAFETY: frame, inputs, buffers and room live through the call, and the callers have seen to that there are as
+        // many inputs as the code reads.
+        let status = unsafe { function(&raw mut frame, inputs, buffers, &raw mut out) };
+        if i64::from(status) == status::FAULT {
+            return Err(take_fault(context));
+        }
+        // SAFETY: the code stored the cell, of what lives through this call.
+        Ok(unsafe { value_of(&frame, out) })
+    }
+
+    /// Calls a condition over many records, and returns how many it decided: all, unless one of them fails.
+    ///
+    /// # Panics
+    /// If there are not as many slots, buffers and room as records.
+    pub(crate) fn decide_many(
+        &self,
+        id: FunctionId,
+        (context, subqueries): (&mut NativeContext, &dyn Subqueries),
+        records: Records<'_>,
+        out: &mut [u8],
+    ) -> (usize, Option<Fault>) {
+        let entry = self.entry(id);
+        let count = out.len();
+        if count == 0 {
+            return (0, None);
+        }
+        let last = records.stride.checked_mul(count - 1).and_then(|start| records.slots.len().checked_sub(start));
+        check_slots(&entry.needs, last.expect("there are slots for all records"));
+        let is_shared = records.buffers.len() == 1;
+        assert!(is_shared || records.buffers.len() >= count, "there are buffers for all records");
+        let buffers_step = if is_shared { 0 } else { size_of::<BufferTable<'_>>() };
+        let address = self.address(entry, EntryPoint::Many);
+        let mut frame = self.frame(context, subqueries);
+        // SAFETY: the address is that of a function with the signature of `EntryPoint::Many`, which is this one
+        // (`tests/signature.rs`); the memory is alive as long as `self`.
+        let function = unsafe { transmute::<*const u8, ManyFn>(address) };
+        let (slots, step) = (records.slots.as_ptr(), records.stride * size_of::<Slot>());
+        let buffers = records.buffers.as_ptr();
+        // SAFETY: frame, slots, buffers and room live through the call and suffice for all records, as checked above.
+        let done = unsafe { function(&raw mut frame, slots, step, buffers, buffers_step, out.as_mut_ptr(), count) };
+        (done, (done < count).then(|| take_fault(context)))
+    }
+}
+
+fn check_slots(needs: &Needs, count: usize) {
+    assert!(needs.columns.is_none(), "a function over rows gets rows");
+    assert!(count >= needs.input_count, "a function gets all slots that it reads");
+}
+
+/// Returns the cells of the columns that a function reads, in room that goes back to the context.
+fn take_cells(needs: &Needs, context: &mut NativeContext, row: &[Value]) -> Vec<Cell> {
+    assert!(needs.columns.is_some() || needs.input_count == 0, "a function over slots gets slots");
+    let mut cells = std::mem::take(&mut context.cells);
+    cells.clear();
+    let columns = needs.columns.as_deref().unwrap_or_default();
+    cells.extend(columns.iter().map(|column| Cell::of(&row[*column as usize])));
+    cells
+}
+
+fn verdict_of(verdict: u32, context: &mut NativeContext) -> Result<Verdict, Fault> {
+    match i64::from(verdict) {
+        status::FALSE => Ok(Verdict::False),
+        status::TRUE => Ok(Verdict::True),
+        status::NULL => Ok(Verdict::Null),
+        _ => Err(take_fault(context)),
+    }
+}
+
+fn take_fault(context: &mut NativeContext) -> Fault {
+    context.fault.take().expect("code returns this status after a helper left a fault")
 }
 
 /// Puts code into the memory of a module, and returns where it begins.
@@ -286,7 +550,6 @@ mod tests {
     use cranelift_jit::{BranchProtection, JITMemoryKind};
     use cranelift_module::ModuleResult;
     use dtq_record::slot::Buffers;
-    use dtq_source::Limits;
     use std::io;
 
     /// A condition that is the payload of its third slot, as number.
@@ -302,7 +565,7 @@ mod tests {
             let verdict = builder.ins().ireduce(types::I32, payload);
             builder.ins().return_(&[verdict]);
             builder.seal_all_blocks();
-            Ok(Needs { input_count: 3 })
+            Ok(Needs { input_count: 3, columns: None })
         });
         assert_eq!(defined, Ok(FunctionId(0)));
         module
@@ -318,9 +581,9 @@ mod tests {
         let table = BufferTable::new(&Buffers::default());
         for (number, expected) in [(0, Verdict::False), (1, Verdict::True), (2, Verdict::Null)] {
             let slots = [Slot::MISSING, Slot::MISSING, Slot::long(number)];
-            assert_eq!(code.decide(FunctionId(0), &mut context(), &slots, &table), Ok(expected));
+            assert_eq!(code.decide(FunctionId(0), (&mut context(), &NoSubqueries), &slots, &table), Ok(expected));
         }
-        assert!(code.size() > 0 && code.tables().texts.is_empty());
+        assert!(code.size() > 0);
     }
 
     #[test]
@@ -328,7 +591,7 @@ mod tests {
     fn too_few_slots_are_no_undefined_behaviour() {
         let code = third_slot(&Target::host().unwrap()).finish(Tables::default()).unwrap();
         let table = BufferTable::new(&Buffers::default());
-        let _ = code.decide(FunctionId(0), &mut context(), &[Slot::MISSING], &table);
+        let _ = code.decide(FunctionId(0), (&mut context(), &NoSubqueries), &[Slot::MISSING], &table);
     }
 
     /// Gives memory that cannot be made executable.
@@ -353,7 +616,7 @@ mod tests {
     fn memory_that_may_not_be_executed_is_a_refusal() {
         let target = Target::host().unwrap();
         let provider = Box::new(Hardened(SystemMemoryProvider::new()));
-        let refused = Code::load_into(provider, &target, &[0xc3], Vec::new(), Tables::default());
+        let refused = Module::load_into(provider, &target, &[0xc3], Vec::new(), Tables::default());
         assert!(matches!(&refused, Err(Refusal::Memory(reason)) if reason.contains("denied")), "{refused:?}");
     }
 }

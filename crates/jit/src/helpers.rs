@@ -6,13 +6,20 @@
 //! a panic does not leave an `extern "C"` function. Next: [`crate::call`].
 #![allow(unsafe_code, reason = "cells hold addresses that only the maker of the code can vouch for")]
 
-use crate::call::Frame;
+use crate::call::{Frame, status};
+use crate::layout::{BufferTable, Cell, View, tag};
 use cranelift_codegen::ir::{AbiParam, Signature, Type, types};
 use cranelift_codegen::isa::CallConv;
+use dtq_record::slot::{Buffer, Buffers, Slot};
+use dtq_source::Code;
+use dtq_value::scalar::{Fault, Pooled, format};
+use dtq_value::{Value, search};
+use std::ptr::with_exposed_provenance;
+use std::slice;
 
 /// Declares the table: its struct, the names of its entries, and their signatures for the code generator.
 macro_rules! helpers {
-    ($($(#[$doc:meta])* $name:ident $field:ident: fn($($param:ident: $ty:ty = $clif:ident),*) -> u32;)*) => {
+    ($($(#[$doc:meta])* $name:ident $field:ident: fn($($param:ident: $ty:ty = $clif:ident),*);)*) => {
         /// Holds the addresses of the helpers, as generated code finds them.
         #[repr(C)]
         pub struct HelperTable {
@@ -52,7 +59,31 @@ macro_rules! helpers {
 
 helpers! {
     /// Forgets what the call holds, before the next record.
-    Release release: fn() -> u32;
+    Release release: fn();
+    /// Gives the text of a slot that is no plain string.
+    SlotText slot_text: fn(slot: *const Slot = I64, buffers: *const BufferTable<'_> = I64, out: *mut View = I64);
+    /// Gives the value of a slot that is no plain string or number.
+    SlotValue slot_value: fn(slot: *const Slot = I64, buffers: *const BufferTable<'_> = I64, out: *mut Cell = I64);
+    /// Gives the text that a dynamic stands for.
+    TextOf text_of: fn(head: u64 = I64, payload: u64 = I64, out: *mut View = I64);
+    /// Says whether the bytes at an address are not those of a text of the module.
+    Differs differs: fn(text: u32 = I32, start: usize = I64);
+    /// Says whether one text is in another, in one of the ways of [`Search`].
+    Find find: fn(search: u32 = I32, left: usize = I64, left_size: usize = I64, right: usize = I64, right_size: usize = I64);
+    /// Says whether a set, an automaton or a regular expression of the module finds a text.
+    FindPooled find_pooled: fn(pooled: u32 = I32, is_all: u32 = I32, start: usize = I64, size: usize = I64);
+    /// Gives the value of a function of the table.
+    Call call: fn(site: u32 = I32, args: *const Cell = I64, out: *mut Cell = I64);
+    /// Answers with the bool that a function of the table gives.
+    CallCondition call_condition: fn(site: u32 = I32, args: *const Cell = I64);
+    /// Gives a property of a dynamic.
+    Property property: fn(key: u32 = I32, head: u64 = I64, payload: u64 = I64, out: *mut Cell = I64);
+    /// Gives an element of a dynamic, in place of the dynamic; the index stands behind it.
+    Element element: fn(cells: *mut Cell = I64);
+    /// Gives the value of a subquery.
+    Scalar scalar: fn(rel: u32 = I32, out: *mut Cell = I64);
+    /// Answers whether a value is in a subquery.
+    InRel in_rel: fn(rel: u32 = I32, head: u64 = I64, payload: u64 = I64);
 }
 
 impl Helper {
@@ -66,11 +97,359 @@ impl Helper {
     }
 }
 
+/// Declares the ways in which one text may be in another, by number, and the operators that ask for each.
+macro_rules! searches {
+    ($($name:ident = $operator:literal: $holds:expr;)*) => {
+        /// Names a way in which one text may be in another.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u32)]
+        pub enum Search {
+            $($name,)*
+        }
+
+        impl Search {
+            /// Returns the way that an operator asks for, and whether it asks for the opposite.
+            pub fn of(operator: &str) -> Option<(Self, bool)> {
+                let (positive, is_negated) = match operator {
+                    "!~" => ("=~", true),
+                    other => other.strip_prefix('!').map_or((other, false), |positive| (positive, true)),
+                };
+                $(if positive == $operator {
+                    return Some((Search::$name, is_negated));
+                })*
+                None
+            }
+
+            fn holds(number: u32, left: &[u8], right: &[u8]) -> bool {
+                const FUNCTIONS: &[fn(&[u8], &[u8]) -> bool] = &[$($holds),*];
+                FUNCTIONS.get(number as usize).is_some_and(|holds| holds(left, right))
+            }
+        }
+    };
+}
+
+// As `value::scalar::string_match` has them.
+searches! {
+    Equal = "(equal)": |a, b| a == b;
+    EqualIgnoreCase = "=~": |a, b| a.eq_ignore_ascii_case(b);
+    ContainsIgnoreCase = "contains": search::contains_ignore_case;
+    Contains = "contains_cs": search::contains;
+    StartsIgnoreCase = "startswith": search::starts_with_ignore_case;
+    Starts = "startswith_cs": |a, b| a.starts_with(b);
+    EndsIgnoreCase = "endswith": search::ends_with_ignore_case;
+    Ends = "endswith_cs": |a, b| a.ends_with(b);
+    HasIgnoreCase = "has": |a, b| search::has_ignore_case(a, b, search::TermEdges::Both);
+    Has = "has_cs": |a, b| search::has(a, b, search::TermEdges::Both);
+    PrefixIgnoreCase = "hasprefix": |a, b| search::has_ignore_case(a, b, search::TermEdges::Start);
+    Prefix = "hasprefix_cs": |a, b| search::has(a, b, search::TermEdges::Start);
+    SuffixIgnoreCase = "hassuffix": |a, b| search::has_ignore_case(a, b, search::TermEdges::End);
+    Suffix = "hassuffix_cs": |a, b| search::has(a, b, search::TermEdges::End);
+}
+
+const DONE: u32 = 0;
+const FAULT: u32 = status::FAULT as u32;
+
+/// Returns the frame of the call.
+///
+/// # Safety
+/// `frame` is the one that `call` handed to the code, which is borrowed by nobody else meanwhile.
+unsafe fn frame_at<'a>(frame: *mut Frame<'a>) -> &'a mut Frame<'a> {
+    // SAFETY: the caller's promise; `call.rs` keeps the frame alive through the call.
+    unsafe { &mut *frame }
+}
+
+/// Returns the bytes of a text.
+///
+/// # Safety
+/// They are there, through the call: a view that was checked, a text of the module, a row, or a held value.
+unsafe fn bytes_at<'a>(start: usize, size: usize) -> &'a [u8] {
+    if size == 0 {
+        // The address of a text without bytes may be none.
+        return &[];
+    }
+    // SAFETY: the caller's promise. Whoever made the address of a reference exposed it.
+    unsafe { slice::from_raw_parts(with_exposed_provenance(start), size) }
+}
+
+/// Returns the value of a cell.
+///
+/// # Safety
+/// The cell is one that generated code or a helper made in this call.
+pub unsafe fn value_of(frame: &Frame<'_>, cell: Cell) -> Value {
+    match cell.tag() {
+        tag::BOOL => Value::Bool(cell.payload & 1 != 0),
+        tag::INT => Value::Int(cell.payload as i32),
+        tag::LONG => Value::Long(cell.payload.cast_signed()),
+        tag::REAL => Value::Real(f64::from_bits(cell.payload)),
+        tag::DATETIME => Value::DateTime(cell.payload.cast_signed()),
+        tag::TIMESPAN => Value::TimeSpan(cell.payload.cast_signed()),
+        tag::STRING => {
+            // SAFETY: a cell of a string holds address and size of bytes that outlive the call.
+            let bytes = unsafe { bytes_at(cell.payload as usize, cell.length()) };
+            Value::String(bytes.into())
+        }
+        tag::HELD => frame.held(cell.payload).cloned().unwrap_or_default(),
+        tag::BORROWED => {
+            let address = with_exposed_provenance::<Value>(cell.payload as usize);
+            // SAFETY: such a cell is made of a reference that outlives the call: of a row, or of the module's values.
+            unsafe { &*address }.clone()
+        }
+        _ => Value::Null,
+    }
+}
+
+/// Leaves a fault in the frame, and returns the status that says so.
+fn fail(frame: &mut Frame<'_>, fault: Fault) -> u32 {
+    frame.set_fault(fault);
+    FAULT
+}
+
+/// Returns the number of a bool as a status.
+fn truth(value: &Value) -> u32 {
+    match value {
+        Value::Bool(flag) => u32::from(*flag),
+        _ => status::NULL as u32,
+    }
+}
+
+/// Stores the result of a helper.
+///
+/// # Safety
+/// `out` is room for it in the frame of the generated code.
+unsafe fn give(frame: &mut Frame<'_>, result: Result<Value, Fault>, out: *mut Cell) -> u32 {
+    match result.and_then(|value| frame.keep(value)) {
+        Ok(cell) => {
+            // SAFETY: the caller's promise.
+            unsafe { out.write(cell) };
+            DONE
+        }
+        Err(fault) => fail(frame, fault),
+    }
+}
+
+/// Stores the address and size of the text that a value stands for, which the call holds from now on.
+///
+/// # Safety
+/// As for [`give`].
+unsafe fn give_text(frame: &mut Frame<'_>, result: Result<Value, Fault>, out: *mut View) -> u32 {
+    let text = result.map(|value| match value {
+        Value::String(text) => text,
+        other => (&*format::dynamic_text(&other)).into(),
+    });
+    match text.and_then(|text| frame.keep(Value::String(text))) {
+        Ok(cell) => {
+            // SAFETY: the caller's promise.
+            unsafe { out.write(View { address: cell.payload as usize, size: cell.length() }) };
+            DONE
+        }
+        Err(fault) => fail(frame, fault),
+    }
+}
+
+/// Returns the buffers that a table was made of.
+fn buffers_of<'a>(table: &BufferTable<'a>) -> Buffers<'a> {
+    let bytes = |buffer| {
+        let View { address, size } = table.view(buffer);
+        // SAFETY: the view was made of these bytes, which the lifetime of the table keeps.
+        unsafe { bytes_at(address, size) }
+    };
+    Buffers {
+        record: bytes(Buffer::Record),
+        resource: bytes(Buffer::Resource),
+        scope: bytes(Buffer::Scope),
+        metric: bytes(Buffer::Metric),
+        arena: bytes(Buffer::Arena),
+        pool: bytes(Buffer::Pool),
+    }
+}
+
+/// Returns the value of a slot.
+///
+/// # Safety
+/// Both point to what was handed to the code, or into it.
+unsafe fn read_slot(frame: &Frame<'_>, slot: *const Slot, buffers: *const BufferTable<'_>) -> Result<Value, Fault> {
+    // SAFETY: the slots that a function reads are counted before it is called.
+    let slot = unsafe { &*slot };
+    // SAFETY: the table is handed to the code by reference.
+    let buffers = buffers_of(unsafe { &*buffers });
+    let nesting_max = frame.limits().value_nesting_max;
+    slot.value(&buffers, nesting_max)
+        .map_err(|error| Fault::new(Code::E3008, format!("byte {} of the record: {}", error.offset, error.reason)))
+}
+
 unsafe extern "C" fn release(frame: *mut Frame<'_>) -> u32 {
-    // SAFETY: generated code hands on the frame that `call` handed in, which is borrowed by nobody else meanwhile.
-    let frame = unsafe { &mut *frame };
-    frame.release();
-    0
+    // SAFETY: generated code hands on the frame that it was given.
+    unsafe { frame_at(frame) }.release();
+    DONE
+}
+
+unsafe extern "C" fn slot_text(
+    frame: *mut Frame<'_>,
+    slot: *const Slot,
+    buffers: *const BufferTable<'_>,
+    out: *mut View,
+) -> u32 {
+    // SAFETY: generated code hands on the frame that it was given.
+    let frame = unsafe { frame_at(frame) };
+    // SAFETY: it hands on a slot that it needs, and the buffers.
+    let value = unsafe { read_slot(frame, slot, buffers) };
+    // SAFETY: it hands over room of its own frame.
+    unsafe { give_text(frame, value, out) }
+}
+
+unsafe extern "C" fn slot_value(
+    frame: *mut Frame<'_>,
+    slot: *const Slot,
+    buffers: *const BufferTable<'_>,
+    out: *mut Cell,
+) -> u32 {
+    // SAFETY: generated code hands on the frame that it was given.
+    let frame = unsafe { frame_at(frame) };
+    // SAFETY: it hands on a slot that it needs, and the buffers.
+    let value = unsafe { read_slot(frame, slot, buffers) };
+    // SAFETY: it hands over room of its own frame.
+    unsafe { give(frame, value, out) }
+}
+
+unsafe extern "C" fn text_of(frame: *mut Frame<'_>, head: u64, payload: u64, out: *mut View) -> u32 {
+    // SAFETY: generated code hands on the frame that it was given.
+    let frame = unsafe { frame_at(frame) };
+    // SAFETY: and a cell that it made or was given.
+    let value = unsafe { value_of(frame, Cell { head, payload }) };
+    // SAFETY: and room of its own frame.
+    unsafe { give_text(frame, Ok(value), out) }
+}
+
+unsafe extern "C" fn differs(frame: *mut Frame<'_>, text: u32, start: usize) -> u32 {
+    // SAFETY: generated code hands on the frame that it was given.
+    let frame = unsafe { frame_at(frame) };
+    let text = &frame.tables().texts[text as usize];
+    // SAFETY: the code has compared the sizes before.
+    let found = unsafe { bytes_at(start, text.size()) };
+    u32::from(found != text.as_bytes())
+}
+
+unsafe extern "C" fn find(
+    _frame: *mut Frame<'_>,
+    search: u32,
+    left: usize,
+    left_size: usize,
+    right: usize,
+    right_size: usize,
+) -> u32 {
+    // SAFETY: generated code hands over texts.
+    let left = unsafe { bytes_at(left, left_size) };
+    // SAFETY: as above.
+    let right = unsafe { bytes_at(right, right_size) };
+    u32::from(Search::holds(search, left, right))
+}
+
+unsafe extern "C" fn find_pooled(frame: *mut Frame<'_>, pooled: u32, is_all: u32, start: usize, size: usize) -> u32 {
+    // SAFETY: generated code hands on the frame that it was given.
+    let frame = unsafe { frame_at(frame) };
+    // SAFETY: and a text.
+    let text = unsafe { bytes_at(start, size) };
+    u32::from(match &frame.tables().pooled[pooled as usize] {
+        Pooled::Regex(regex) => regex.is_match(text),
+        Pooled::Words(words) => words.contains(text),
+        Pooled::Needles(needles) if is_all != 0 => needles.has_all(text),
+        Pooled::Needles(needles) => needles.has_any(text),
+        _ => false,
+    })
+}
+
+/// Returns the value of a call site.
+///
+/// # Safety
+/// `args` points to as many cells as the site has arguments that are not constant.
+unsafe fn call_site(frame: &mut Frame<'_>, site: u32, args: *const Cell) -> Result<Value, Fault> {
+    // SAFETY: the caller's promise.
+    let handed = unsafe { slice::from_raw_parts(args, frame.handed_count(site)) };
+    // SAFETY: the cells were made in this call.
+    frame.call(site, handed, |frame, cell| unsafe { value_of(frame, cell) })
+}
+
+unsafe extern "C" fn call(frame: *mut Frame<'_>, site: u32, args: *const Cell, out: *mut Cell) -> u32 {
+    // SAFETY: generated code hands on the frame that it was given.
+    let frame = unsafe { frame_at(frame) };
+    // SAFETY: and the cells that the site wants.
+    let value = unsafe { call_site(frame, site, args) };
+    // SAFETY: and room of its own frame.
+    unsafe { give(frame, value, out) }
+}
+
+unsafe extern "C" fn call_condition(frame: *mut Frame<'_>, site: u32, args: *const Cell) -> u32 {
+    // SAFETY: generated code hands on the frame that it was given.
+    let frame = unsafe { frame_at(frame) };
+    // SAFETY: and the cells that the site wants.
+    match unsafe { call_site(frame, site, args) } {
+        Ok(value) => truth(&value),
+        Err(fault) => fail(frame, fault),
+    }
+}
+
+unsafe extern "C" fn property(frame: *mut Frame<'_>, key: u32, head: u64, payload: u64, out: *mut Cell) -> u32 {
+    // SAFETY: generated code hands on the frame that it was given.
+    let frame = unsafe { frame_at(frame) };
+    // SAFETY: and a cell that it made or was given.
+    let base = unsafe { value_of(frame, Cell { head, payload }) };
+    let key = &frame.tables().texts[key as usize];
+    let found = key_of(&base, key.as_bytes());
+    // SAFETY: and room of its own frame.
+    unsafe { give(frame, Ok(found), out) }
+}
+
+unsafe extern "C" fn element(frame: *mut Frame<'_>, cells: *mut Cell) -> u32 {
+    // SAFETY: generated code hands on the frame that it was given.
+    let frame = unsafe { frame_at(frame) };
+    // SAFETY: and two cells.
+    let [base, index] = unsafe { *cells.cast::<[Cell; 2]>() };
+    // SAFETY: which it made or was given.
+    let base = unsafe { value_of(frame, base) };
+    // SAFETY: as above.
+    let index = unsafe { value_of(frame, index) };
+    let found = match (&base, &index) {
+        (Value::Array(items), Value::Long(index)) => item_at(items, *index),
+        (Value::Array(items), Value::Int(index)) => item_at(items, i64::from(*index)),
+        (Value::Bag(_), Value::String(key)) => key_of(&base, key.as_bytes()),
+        _ => Value::Null,
+    };
+    // SAFETY: the first of the cells takes the result.
+    unsafe { give(frame, Ok(found), cells) }
+}
+
+unsafe extern "C" fn scalar(frame: *mut Frame<'_>, rel: u32, out: *mut Cell) -> u32 {
+    // SAFETY: generated code hands on the frame that it was given.
+    let frame = unsafe { frame_at(frame) };
+    let value = frame.scalar(rel);
+    // SAFETY: and room of its own frame.
+    unsafe { give(frame, value, out) }
+}
+
+unsafe extern "C" fn in_rel(frame: *mut Frame<'_>, rel: u32, head: u64, payload: u64) -> u32 {
+    // SAFETY: generated code hands on the frame that it was given.
+    let frame = unsafe { frame_at(frame) };
+    // SAFETY: and a cell that it made or was given.
+    let value = unsafe { value_of(frame, Cell { head, payload }) };
+    match frame.is_member(rel, &value) {
+        Ok(answer) => truth(&answer),
+        Err(fault) => fail(frame, fault),
+    }
+}
+
+/// Returns a property of a dynamic, or null; as the interpreter has it.
+fn key_of(base: &Value, key: &[u8]) -> Value {
+    match base {
+        Value::Bag(bag) => bag.get(key).cloned().unwrap_or_default(),
+        _ => Value::Null,
+    }
+}
+
+/// Returns the item at a position, counted from the end when negative, or null; as the interpreter has it.
+fn item_at(items: &[Value], index: i64) -> Value {
+    let count = items.len() as i64;
+    let position = if index < 0 { index.saturating_add(count) } else { index };
+    usize::try_from(position).ok().and_then(|position| items.get(position)).cloned().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -84,5 +463,13 @@ mod tests {
         offsets.sort_unstable();
         offsets.dedup();
         assert_eq!(offsets.len(), Helper::ALL.len());
+    }
+
+    #[test]
+    fn every_operator_finds_its_search() {
+        assert_eq!(Search::of("!has_cs"), Some((Search::Has, true)));
+        assert_eq!(Search::of("!~"), Some((Search::EqualIgnoreCase, true)));
+        assert_eq!(Search::of("+"), None);
+        assert!(Search::holds(Search::Suffix as u32, b"an error", b"or") && !Search::holds(99, b"", b""));
     }
 }

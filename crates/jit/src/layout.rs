@@ -130,7 +130,7 @@ const BUFFER_COUNT: usize = Buffer::Pool as usize + 1;
 
 /// Holds the buffers of one record as generated code finds them; made once, used for any number of conditions.
 #[repr(C)]
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct BufferTable<'a> {
     views: [View; BUFFER_COUNT],
     bytes: PhantomData<&'a [u8]>,

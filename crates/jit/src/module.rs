@@ -3,7 +3,8 @@
 //! The code of all functions of a module lies in one piece of memory. It holds no reference to anything outside: every
 //! address comes in as a parameter, so that nothing is ever looked up by name. Next: [`crate::call`].
 
-use crate::call::{Code, Entry, EntryPoint, FunctionId, Needs, Tables};
+use crate::call::{Entry, EntryPoint, FunctionId, Module, Needs};
+use crate::pools::Tables;
 use crate::target::{Refusal, Target};
 use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
@@ -119,11 +120,11 @@ impl ModuleBuilder {
     ///
     /// # Errors
     /// [`Refusal::Target`] when the code is for another machine; [`Refusal::Memory`] when the system does not allow it.
-    pub fn finish(self, tables: Tables) -> Result<Code, Refusal> {
+    pub fn finish(self, tables: Tables) -> Result<Module, Refusal> {
         if !self.target.is_host() {
             return Err(Refusal::Target(format!("code for {} does not run here", self.target.name())));
         }
-        Code::load(&self.target, &self.bytes, self.entries, tables)
+        Module::load(&self.target, &self.bytes, self.entries, tables)
     }
 }
 

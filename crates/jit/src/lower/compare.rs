@@ -1,0 +1,375 @@
+//! `==` and its kin, order, and membership in a list of constants.
+//!
+//! What has no instructions here (decimals, a long beside a real, text beside a number) is left to
+//! `value::scalar::compare`. Next: `text.rs` for texts.
+
+use super::Lowering;
+use super::branch::{Target, Targets};
+use crate::call::status;
+use crate::layout::tag;
+use crate::operand::{Any, Number, Operand, Truth};
+use crate::target::Refusal;
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::{BlockArg, InstBuilder, Value as Clif, types};
+use dtq_ir::{ExprId, ExprKind};
+use dtq_value::{Type, Value};
+
+/// Items of a list that are compared one by one; a longer list is a set.
+const LIST_INLINE_MAX: usize = 8;
+
+/// A comparison of numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+impl Order {
+    fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "<" => Order::Less,
+            "<=" => Order::LessOrEqual,
+            ">" => Order::Greater,
+            ">=" => Order::GreaterOrEqual,
+            _ => return None,
+        })
+    }
+
+    fn integer(self) -> IntCC {
+        match self {
+            Order::Less => IntCC::SignedLessThan,
+            Order::LessOrEqual => IntCC::SignedLessThanOrEqual,
+            Order::Greater => IntCC::SignedGreaterThan,
+            Order::GreaterOrEqual => IntCC::SignedGreaterThanOrEqual,
+        }
+    }
+
+    fn real(self) -> FloatCC {
+        match self {
+            Order::Less => FloatCC::LessThan,
+            Order::LessOrEqual => FloatCC::LessThanOrEqual,
+            Order::Greater => FloatCC::GreaterThan,
+            Order::GreaterOrEqual => FloatCC::GreaterThanOrEqual,
+        }
+    }
+
+    fn reversed(self) -> Self {
+        match self {
+            Order::Less => Order::Greater,
+            Order::LessOrEqual => Order::GreaterOrEqual,
+            Order::Greater => Order::Less,
+            Order::GreaterOrEqual => Order::LessOrEqual,
+        }
+    }
+}
+
+/// Says whether values of two types are compared as two `i64`.
+fn are_both_integers(left: Type, right: Type) -> bool {
+    (left.is_integer() && right.is_integer()) || (left == right && matches!(left, Type::DateTime | Type::TimeSpan))
+}
+
+impl Lowering<'_, '_> {
+    /// Lowers a comparison, or returns `None` when it has no instructions.
+    pub(super) fn compare(&mut self, id: ExprId, name: &str, args: &[ExprId]) -> Result<Option<Operand>, Refusal> {
+        let types: Vec<Type> = args.iter().map(|arg| self.program.expr(*arg).ty).collect();
+        match (name, types.as_slice()) {
+            ("==" | "!=", [left, right]) => self.equality(id, args, (*left, *right), name == "!="),
+            ("<" | "<=" | ">" | ">=", [left, right]) => {
+                let order = Order::of(name).expect("one of the four");
+                self.ordering(id, args, (*left, *right), order)
+            }
+            ("between" | "!between", [value, low, high]) => {
+                if !are_both_integers(*value, *low) || !are_both_integers(*value, *high) {
+                    return Ok(None);
+                }
+                self.between(args, name == "!between").map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn equality(
+        &mut self,
+        id: ExprId,
+        args: &[ExprId],
+        (left, right): (Type, Type),
+        is_negated: bool,
+    ) -> Result<Option<Operand>, Refusal> {
+        match (left, right) {
+            (Type::Dynamic, right) if right.is_integer() => {
+                let any = self.any_value(args[0])?;
+                let number = self.value(args[1])?.number();
+                self.any_equality((id, true), any, (number, right), is_negated).map(Some)
+            }
+            (left, Type::Dynamic) if left.is_integer() => {
+                let number = self.value(args[0])?.number();
+                let any = self.any_value(args[1])?;
+                self.any_equality((id, false), any, (number, left), is_negated).map(Some)
+            }
+            (Type::Bool, Type::Bool) => {
+                let left = self.value(args[0])?.truth();
+                let right = self.value(args[1])?.truth();
+                let numbers = [left, right].map(|truth| self.truth_number(truth));
+                Ok(Some(self.number_equality(numbers[0], numbers[1], is_negated)))
+            }
+            (Type::Real, Type::Real) => self.two_numbers_equal(args, is_negated).map(Some),
+            (left, right) if are_both_integers(left, right) => self.two_numbers_equal(args, is_negated).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn two_numbers_equal(&mut self, args: &[ExprId], is_negated: bool) -> Result<Operand, Refusal> {
+        let left = self.value(args[0])?.number();
+        let right = self.value(args[1])?.number();
+        Ok(self.number_equality(left, right, is_negated))
+    }
+
+    pub(super) fn any_value(&mut self, id: ExprId) -> Result<Any, Refusal> {
+        let operand = self.value(id)?;
+        let ty = self.program.expr(id).ty;
+        Ok(self.to_any(operand, ty))
+    }
+
+    fn truth_number(&mut self, truth: Truth) -> Number {
+        let null = truth.is_nullable.then(|| self.is_equal(truth.value, status::NULL));
+        Number { value: truth.value, null }
+    }
+
+    /// Returns whether two numbers of one type are equal: null when both are null, false when one is.
+    fn number_equality(&mut self, left: Number, right: Number, is_negated: bool) -> Operand {
+        let ty = self.b.func.dfg.value_type(left.value);
+        let same = match (ty == types::F64, is_negated) {
+            (true, false) => self.b.ins().fcmp(FloatCC::Equal, left.value, right.value),
+            (true, true) => self.b.ins().fcmp(FloatCC::NotEqual, left.value, right.value),
+            (false, false) => self.b.ins().icmp(IntCC::Equal, left.value, right.value),
+            (false, true) => self.b.ins().icmp(IntCC::NotEqual, left.value, right.value),
+        };
+        let Some(one_null) = self.either_null(left.null, right.null) else { return Self::certain(same) };
+        let value = if is_negated { self.either(same, one_null) } else { self.b.ins().band_not(same, one_null) };
+        match (left.null, right.null) {
+            (Some(left), Some(right)) => {
+                let both = self.b.ins().band(left, right);
+                self.truth_or_null(value, Some(both))
+            }
+            _ => Self::certain(value),
+        }
+    }
+
+    /// Compares a dynamic with an integer: what is no number is null.
+    fn any_equality(
+        &mut self,
+        (id, is_left): (ExprId, bool),
+        any: Any,
+        (number, ty): (Number, Type),
+        is_negated: bool,
+    ) -> Result<Operand, Refusal> {
+        let join = self.join(Type::Bool);
+        let (whole, other, slow) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(slow);
+        let tag = self.tag_of(any);
+        let is_whole = self.is_integer_tag(tag);
+        self.b.ins().brif(is_whole, whole, &[], other, &[]);
+
+        self.b.switch_to_block(whole);
+        let content = Number { value: any.payload, null: None };
+        let equal = self.number_equality(content, number, is_negated);
+        self.jump_with(join, equal);
+
+        self.b.switch_to_block(other);
+        let (plain, is_slow) = (self.b.create_block(), self.is_real_or_outside(tag));
+        self.b.ins().brif(is_slow, slow, &[], plain, &[]);
+        self.b.switch_to_block(plain);
+        // What is no number equals no number; that nothing is there equals a null number as null equals null.
+        let differs = self.int(types::I8, i64::from(is_negated));
+        let truth = match number.null {
+            Some(null) => {
+                let is_missing = self.is_equal(tag, i64::from(tag::MISSING));
+                let both = self.b.ins().band(null, is_missing);
+                let two = self.int(types::I8, status::NULL);
+                self.b.ins().select(both, two, differs)
+            }
+            None => differs,
+        };
+        self.b.ins().jump(join, &[BlockArg::Value(truth)]);
+
+        self.b.switch_to_block(slow);
+        let typed = self.to_any(Operand::Number(number), ty);
+        let cells = if is_left { [any, typed] } else { [typed, any] };
+        let answer = self.call_with(id, &cells)?;
+        self.jump_with(join, answer);
+        Ok(self.enter(join, Type::Bool, number.null.is_some()))
+    }
+
+    fn is_integer_tag(&mut self, tag: Clif) -> Clif {
+        let from_int = self.b.ins().iadd_imm_s(tag, -i64::from(tag::INT));
+        self.b.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, from_int, i64::from(tag::LONG - tag::INT))
+    }
+
+    /// Says whether a tag is that of a real, or of a value that stands elsewhere (a decimal, an array).
+    fn is_real_or_outside(&mut self, tag: Clif) -> Clif {
+        let is_real = self.is_equal(tag, i64::from(tag::REAL));
+        let is_outside = self.b.ins().icmp_imm_u(IntCC::UnsignedGreaterThanOrEqual, tag, i64::from(tag::HELD));
+        self.either(is_real, is_outside)
+    }
+
+    fn ordering(
+        &mut self,
+        id: ExprId,
+        args: &[ExprId],
+        (left, right): (Type, Type),
+        order: Order,
+    ) -> Result<Option<Operand>, Refusal> {
+        if (left == Type::Real && right == Type::Real) || are_both_integers(left, right) {
+            let left = self.value(args[0])?.number();
+            let right = self.value(args[1])?.number();
+            return Ok(Some(self.number_order(left, right, order)));
+        }
+        if left == Type::Dynamic && right.is_integer() {
+            let any = self.any_value(args[0])?;
+            let number = self.value(args[1])?.number();
+            return self.any_order((id, true), any, (number, right), order).map(Some);
+        }
+        if right == Type::Dynamic && left.is_integer() {
+            let number = self.value(args[0])?.number();
+            let any = self.any_value(args[1])?;
+            return self.any_order((id, false), any, (number, left), order.reversed()).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// Returns whether two numbers of one type stand in an order: null when one is null, false beside NaN.
+    fn number_order(&mut self, left: Number, right: Number, order: Order) -> Operand {
+        let holds = if self.b.func.dfg.value_type(left.value) == types::F64 {
+            self.b.ins().fcmp(order.real(), left.value, right.value)
+        } else {
+            self.b.ins().icmp(order.integer(), left.value, right.value)
+        };
+        let null = self.either_null(left.null, right.null);
+        self.truth_or_null(holds, null)
+    }
+
+    /// Returns the order of a dynamic and an integer: null when it holds no number (a bool is one).
+    fn any_order(
+        &mut self,
+        (id, is_left): (ExprId, bool),
+        any: Any,
+        (number, ty): (Number, Type),
+        order: Order,
+    ) -> Result<Operand, Refusal> {
+        let join = self.join(Type::Bool);
+        let (whole, other, slow) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(slow);
+        let tag = self.tag_of(any);
+        let is_whole = self.is_integer_tag(tag);
+        self.b.ins().brif(is_whole, whole, &[], other, &[]);
+
+        self.b.switch_to_block(whole);
+        let content = Number { value: any.payload, null: None };
+        let holds = self.number_order(content, number, order);
+        self.jump_with(join, holds);
+
+        self.b.switch_to_block(other);
+        let is_bool = self.is_equal(tag, i64::from(tag::BOOL));
+        let is_outside = self.is_real_or_outside(tag);
+        let is_slow = self.either(is_bool, is_outside);
+        let null = self.int(types::I8, status::NULL);
+        self.b.ins().brif(is_slow, slow, &[], join, &[BlockArg::Value(null)]);
+
+        self.b.switch_to_block(slow);
+        let typed = self.to_any(Operand::Number(number), ty);
+        let cells = if is_left { [any, typed] } else { [typed, any] };
+        let answer = self.call_with(id, &cells)?;
+        self.jump_with(join, answer);
+        Ok(self.enter(join, Type::Bool, true))
+    }
+
+    /// `value between (low .. high)`: both orders, with the nulls of `and`.
+    fn between(&mut self, args: &[ExprId], is_negated: bool) -> Result<Operand, Refusal> {
+        let mut numbers = Vec::with_capacity(3);
+        for arg in args {
+            numbers.push(self.value(*arg)?.number());
+        }
+        let from = self.number_order(numbers[0], numbers[1], Order::GreaterOrEqual).truth();
+        let to = self.number_order(numbers[0], numbers[2], Order::LessOrEqual).truth();
+        let is_nullable = from.is_nullable || to.is_nullable;
+        // False wins over null: 0 if one is 0, else 2 if one is 2, else 1.
+        let one_false = {
+            let from = self.is_equal(from.value, status::FALSE);
+            let to = self.is_equal(to.value, status::FALSE);
+            self.either(from, to)
+        };
+        let any_null = {
+            let both = self.either(from.value, to.value);
+            self.b.ins().band_imm_u(both, status::NULL)
+        };
+        let (when_false, when_true) = (i64::from(is_negated), i64::from(!is_negated));
+        let true_value = self.int(types::I8, when_true);
+        let false_value = self.int(types::I8, when_false);
+        let null_value = self.int(types::I8, status::NULL);
+        let value = self.b.ins().select(any_null, null_value, true_value);
+        let value = self.b.ins().select(one_false, false_value, value);
+        Ok(Operand::Truth(Truth { value, is_nullable }))
+    }
+
+    /// Lowers membership of an integer in a few constant integers, or returns `None`.
+    ///
+    /// A null is in no list of integers, and so outside of each.
+    pub(super) fn in_integers(&mut self, args: &[ExprId], is_negated: bool) -> Result<Option<Operand>, Refusal> {
+        let (value, items) = args.split_first().expect("`in` has a value");
+        let numbers: Option<Vec<i64>> = items.iter().map(|item| self.constant_integer(*item)).collect();
+        let Some(numbers) = numbers else { return Ok(None) };
+        if !self.program.expr(*value).ty.is_integer() || items.is_empty() || items.len() > LIST_INLINE_MAX {
+            return Ok(None);
+        }
+        let number = self.value(*value)?.number();
+        let mut found = self.int(types::I8, 0);
+        for item in numbers {
+            let is_item = self.b.ins().icmp_imm_s(IntCC::Equal, number.value, item);
+            found = self.either(found, is_item);
+        }
+        if let Some(null) = number.null {
+            found = self.b.ins().band_not(found, null);
+        }
+        let value = if is_negated { self.b.ins().bxor_imm_u(found, 1) } else { found };
+        Ok(Some(Self::certain(value)))
+    }
+
+    fn constant_integer(&self, id: ExprId) -> Option<i64> {
+        match &self.program.expr(id).kind {
+            ExprKind::Const(Value::Long(number)) => Some(*number),
+            ExprKind::Const(Value::Int(number)) => Some(i64::from(*number)),
+            _ => None,
+        }
+    }
+
+    /// Returns the texts of the items of a list when they are few constant strings.
+    pub(super) fn few_texts(&self, items: &[ExprId]) -> Option<Vec<dtq_value::Str>> {
+        if items.len() > LIST_INLINE_MAX {
+            return None;
+        }
+        items.iter().map(|item| self.constant_text(*item)).collect()
+    }
+
+    /// Leaves the current block for `yes` when a text is one of these, else for `no`.
+    pub(super) fn branch_text_in(
+        &mut self,
+        text: crate::operand::Text,
+        items: &[dtq_value::Str],
+        (yes, no): (&Target, &Target),
+    ) {
+        for item in items {
+            let next = self.b.create_block();
+            self.branch_text_is(text, item, (yes, &Target::to(next)));
+            self.b.switch_to_block(next);
+        }
+        let never = self.int(types::I8, 0);
+        self.branch_if(never, yes, no);
+    }
+
+    /// Returns the outcomes of a bool that is never null as a pair.
+    pub(super) fn two_ways(targets: &Targets, is_negated: bool) -> (Target, Target) {
+        if is_negated { (targets.no.clone(), targets.yes.clone()) } else { (targets.yes.clone(), targets.no.clone()) }
+    }
+}

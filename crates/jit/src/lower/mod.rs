@@ -1,0 +1,216 @@
+//! One expression of IR to instructions of the code generator.
+//!
+//! An expression is lowered where its value is needed: as a value, or as branches to where its outcome leads
+//! ([`branch`]). What has no instructions of its own becomes a call of the function's meaning ([`call`]). Operands are
+//! evaluated in the interpreter's order, and what the interpreter leaves out is left out. Read in order: [`emit`] (the
+//! small words), [`input`], [`branch`], [`nulls`], [`compare`], [`text`], [`arithmetic`], [`call`].
+
+mod emit;
+
+mod input;
+
+mod branch;
+
+mod nulls;
+
+mod compare;
+
+mod text;
+
+mod arithmetic;
+
+mod call;
+
+use crate::call::{Frame, Needs, status};
+use crate::helpers::Helper;
+use crate::operand::Operand;
+use crate::pools::Pools;
+use crate::target::Refusal;
+use crate::unit::{Input, Report};
+use branch::Targets;
+use cranelift_codegen::ir::{Block, InstBuilder, SigRef, StackSlot, Value as Clif, types};
+use cranelift_frontend::FunctionBuilder;
+use dtq_ir::{Effect, ExprId, ExprKind, Program};
+use rustc_hash::FxHashMap;
+
+/// Nesting of an expression that has native code; the operands of one chain of `and` or `or` count once.
+const DEPTH_MAX: u32 = 250;
+
+/// Nodes of one expression that are lowered, a shared one each time that it is.
+const NODES_MAX: u32 = 20_000;
+
+/// Writes the instructions of one function.
+pub struct Lowering<'a, 'f> {
+    b: &'a mut FunctionBuilder<'f>,
+    program: &'a Program,
+    inputs: &'a [Input],
+    pools: &'a mut Pools,
+    report: &'a mut Report,
+    frame: Clif,
+    /// Address of the slots or cells.
+    input: Clif,
+    buffers: Clif,
+    /// Where a fault goes; it has no parameters.
+    fault: Block,
+    /// What was evaluated where all of the current block's predecessors passed, the latest last.
+    known: Vec<(ExprId, Operand)>,
+    signatures: FxHashMap<Helper, SigRef>,
+    /// Room for the arguments of helpers, by size.
+    rooms: FxHashMap<u32, StackSlot>,
+    depth: u32,
+    node_count: u32,
+    needs: Needs,
+}
+
+/// Holds the parameters that a function works on.
+#[derive(Clone, Copy, Debug)]
+pub struct Params {
+    /// The frame.
+    pub frame: Clif,
+    /// Address of the slots or cells.
+    pub input: Clif,
+    /// Address of the buffers.
+    pub buffers: Clif,
+}
+
+impl<'a, 'f> Lowering<'a, 'f> {
+    /// Returns a lowering into the current block of a function.
+    pub fn new(
+        b: &'a mut FunctionBuilder<'f>,
+        (program, inputs): (&'a Program, &'a [Input]),
+        pools: &'a mut Pools,
+        report: &'a mut Report,
+        params: Params,
+    ) -> Self {
+        let fault = b.create_block();
+        b.set_cold_block(fault);
+        let Params { frame, input, buffers } = params;
+        Self {
+            b,
+            program,
+            inputs,
+            pools,
+            report,
+            frame,
+            input,
+            buffers,
+            fault,
+            known: Vec::new(),
+            signatures: FxHashMap::default(),
+            rooms: FxHashMap::default(),
+            depth: 0,
+            node_count: 0,
+            needs: Needs::default(),
+        }
+    }
+
+    /// Writes a condition that returns its verdict; a null is a verdict of its own unless `is_filter`.
+    pub fn condition(mut self, id: ExprId, is_filter: bool) -> Result<Needs, Refusal> {
+        let (yes, no) = (self.b.create_block(), self.b.create_block());
+        let null = if is_filter { no } else { self.b.create_block() };
+        self.branch(id, &Targets::to(yes, no, null))?;
+        self.return_from(yes, status::TRUE);
+        self.return_from(no, status::FALSE);
+        if !is_filter {
+            self.return_from(null, status::NULL);
+        }
+        self.return_from(self.fault, status::FAULT);
+        self.b.seal_all_blocks();
+        Ok(self.needs)
+    }
+
+    /// Writes a function that stores the cell of a value, and returns 0.
+    pub fn value_to(mut self, id: ExprId, out: Clif) -> Result<Needs, Refusal> {
+        let operand = self.value(id)?;
+        let ty = self.program.expr(id).ty;
+        let any = self.to_any(operand, ty);
+        self.store_cell(any, out, 0);
+        let done = self.int(types::I32, 0);
+        self.b.ins().return_(&[done]);
+        self.return_from(self.fault, status::FAULT);
+        self.b.seal_all_blocks();
+        Ok(self.needs)
+    }
+
+    /// Writes the branches of a condition, its fault too, into a function that goes on there; returns what it needs.
+    pub fn branches(mut self, id: ExprId, targets: (Block, Block, Block)) -> Result<(Needs, Block), Refusal> {
+        self.branch(id, &Targets::to(targets.0, targets.1, targets.2))?;
+        Ok((self.needs, self.fault))
+    }
+
+    /// Forgets what the records before this one left in the call, and goes on in `ready`.
+    pub fn release_held(&mut self, held: Block, ready: Block) {
+        let count = self.b.ins().load(types::I64, emit::WRITTEN, self.frame, Frame::HELD_COUNT);
+        self.b.ins().brif(count, held, &[], ready, &[]);
+        self.b.switch_to_block(held);
+        self.b.set_cold_block(held);
+        self.helper(Helper::Release, &[]);
+        self.b.ins().jump(ready, &[]);
+        self.b.switch_to_block(ready);
+    }
+
+    fn return_from(&mut self, block: Block, number: i64) {
+        self.b.switch_to_block(block);
+        let verdict = self.int(types::I32, number);
+        self.b.ins().return_(&[verdict]);
+    }
+
+    /// Returns the value of an expression.
+    fn value(&mut self, id: ExprId) -> Result<Operand, Refusal> {
+        if let Some((_, operand)) = self.known.iter().rev().find(|(known, _)| *known == id) {
+            return Ok(*operand);
+        }
+        self.count_node()?;
+        self.depth += 1;
+        self.check_depth()?;
+        let operand = self.lower(id)?;
+        self.depth -= 1;
+        if self.is_shared(id) {
+            self.known.push((id, operand));
+        }
+        Ok(operand)
+    }
+
+    fn check_depth(&self) -> Result<(), Refusal> {
+        if self.depth > DEPTH_MAX {
+            return Err(Refusal::Size(format!("an expression is nested deeper than {DEPTH_MAX}")));
+        }
+        Ok(())
+    }
+
+    fn count_node(&mut self) -> Result<(), Refusal> {
+        self.node_count += 1;
+        if self.node_count > NODES_MAX {
+            return Err(Refusal::Size(format!("an expression has more than {NODES_MAX} nodes")));
+        }
+        Ok(())
+    }
+
+    /// Says whether a second evaluation would give the same.
+    fn is_shared(&self, id: ExprId) -> bool {
+        match &self.program.expr(id).kind {
+            ExprKind::Const(_) => false,
+            ExprKind::Call { function, .. } => function.effect == Effect::Pure,
+            _ => true,
+        }
+    }
+
+    fn lower(&mut self, id: ExprId) -> Result<Operand, Refusal> {
+        let program = self.program;
+        let expr = program.expr(id);
+        match &expr.kind {
+            ExprKind::Const(value) => Ok(self.constant(value, expr.ty)),
+            ExprKind::Column(index) => self.column(*index, expr.ty),
+            ExprKind::Call { .. } => self.call(id),
+            ExprKind::And(..) | ExprKind::Or(..) => self.branches_to_truth(id),
+            ExprKind::Case { arms, otherwise } => self.case(arms, *otherwise, expr.ty),
+            ExprKind::Coalesce(items) => self.coalesce(items, expr.ty),
+            ExprKind::Property { base, key } => self.property(*base, key),
+            ExprKind::Element { base, index } => self.element(*base, *index),
+            ExprKind::Scalar(rel) => self.scalar(*rel, expr.ty),
+            ExprKind::InRel { value, rel, is_negated, is_case_ignored } => {
+                self.in_rel(*value, *rel, *is_negated, *is_case_ignored)
+            }
+        }
+    }
+}

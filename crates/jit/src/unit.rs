@@ -1,0 +1,369 @@
+//! Conditions and values of programs to code that is ready to run: what others use of this crate.
+//!
+//! The functions of one unit share their memory and constants, and are freed together. Compiling starts no thread and
+//! keeps nothing global.
+//!
+//! ```
+//! use dtq_ir::{Expr, ExprKind, Program};
+//! use dtq_jit::{Compiler, Entry, EntryKind, NativeContext, NoSubqueries, Verdict};
+//! use dtq_source::{Limits, Span};
+//! use dtq_value::scalar::Context;
+//! use dtq_value::{Type, Value};
+//!
+//! let mut program = Program::new();
+//! let kind = ExprKind::Const(Value::Bool(true));
+//! let expr = program.add_expr(Expr { kind, ty: Type::Bool, span: Span::default() });
+//! let entry = Entry { program: &program, expr, inputs: &[], kind: EntryKind::Filter };
+//! let code = Compiler::host()?.compile(&[entry])?;
+//! let mut ctx = NativeContext::new(Context::new(Limits::default(), 0, 0));
+//! assert_eq!(code.condition(0).decide_row(&mut ctx, &NoSubqueries, &[]), Ok(Verdict::True));
+//! # Ok::<(), dtq_jit::Refusal>(())
+//! ```
+
+use crate::call::{EntryPoint, FunctionId, Module, NativeContext, Needs, Records, Subqueries, Verdict, status};
+use crate::layout::BufferTable;
+use crate::lower::{Lowering, Params};
+use crate::module::{Listing, ModuleBuilder};
+use crate::pools::Pools;
+use crate::target::{Refusal, Target};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, types};
+use cranelift_frontend::FunctionBuilder;
+use dtq_ir::{ExprId, Program};
+use dtq_record::slot::Slot;
+use dtq_value::scalar::Fault;
+use dtq_value::{Type, Value};
+use std::collections::BTreeMap;
+
+/// Says where the value of a column is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// In this slot of the record.
+    Slot(u32),
+    /// In a slot that is the key of a bag; when the bag has no such key, in another slot, whose `""` is null.
+    KeyOr {
+        /// The slot of the key.
+        key: u32,
+        /// The slot of the column that stands in.
+        other: u32,
+    },
+    /// In this column of the row.
+    Row(u32),
+}
+
+/// Says what an expression becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EntryKind {
+    /// A condition of which only whether it is true matters: a null is [`Verdict::False`].
+    Filter,
+    /// A condition that tells null from false.
+    Condition,
+    /// A condition over many records at once; a null counts as false.
+    Many,
+    /// A value of any type.
+    Value,
+}
+
+/// Holds an expression to compile.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// The program that it belongs to.
+    pub program: &'a Program,
+    /// The expression.
+    pub expr: ExprId,
+    /// Where the columns are that it refers to, by their position.
+    pub inputs: &'a [Input],
+    /// What it becomes.
+    pub kind: EntryKind,
+}
+
+/// Says how the constructs of compiled expressions are done, by the names of their functions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// How often a function became instructions, or a helper made for it.
+    pub inlined: BTreeMap<&'static str, u32>,
+    /// How often a function is called as the interpreter calls it.
+    pub called: BTreeMap<&'static str, u32>,
+}
+
+impl Report {
+    pub(crate) fn inlined(&mut self, name: &'static str) {
+        *self.inlined.entry(name).or_default() += 1;
+    }
+
+    pub(crate) fn called(&mut self, name: &'static str) {
+        *self.called.entry(name).or_default() += 1;
+    }
+}
+
+/// Compiles expressions for one target.
+#[derive(Clone, Debug)]
+pub struct Compiler {
+    target: Target,
+}
+
+impl Compiler {
+    /// Returns a compiler for the machine this runs on.
+    ///
+    /// # Errors
+    /// [`Refusal::Target`] when there is no code for it.
+    pub fn host() -> Result<Self, Refusal> {
+        Ok(Self { target: Target::host()? })
+    }
+
+    /// Returns a compiler whose code is to be looked at.
+    pub fn for_target(target: Target) -> Self {
+        Self { target }
+    }
+
+    /// Returns code that runs, its functions in the order of the entries.
+    ///
+    /// # Errors
+    /// When an expression has no native code, would be too large, or the system gives no executable memory.
+    pub fn compile(&self, entries: &[Entry<'_>]) -> Result<Code, Refusal> {
+        let mut unit = Unit::new(ModuleBuilder::new(&self.target));
+        for entry in entries {
+            unit.define(entry)?;
+        }
+        let Unit { module, pools, report } = unit;
+        Ok(Code { module: module.finish(pools.finish())?, report })
+    }
+
+    /// Returns the functions of the entries as text.
+    ///
+    /// # Errors
+    /// As [`Compiler::compile`], but for memory.
+    pub fn listings(&self, entries: &[Entry<'_>]) -> Result<Vec<Listing>, Refusal> {
+        let mut unit = Unit::new(ModuleBuilder::new(&self.target).with_listings());
+        for entry in entries {
+            unit.define(entry)?;
+        }
+        Ok(unit.module.listings().to_vec())
+    }
+}
+
+/// Holds a unit that is being compiled.
+struct Unit {
+    module: ModuleBuilder,
+    pools: Pools,
+    report: Report,
+}
+
+impl Unit {
+    fn new(module: ModuleBuilder) -> Self {
+        Self { module, pools: Pools::default(), report: Report::default() }
+    }
+
+    fn define(&mut self, entry: &Entry<'_>) -> Result<FunctionId, Refusal> {
+        let Entry { program, expr, inputs, kind } = *entry;
+        if kind != EntryKind::Value && program.expr(expr).ty != Type::Bool {
+            return Err(Refusal::Construct("only a bool is a condition".to_owned()));
+        }
+        let (pools, report) = (&mut self.pools, &mut self.report);
+        let source = (program, inputs);
+        match kind {
+            EntryKind::Filter | EntryKind::Condition => self.module.define(EntryPoint::Condition, |builder| {
+                let [frame, input, buffers] = enter(builder);
+                let params = Params { frame, input, buffers };
+                let lowering = Lowering::new(builder, source, pools, report, params);
+                lowering.condition(expr, kind == EntryKind::Filter)
+            }),
+            EntryKind::Value => self.module.define(EntryPoint::Value, |builder| {
+                let [frame, input, buffers, out] = enter(builder);
+                let params = Params { frame, input, buffers };
+                Lowering::new(builder, source, pools, report, params).value_to(expr, out)
+            }),
+            EntryKind::Many => {
+                self.module.define(EntryPoint::Many, |builder| many(builder, (source, expr), pools, report))
+            }
+        }
+    }
+}
+
+/// Makes the first block of a function and returns its parameters.
+fn enter<const COUNT: usize>(builder: &mut FunctionBuilder<'_>) -> [cranelift_codegen::ir::Value; COUNT] {
+    let block = builder.create_block();
+    builder.append_block_params_for_function_params(block);
+    builder.switch_to_block(block);
+    let params = builder.block_params(block);
+    params.try_into().expect("the entry point has as many parameters")
+}
+
+/// Writes a loop over records around a condition: a counted one, which ends early when a record fails.
+fn many(
+    builder: &mut FunctionBuilder<'_>,
+    ((program, inputs), expr): ((&Program, &[Input]), ExprId),
+    pools: &mut Pools,
+    report: &mut Report,
+) -> Result<Needs, Refusal> {
+    let [frame, first, step, first_buffers, buffers_step, out, count] = enter(builder);
+    let (head, body, next) = (builder.create_block(), builder.create_block(), builder.create_block());
+    let (yes, no, held, ready) =
+        (builder.create_block(), builder.create_block(), builder.create_block(), builder.create_block());
+    let done = builder.create_block();
+    let zero = builder.ins().iconst(types::I64, 0);
+    builder.ins().jump(head, &[zero, first, first_buffers].map(BlockArg::Value));
+
+    builder.switch_to_block(head);
+    let [index, input, buffers] = [0, 1, 2].map(|_| builder.append_block_param(head, types::I64));
+    let is_more = builder.ins().icmp(IntCC::UnsignedLessThan, index, count);
+    builder.ins().brif(is_more, body, &[], done, &[]);
+
+    builder.switch_to_block(body);
+    let mut lowering = Lowering::new(builder, (program, inputs), pools, report, Params { frame, input, buffers });
+    lowering.release_held(held, ready);
+    let (needs, fault) = lowering.branches(expr, (yes, no, no))?;
+    if needs.columns.is_some() {
+        return Err(Refusal::Construct("many records are read from slots".to_owned()));
+    }
+    for (block, verdict) in [(yes, status::TRUE), (no, status::FALSE)] {
+        builder.switch_to_block(block);
+        let verdict = builder.ins().iconst(types::I8, verdict);
+        builder.ins().jump(next, &[BlockArg::Value(verdict)]);
+    }
+
+    builder.switch_to_block(next);
+    let verdict = builder.append_block_param(next, types::I8);
+    let place = builder.ins().iadd(out, index);
+    builder.ins().store(MemFlagsData::new().with_notrap(), verdict, place, 0);
+    let index_next = builder.ins().iadd_imm_s(index, 1);
+    let input_next = builder.ins().iadd(input, step);
+    let buffers_next = builder.ins().iadd(buffers, buffers_step);
+    builder.ins().jump(head, &[index_next, input_next, buffers_next].map(BlockArg::Value));
+
+    for block in [fault, done] {
+        builder.switch_to_block(block);
+        builder.ins().return_(&[index]);
+    }
+    builder.seal_all_blocks();
+    Ok(needs)
+}
+
+/// Holds compiled functions; it frees their memory when it is dropped.
+#[derive(Debug)]
+pub struct Code {
+    module: Module,
+    report: Report,
+}
+
+impl Code {
+    /// Returns the condition at a position, a [`EntryKind::Filter`], [`EntryKind::Condition`] or [`EntryKind::Many`].
+    pub fn condition(&self, index: u32) -> Condition<'_> {
+        Condition { module: &self.module, id: FunctionId(index) }
+    }
+
+    /// Returns the value at a position, a [`EntryKind::Value`].
+    pub fn value(&self, index: u32) -> ValueFn<'_> {
+        ValueFn { module: &self.module, id: FunctionId(index) }
+    }
+
+    /// Returns the size of the machine code in bytes.
+    pub fn size(&self) -> usize {
+        self.module.size()
+    }
+
+    /// Returns which constructs became instructions, and which are called.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+}
+
+/// A compiled condition.
+#[derive(Clone, Copy, Debug)]
+pub struct Condition<'a> {
+    module: &'a Module,
+    id: FunctionId,
+}
+
+impl Condition<'_> {
+    /// Decides the condition over the slots of a record.
+    ///
+    /// # Errors
+    /// What the interpreter fails with: a bound passed, `assert`, bytes of the record that cannot be read.
+    ///
+    /// # Panics
+    /// If there are fewer slots than the condition reads, or it is not one over slots.
+    pub fn decide(
+        &self,
+        ctx: &mut NativeContext,
+        subqueries: &dyn Subqueries,
+        slots: &[Slot],
+        buffers: &BufferTable<'_>,
+    ) -> Result<Verdict, Fault> {
+        self.module.decide(self.id, (ctx, subqueries), slots, buffers)
+    }
+
+    /// Decides the condition over a row.
+    ///
+    /// # Errors
+    /// As [`Condition::decide`].
+    ///
+    /// # Panics
+    /// If the row has fewer columns than the condition reads, or it is not one over rows.
+    pub fn decide_row(
+        &self,
+        ctx: &mut NativeContext,
+        subqueries: &dyn Subqueries,
+        row: &[Value],
+    ) -> Result<Verdict, Fault> {
+        self.module.decide_row(self.id, (ctx, subqueries), row)
+    }
+
+    /// Decides the condition of many records, as many as `out` has room for: 1 where it is true, 0 elsewhere.
+    ///
+    /// Returns how many were decided, and why the next one was not.
+    ///
+    /// # Panics
+    /// If there are not as many slots and buffers as records, or it is no [`EntryKind::Many`].
+    pub fn decide_many(
+        &self,
+        ctx: &mut NativeContext,
+        subqueries: &dyn Subqueries,
+        records: Records<'_>,
+        out: &mut [u8],
+    ) -> (usize, Option<Fault>) {
+        self.module.decide_many(self.id, (ctx, subqueries), records, out)
+    }
+}
+
+/// A compiled value.
+#[derive(Clone, Copy, Debug)]
+pub struct ValueFn<'a> {
+    module: &'a Module,
+    id: FunctionId,
+}
+
+impl ValueFn<'_> {
+    /// Returns the value over the slots of a record.
+    ///
+    /// # Errors
+    /// As [`Condition::decide`].
+    ///
+    /// # Panics
+    /// As [`Condition::decide`].
+    pub fn eval(
+        &self,
+        ctx: &mut NativeContext,
+        subqueries: &dyn Subqueries,
+        slots: &[Slot],
+        buffers: &BufferTable<'_>,
+    ) -> Result<Value, Fault> {
+        self.module.eval(self.id, (ctx, subqueries), slots, buffers)
+    }
+
+    /// Returns the value over a row.
+    ///
+    /// # Errors
+    /// As [`Condition::decide`].
+    ///
+    /// # Panics
+    /// As [`Condition::decide_row`].
+    pub fn eval_row(
+        &self,
+        ctx: &mut NativeContext,
+        subqueries: &dyn Subqueries,
+        row: &[Value],
+    ) -> Result<Value, Fault> {
+        self.module.eval_row(self.id, (ctx, subqueries), row)
+    }
+}
