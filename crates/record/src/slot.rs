@@ -229,6 +229,12 @@ impl Slot {
         self.payload
     }
 
+    /// Returns the two words that it is in memory: tag, buffer, `aux` and length from the lowest bits up, and the payload.
+    pub const fn words(&self) -> [u64; 2] {
+        let head = self.tag as u64 | (self.buffer as u64) << 8 | (self.aux as u64) << 16 | (self.length as u64) << 32;
+        [head, self.payload]
+    }
+
     /// Says whether it is null.
     pub fn is_null(&self) -> bool {
         self.tag == Tag::Missing

@@ -95,6 +95,20 @@ impl SlotPlan {
         self.levels.contains(&level)
     }
 
+    /// Returns what is read on a level; on the level of records for metrics that of one kind of point.
+    ///
+    /// `None` where the plan needs a kind and none is given, or the other way round.
+    pub fn pass(&self, level: Level, kind: Option<Kind>) -> Option<&Pass> {
+        match (level, kind, self.base) {
+            (Level::Resource, None, _) => Some(&self.resource),
+            (Level::Scope, None, _) => Some(&self.scope),
+            (Level::Metric, None, _) => Some(&self.metric),
+            (Level::Record, Some(kind), Base::Metrics) => self.records.get(kind as usize),
+            (Level::Record, None, Base::Logs | Base::Spans | Base::Resources) => self.records.first(),
+            _ => None,
+        }
+    }
+
     /// Fills the slots that come from the resource; an absent `Resource` message is an empty one.
     ///
     /// # Errors

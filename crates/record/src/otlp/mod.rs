@@ -1,7 +1,7 @@
 //! OTLP: requests in protobuf or JSON to the rows of `logs`, `metrics`, `spans` and `resources`.
 //!
 //! Field numbers are those of opentelemetry-proto 1.x; `LogsData` and its siblings have the shape of the requests. Read
-//! in order: [`any`] (values), [`logs`], [`spans`], [`metrics`] (one record to columns), [`fill`] (one record to slots),
+//! in order: [`any`] (values), [`logs`], [`spans`], [`metrics`] (one record to columns), [`pass`] and [`fill`] (to slots),
 //! [`index`], [`edit`] and [`assemble`] (a request to the request that leaves), `frames` and `reader` (files to records),
 //! `detect` (which signal), `json` (OTLP JSON, transcribed to the same bytes), [`mod@rows`] (one request to rows),
 //! [`metric`] (metrics that rules make), [`encode`] (rows and metrics to requests), [`to_json`] (requests to OTLP JSON),
@@ -15,7 +15,7 @@ pub mod spans;
 
 pub mod metrics;
 
-mod pass;
+pub mod pass;
 
 pub mod fill;
 

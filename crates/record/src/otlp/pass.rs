@@ -21,17 +21,22 @@ const MISMATCH: &str = "a known field has the wrong wire type";
 
 /// Names how a field becomes a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum How {
+pub enum How {
     /// fixed64, nanoseconds since 1970
     Time,
     /// An enum that is shown as an int.
     Int,
     /// fixed32 of which the low eight bits count.
     TraceFlags,
+    /// A string.
     Text,
+    /// The bytes of an id; only zeros read as `""`.
     Id,
+    /// An `AnyValue`.
     Any,
+    /// An enum that is shown as a word of the list.
     Word(WordList),
+    /// A bool.
     Bool,
     /// double
     Real,
@@ -51,19 +56,23 @@ pub(crate) enum How {
 
 /// Holds what is done with one field number.
 #[derive(Clone, Debug)]
-struct Read {
-    number: u32,
-    how: How,
-    slot: u32,
+pub struct Read {
+    /// The field number; for [`How::Keys`] that of the `KeyValue`s.
+    pub number: u32,
+    /// What its content becomes.
+    pub how: How,
+    /// The slot it is put into; without meaning for [`How::Keys`] and [`How::Message`].
+    pub slot: u32,
     /// What is settled when the field has been seen; numbers of one `oneof` share a bit.
-    bit: u32,
+    pub bit: u32,
     /// What else is settled when the field holds something.
-    settles: u32,
+    pub settles: u32,
 }
 
 /// Names what follows from other slots, when the pass is over.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Derived {
+#[allow(missing_docs, reason = "the fields are the slots that each variant names")]
+pub enum Derived {
     /// The same again.
     Copy { from: u32, to: u32 },
     /// The first, or the second where it is null.
@@ -75,8 +84,12 @@ pub(crate) enum Derived {
 }
 
 /// Holds what is wanted of one message.
+///
+/// Whoever fills slots in another way (native code does) reads here what [`SlotPlan`](super::fill::SlotPlan) would do:
+/// the defaults and whole views first, then each read at its field's first occurrence until all are settled, what is
+/// derived last, everything in the order given.
 #[derive(Clone, Debug)]
-pub(crate) struct Pass {
+pub struct Pass {
     buffer: Buffer,
     /// What slots hold when the field is not there.
     defaults: Vec<(u32, Slot)>,
@@ -96,7 +109,7 @@ pub(crate) struct Pass {
 
 impl Pass {
     /// Returns a pass that wants nothing.
-    pub fn new(buffer: Buffer) -> Self {
+    pub(crate) fn new(buffer: Buffer) -> Self {
         Self {
             buffer,
             defaults: Vec::new(),
@@ -111,30 +124,65 @@ impl Pass {
         }
     }
 
+    /// Returns the buffer that views are of.
+    pub fn buffer(&self) -> Buffer {
+        self.buffer
+    }
+
+    /// Returns what slots hold before anything was found, in order: of a slot that stands twice the last counts.
+    pub fn defaults(&self) -> &[(u32, Slot)] {
+        &self.defaults
+    }
+
+    /// Returns the slots that are views of the whole message, each with its tag and `aux`.
+    pub fn wholes(&self) -> &[(u32, Tag, u16)] {
+        &self.wholes
+    }
+
+    /// Returns what is done with fields; each number stands once.
+    pub fn reads(&self) -> &[Read] {
+        &self.reads
+    }
+
+    /// Returns the keys that are looked for where a read is [`How::Keys`], each with its slot; each key stands once.
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = (&[u8], u32)> {
+        self.keys.entries.iter().map(|(key, slot)| (&**key, *slot))
+    }
+
+    /// Returns the passes over messages in fields, by the positions that reads name.
+    pub fn nested(&self) -> &[Pass] {
+        &self.nested
+    }
+
+    /// Returns what follows when everything was read, in order.
+    pub fn derived(&self) -> &[Derived] {
+        &self.derived
+    }
+
     /// Decides what a slot holds when nothing else is found for it.
-    pub fn set_default(&mut self, slot: u32, default: Slot) {
+    pub(crate) fn set_default(&mut self, slot: u32, default: Slot) {
         self.defaults.push((slot, default));
     }
 
     /// Replaces the defaults that hold a tag.
-    pub fn replace_default(&mut self, tag: Tag, default: Slot) {
+    pub(crate) fn replace_default(&mut self, tag: Tag, default: Slot) {
         let same = self.defaults.iter_mut().filter(|(_, default)| default.tag() == tag);
         same.for_each(|(_, old)| *old = default);
     }
 
     /// Makes a slot a view of the whole message.
-    pub fn view_whole(&mut self, slot: u32, tag: Tag, aux: u16) {
+    pub(crate) fn view_whole(&mut self, slot: u32, tag: Tag, aux: u16) {
         self.wholes.push((slot, tag, aux));
     }
 
     /// Returns the slot that a field number is read into, or `None`.
-    pub fn slot_of(&self, number: u32) -> Option<u32> {
+    pub(crate) fn slot_of(&self, number: u32) -> Option<u32> {
         let action = self.actions[number as usize];
         (action > 0).then(|| self.reads[usize::from(action) - 1].slot)
     }
 
     /// Reads a field into a slot; a field that another slot has already is copied from there.
-    pub fn read(&mut self, number: u32, how: How, slot: u32, default: Slot) {
+    pub(crate) fn read(&mut self, number: u32, how: How, slot: u32, default: Slot) {
         self.set_default(slot, default);
         match self.slot_of(number) {
             Some(from) => self.derive(Derived::Copy { from, to: slot }),
@@ -146,7 +194,7 @@ impl Pass {
     }
 
     /// Reads several fields, the members of one `oneof`, into a slot; the first that is there counts.
-    pub fn read_one_of(&mut self, members: &[(u32, How)], slot: u32, default: Slot) {
+    pub(crate) fn read_one_of(&mut self, members: &[(u32, How)], slot: u32, default: Slot) {
         self.set_default(slot, default);
         if let Some(from) = members.first().and_then(|(number, _)| self.slot_of(*number)) {
             return self.derive(Derived::Copy { from, to: slot });
@@ -158,7 +206,7 @@ impl Pass {
     }
 
     /// Reads one key of the `KeyValue`s in a field into a slot.
-    pub fn read_key(&mut self, number: u32, key: &[u8], slot: u32) {
+    pub(crate) fn read_key(&mut self, number: u32, key: &[u8], slot: u32) {
         self.set_default(slot, Slot::MISSING);
         if let Some(from) = self.keys.add(key, slot) {
             return self.derive(Derived::Copy { from, to: slot });
@@ -170,7 +218,7 @@ impl Pass {
     }
 
     /// Returns the pass over the message in a field.
-    pub fn message(&mut self, number: u32) -> &mut Pass {
+    pub(crate) fn message(&mut self, number: u32) -> &mut Pass {
         let existing = self.reads.iter().find_map(|read| match read.how {
             How::Message(position) if read.number == number => Some(position),
             _ => None,
@@ -185,23 +233,23 @@ impl Pass {
     }
 
     /// Adds a pass over a nested message and returns its position.
-    pub fn add_nested(&mut self) -> usize {
+    pub(crate) fn add_nested(&mut self) -> usize {
         self.nested.push(Pass::new(self.buffer));
         self.nested.len() - 1
     }
 
     /// Returns a nested pass.
-    pub fn nested_mut(&mut self, position: usize) -> &mut Pass {
+    pub(crate) fn nested_mut(&mut self, position: usize) -> &mut Pass {
         &mut self.nested[position]
     }
 
     /// Computes a slot from others when the pass is over.
-    pub fn derive(&mut self, derived: Derived) {
+    pub(crate) fn derive(&mut self, derived: Derived) {
         self.derived.push(derived);
     }
 
     /// Says that the field `other` needs no looking for once `number` was found and holds something.
-    pub fn settle_with(&mut self, number: u32, other: u32) {
+    pub(crate) fn settle_with(&mut self, number: u32, other: u32) {
         let position = |number: u32| usize::from(self.actions[number as usize]).checked_sub(1);
         if let (Some(number), Some(other)) = (position(number), position(other)) {
             self.reads[number].settles |= self.reads[other].bit;
@@ -226,7 +274,7 @@ impl Pass {
 
     /// Fills the slots from a message that starts at `base` of the buffer; base and size together fit 32 bits.
     #[inline]
-    pub fn run(&self, bytes: &[u8], base: u32, slots: &mut [Slot]) -> Result<(), WireError> {
+    pub(crate) fn run(&self, bytes: &[u8], base: u32, slots: &mut [Slot]) -> Result<(), WireError> {
         for (slot, default) in &self.defaults {
             slots[*slot as usize] = *default;
         }
