@@ -8,6 +8,7 @@
 use crate::helpers::{HELPERS, HelperTable, value_of};
 use crate::layout::{BufferTable, Cell, View, tag};
 use crate::pools::{RelSite, Tables};
+use crate::scan::Filled;
 use crate::target::{Refusal, Target};
 use cranelift_codegen::ir::{AbiParam, Signature, types};
 use cranelift_codegen::isa::CallConv;
@@ -36,6 +37,8 @@ pub enum EntryPoint {
     /// Frame, slots, bytes from one record's slots to the next, buffers, bytes from one record's buffers to the next,
     /// room for a byte a record, count of records; how many were decided.
     Many,
+    /// Message, its size, slots, what is wanted; how it ended as number.
+    Scan,
 }
 
 impl EntryPoint {
@@ -46,6 +49,7 @@ impl EntryPoint {
             EntryPoint::Condition => (3, types::I32),
             EntryPoint::Value => (4, types::I32),
             EntryPoint::Many => (7, types::I64),
+            EntryPoint::Scan => (4, types::I32),
         };
         signature.params.extend((0..params).map(|_| AbiParam::new(types::I64)));
         signature.returns.push(AbiParam::new(returned));
@@ -58,6 +62,7 @@ type ConditionFn = unsafe extern "C" fn(*mut Frame<'_>, *const u8, *const Buffer
 type ValueFn = unsafe extern "C" fn(*mut Frame<'_>, *const u8, *const BufferTable<'_>, *mut Cell) -> u32;
 type ManyFn =
     unsafe extern "C" fn(*mut Frame<'_>, *const Slot, usize, *const BufferTable<'_>, usize, *mut u8, usize) -> usize;
+type ScanFn = unsafe extern "C" fn(*const u8, u64, *mut Slot, u64) -> u32;
 
 /// Says what a function reads of its inputs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -265,6 +270,13 @@ pub mod status {
     pub const FAULT: i64 = 3;
 }
 
+/// What scans return: the slots are filled, the filler has to read the message, a guard failed.
+pub mod filled {
+    pub const DONE: i64 = 0;
+    pub const IRREGULAR: i64 = 1;
+    pub const SETTLED: i64 = 2;
+}
+
 /// Holds the executable memory of a module.
 struct Memory {
     /// Always there but while it is dropped.
@@ -418,6 +430,32 @@ impl Module {
         // SAFETY: frame, inputs and buffers live through the call, and the callers have seen to that there are as many
         // inputs as the code reads.
         unsafe { function(&raw mut frame, inputs, buffers) }
+    }
+
+    /// Calls a scan of a message.
+    ///
+    /// # Panics
+    /// If there are fewer slots than the scan fills.
+    #[inline]
+    pub(crate) fn scan(&self, id: FunctionId, message: &[u8], slots: &mut [Slot], wanted: u64) -> Filled {
+        let entry = self.entry(id);
+        assert!(slots.len() >= entry.needs.input_count, "a scan gets all slots that it fills");
+        // Views have offsets of 32 bits.
+        if u32::try_from(message.len()).is_err() {
+            return Filled::Irregular;
+        }
+        let address = self.address(entry, EntryPoint::Scan);
+        // SAFETY: the address is that of a function with the signature of `EntryPoint::Scan`, which is this one
+        // (`tests/scan.rs`); the memory is alive as long as `self`.
+        let function = unsafe { transmute::<*const u8, ScanFn>(address) };
+        // SAFETY: message and slots live through the call, and there are as many slots as the code writes; it writes
+        // only what is a slot, and reads behind a check of the size (`tests/scan.rs` scans cut and mutated messages).
+        let status = unsafe { function(message.as_ptr(), message.len() as u64, slots.as_mut_ptr(), wanted) };
+        match i64::from(status) {
+            filled::DONE => Filled::Done,
+            filled::SETTLED => Filled::Settled,
+            _ => Filled::Irregular,
+        }
     }
 
     /// Returns the value of an expression over slots.

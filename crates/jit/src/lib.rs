@@ -22,10 +22,13 @@ mod helpers;
 
 mod call;
 
+mod scan;
+
 pub mod unit;
 
 pub use call::{NativeContext, NoSubqueries, Records, Subqueries, Verdict};
 pub use layout::BufferTable;
 pub use module::Listing;
+pub use scan::{Filled, Guard, GuardTest, RecordScan, ScanLayout};
 pub use target::{Refusal, Target};
 pub use unit::{Code, Compiler, Entry, EntryKind, Input, Report};

@@ -33,7 +33,7 @@ pub(crate) const TEMPORALITIES: [&str; 3] = ["", "Delta", "Cumulative"];
 pub(crate) const KINDS_BY_FIELD_NUMBER: [&str; 12] =
     ["", "", "", "", "", "Gauge", "", "Sum", "", "Histogram", "ExponentialHistogram", "Summary"];
 /// `DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK` (metrics.proto).
-pub(crate) const NO_RECORDED_VALUE: u64 = 1;
+pub const NO_RECORDED_VALUE: u64 = 1;
 
 /// Names what a metric holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -7,6 +7,7 @@
 use super::any::KEY_STRINDEX;
 use super::metrics::{Kind, NO_RECORDED_VALUE};
 use crate::slot::{Buffer, Slot, Tag, WordList};
+pub use crate::time::UNIX_EPOCH_TICKS;
 use crate::time::ticks_from_unix_nanos;
 use crate::wire::{Cursor, Field, Fields, WireError, WireValue};
 

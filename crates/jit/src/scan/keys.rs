@@ -1,0 +1,174 @@
+//! One `KeyValue` to the slot of its key: a switch on the key's size, then compares of whole words.
+//!
+//! It must be a key and then a value and nothing else where the key is wanted, and begin with the key where it is not.
+//! Next: `scan/items.rs`.
+
+use super::emit::{Emitter, Place, chunk_of, chunks};
+use super::items::KeyItem;
+use super::message::{Here, Walk};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Value, types};
+use cranelift_frontend::Switch;
+use dtq_record::slot::{Slot, Tag};
+use std::collections::BTreeMap;
+
+/// Tags of the key and the value of a `KeyValue` (common.proto).
+const KEY: u64 = 0x0A;
+const VALUE: u64 = 0x12;
+/// Keys of this size and longer have a length of two bytes, which is left to the filler.
+const KEY_SIZE_END: usize = 0x80;
+/// So many sizes, or keys of one size, are compared one by one.
+const FEW: usize = 3;
+
+/// Holds the `KeyValue` that the loop is at.
+#[derive(Clone, Copy)]
+struct Pair {
+    start: Value,
+    size: Value,
+    end: Value,
+    left: Value,
+}
+
+impl Emitter<'_, '_> {
+    /// Writes the code of a field of attributes, whose tag the loop is at.
+    pub fn key_value(&mut self, walk: &mut Walk<'_>, here: Here) {
+        let behind_tag = self.add(here.at, 1);
+        let [start, size] = self.length(here.second, behind_tag, walk.end);
+        let end = self.sum(start, size);
+        let fits = self.compare(IntCC::UnsignedLessThanOrEqual, end, walk.end);
+        self.require(fits);
+        let has_key = self.compare_with(IntCC::UnsignedGreaterThan, size, 1);
+        self.require(has_key);
+        let head = self.load(2, start, 0);
+        // The tag of the key, and a length of one byte.
+        let bits = self.and(head, 0x80FF);
+        let is_key = self.compare_with(IntCC::Equal, bits, KEY);
+        self.require(is_key);
+        let key_size = self.builder.ins().ushr_imm_u(head, 8);
+        let room = self.add(size, -2);
+        let fits = self.compare(IntCC::UnsignedLessThanOrEqual, key_size, room);
+        self.require(fits);
+        let pair = Pair { start, size, end, left: here.left };
+        self.switch_on_size(walk, pair, key_size);
+    }
+
+    fn switch_on_size(&mut self, walk: &mut Walk<'_>, pair: Pair, key_size: Value) {
+        let mut sizes: BTreeMap<usize, Vec<&KeyItem>> = BTreeMap::new();
+        for item in walk.items.keys.iter().filter(|item| item.key.len() < KEY_SIZE_END) {
+            sizes.entry(item.key.len()).or_default().push(item);
+        }
+        let other = self.block(0);
+        let blocks: Vec<Block> = sizes.keys().map(|_| self.block(0)).collect();
+        if sizes.len() <= FEW {
+            for (size, block) in sizes.keys().zip(&blocks) {
+                let is_size = self.compare_with(IntCC::Equal, key_size, *size as u64);
+                self.only_if_not(is_size, (*block, &[]));
+            }
+            self.jump(other, &[]);
+        } else {
+            let mut switch = Switch::new();
+            sizes.keys().zip(&blocks).for_each(|(size, block)| switch.set_entry(*size as u128, *block));
+            switch.emit(self.builder, key_size, other);
+        }
+        for (items, block) in sizes.into_values().zip(blocks) {
+            self.enter::<0>(block);
+            let key = self.add(pair.start, 2);
+            let found: Vec<(&KeyItem, Block)> = items.into_iter().map(|item| (item, self.block(0))).collect();
+            self.match_key(key, &found, other);
+            for (item, block) in found {
+                self.enter::<0>(block);
+                self.value(walk, pair, item, other);
+            }
+        }
+        self.enter::<0>(other);
+        self.jump(walk.head, &[pair.end, pair.left]);
+    }
+
+    /// Leads a key to the block of the item that has it; all are of its size.
+    fn match_key(&mut self, key: Value, items: &[(&KeyItem, Block)], other: Block) {
+        if let Some((offset, size)) = best_chunk(items).filter(|_| items.len() > FEW) {
+            let mut groups: BTreeMap<u64, Vec<(&KeyItem, Block)>> = BTreeMap::new();
+            for item in items {
+                groups.entry(chunk_of(&item.0.key, offset, size)).or_default().push(*item);
+            }
+            let blocks: Vec<Block> = groups.keys().map(|_| self.block(0)).collect();
+            let mut switch = Switch::new();
+            groups.keys().zip(&blocks).for_each(|(chunk, block)| switch.set_entry(u128::from(*chunk), *block));
+            let chunk = self.load(size, key, offset as i32);
+            switch.emit(self.builder, chunk, other);
+            for (group, block) in groups.into_values().zip(blocks) {
+                self.enter::<0>(block);
+                self.match_key(key, &group, other);
+            }
+            return;
+        }
+        for (item, block) in items {
+            let next = self.block(0);
+            self.only_if_bytes(key, &item.key, (next, &[]));
+            self.jump(*block, &[]);
+            self.enter::<0>(next);
+        }
+        self.jump(other, &[]);
+    }
+
+    /// Writes the slot of a key that was found.
+    fn value(&mut self, walk: &mut Walk<'_>, pair: Pair, item: &KeyItem, other: Block) {
+        // Of a key that is there twice the first counts.
+        let is_wanted = self.has_bit(pair.left, item.bit);
+        self.only_if(is_wanted, (other, &[]));
+        let mut left = pair.left;
+        if item.is_shared(walk.items) {
+            let address = self.slot_address(item.slot);
+            // Tag, buffer and `aux`: what is absent has zeros there.
+            let head = self.builder.ins().uload32(MemFlagsData::trusted(), address, 0);
+            let is_absent = self.compare_with(IntCC::Equal, head, 0);
+            self.only_if(is_absent, (other, &[]));
+        } else {
+            left = self.without(left, item.bit);
+        }
+        let offset = 2 + item.key.len();
+        let next = walk.then(self, item.slot);
+        let general = self.block(0);
+        // Nearly every value is a short string. Then tag and length of the value and of its string are one word, which
+        // follows from the size.
+        let text_size = self.add(pair.size, -(offset as i64 + 4));
+        let is_short = self.compare_with(IntCC::UnsignedLessThan, text_size, 0x80 - 2);
+        self.only_if(is_short, (general, &[]));
+        let heads = self.load(4, pair.start, offset as i32);
+        let expected = self.builder.ins().imul_imm_u(text_size, 0x0100_0100);
+        let expected = self.add(expected, 0x000A_0212);
+        let is_text = self.compare(IntCC::Equal, heads, expected);
+        self.only_if(is_text, (general, &[]));
+        let text = self.add(pair.start, offset as i64 + 4);
+        let model = Slot::view(Tag::String, walk.pass.buffer(), 0, 0, 0);
+        self.store_view(Place::Number(item.slot), model, text, text_size);
+        self.jump(next, &[pair.end, left]);
+
+        self.enter::<0>(general);
+        let rest = self.add(pair.size, -(offset as i64));
+        let has_value = self.compare_with(IntCC::SignedGreaterThan, rest, 1);
+        self.require(has_value);
+        let tag = self.load(1, pair.start, offset as i32);
+        let is_value = self.compare_with(IntCC::Equal, tag, VALUE);
+        self.require(is_value);
+        let (first, at) = (self.load(1, pair.start, offset as i32 + 1), self.add(pair.start, offset as i64 + 1));
+        let [start, size] = self.length(first, at, pair.end);
+        let stop = self.sum(start, size);
+        let is_whole = self.compare(IntCC::Equal, stop, pair.end);
+        self.require(is_whole);
+        let block = walk.any_of(self);
+        let (address, slot) =
+            (self.slot_address(item.slot), self.builder.ins().iconst(types::I64, i64::from(item.slot)));
+        self.jump(block, &[start, size, address, slot, pair.end, left]);
+    }
+}
+
+/// Returns the piece of the keys in which most of them differ.
+fn best_chunk(items: &[(&KeyItem, Block)]) -> Option<(usize, usize)> {
+    let key_size = items.first()?.0.key.len();
+    let distinct = |(offset, size): &(usize, usize)| {
+        let values = items.iter().map(|(item, _)| chunk_of(&item.key, *offset, *size));
+        values.collect::<std::collections::BTreeSet<_>>().len()
+    };
+    chunks(key_size).into_iter().max_by_key(distinct)
+}

@@ -1,0 +1,272 @@
+//! A pass over one message to a loop over its fields: tags that are read lead to their own code, others are read past.
+//!
+//! What only odd senders write (padded tags, groups, wrong wire types) is not handled: the scan gives up, and the filler
+//! of `record` decides. A position strictly grows from field to field, so the loop ends. Next: `scan/field.rs`.
+
+use super::emit::{Emitter, Place};
+use super::guard::Guard;
+use super::items::Items;
+use crate::target::Refusal;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{Block, InstBuilder, Value};
+use cranelift_frontend::Switch;
+use dtq_record::otlp::pass::{How, Pass, Read};
+use dtq_record::slot::Slot;
+
+/// So many tags are compared one by one.
+const FEW_TAGS: usize = 6;
+
+/// Holds the blocks of the loop over one message.
+pub(super) struct Walk<'p> {
+    pub pass: &'p Pass,
+    pub items: &'p Items,
+    /// The tests that are made as soon as their slot is filled.
+    pub guards: &'p [Guard],
+    /// Address behind the message.
+    pub end: Value,
+    /// Begins with the next field: address, and what is still to be found. The address may lie beyond the end.
+    pub head: Block,
+    /// As `head`, where something was found.
+    pub advance: Block,
+    /// For each slot with guards the block that makes the tests; its parameters are those of `advance`.
+    pub guarded: Vec<(u32, Block)>,
+    /// Where an `AnyValue` of any kind becomes a slot: address, size, address of the slot, its number, then as `head`.
+    pub any: Option<Block>,
+}
+
+/// Holds the field that the loop is at.
+#[derive(Clone, Copy)]
+pub(super) struct Here {
+    /// Address of its tag, which has one byte.
+    pub at: Value,
+    /// What is still to be found.
+    pub left: Value,
+    /// Its tag.
+    pub tag: Value,
+    /// The byte behind the tag.
+    pub second: Value,
+    /// Where a field is read past, by wire type.
+    pub skips: [Block; 4],
+}
+
+impl Here {
+    /// Returns where this field is read past.
+    pub fn skip(&self, wire_type: u32) -> Block {
+        match wire_type {
+            0 => self.skips[0],
+            1 => self.skips[1],
+            2 => self.skips[2],
+            _ => self.skips[3],
+        }
+    }
+}
+
+/// Returns the wire type of what is read.
+pub(super) fn wire_type(how: How) -> u32 {
+    match how {
+        How::Time | How::Real | How::LongAsReal | How::Count => 1,
+        How::Int | How::Word(_) | How::Bool | How::PointFlags => 0,
+        How::TraceFlags => 5,
+        How::Text | How::Id | How::Any | How::Keys | How::Message(_) | How::Data(..) => 2,
+    }
+}
+
+fn tag_of(read: &Read) -> u64 {
+    u64::from(read.number << 3 | wire_type(read.how))
+}
+
+impl<'p> Walk<'p> {
+    /// Returns where the loop goes on when a slot was filled.
+    pub fn then(&mut self, emitter: &mut Emitter<'_, '_>, slot: u32) -> Block {
+        if let Some((_, block)) = self.guarded.iter().find(|(own, _)| *own == slot) {
+            return *block;
+        }
+        if !self.guards.iter().any(|guard| guard.slot == slot) {
+            return self.advance;
+        }
+        let block = emitter.block(2);
+        self.guarded.push((slot, block));
+        block
+    }
+}
+
+impl Emitter<'_, '_> {
+    /// Writes the scan of the message between two addresses, and goes on behind it; returns what was not found.
+    ///
+    /// # Errors
+    /// When the pass has what no code is made for.
+    pub fn message(
+        &mut self,
+        (pass, items, guards): (&Pass, &Items, &[Guard]),
+        [at, end]: [Value; 2],
+        wanted: Value,
+    ) -> Result<Value, Refusal> {
+        self.begin(pass, [at, end]);
+        if pass.reads().is_empty() {
+            return Ok(wanted);
+        }
+        let [head, advance] = [0; 2].map(|_| self.block(2));
+        let finish = self.block(1);
+        let mut walk = Walk { pass, items, guards, end, head, advance, guarded: Vec::new(), any: None };
+        let is_wanted = self.compare_with(IntCC::NotEqual, wanted, 0);
+        self.branch(is_wanted, (head, &[at, wanted]), (finish, &[wanted]));
+
+        let [at, left] = self.enter(head);
+        let (body, tail) = (self.block(0), self.cold_block(0));
+        let content = self.add(at, 2);
+        let is_field = self.compare(IntCC::UnsignedLessThanOrEqual, content, end);
+        self.branch(is_field, (body, &[]), (tail, &[]));
+        self.enter::<0>(tail);
+        // Fewer than two bytes are no field. Beyond the end is where a field came to that is cut.
+        let is_end = self.compare(IntCC::Equal, at, end);
+        self.branch(is_end, (finish, &[left]), (self.irregular, &[]));
+
+        self.enter::<0>(body);
+        let (tag, second) = (self.load(1, at, 0), self.load(1, at, 1));
+        let skips = [0; 4].map(|_| self.block(0));
+        let here = Here { at, left, tag, second, skips };
+        self.dispatch(&mut walk, here)?;
+        self.skip_known(&walk, here);
+        self.any_block(&mut walk);
+        self.guard_blocks(&walk);
+
+        let [at, left] = self.enter(advance);
+        let is_done = self.compare_with(IntCC::Equal, left, 0);
+        self.branch(is_done, (finish, &[left]), (head, &[at, left]));
+        let [left] = self.enter(finish);
+        self.derive(pass)?;
+        Ok(left)
+    }
+
+    /// Writes what slots hold when nothing is found.
+    fn begin(&mut self, pass: &Pass, [at, end]: [Value; 2]) {
+        for (position, (slot, default)) in pass.defaults().iter().enumerate() {
+            if pass.defaults()[position + 1..].iter().all(|(later, _)| later != slot) {
+                self.store_constant(Place::Number(*slot), *default);
+            }
+        }
+        for (slot, tag, aux) in pass.wholes() {
+            let size = self.builder.ins().isub(end, at);
+            self.store_view(Place::Number(*slot), Slot::view(*tag, pass.buffer(), *aux, 0, 0), at, size);
+        }
+    }
+
+    /// Leads each tag that is read to its code, and all others past.
+    fn dispatch(&mut self, walk: &mut Walk<'_>, here: Here) -> Result<(), Refusal> {
+        let mut order: Vec<usize> = (0..walk.pass.reads().len()).collect();
+        // Attributes are most of a record's fields.
+        order.sort_by_key(|position| {
+            let read = &walk.pass.reads()[*position];
+            (read.how != How::Keys, read.number)
+        });
+        let blocks: Vec<Block> = order.iter().map(|_| self.block(0)).collect();
+        let other = self.block(0);
+        if order.len() <= FEW_TAGS {
+            for (position, block) in order.iter().zip(&blocks) {
+                let is_tag = self.compare_with(IntCC::Equal, here.tag, tag_of(&walk.pass.reads()[*position]));
+                self.only_if_not(is_tag, (*block, &[]));
+            }
+            self.jump(other, &[]);
+        } else {
+            let mut switch = Switch::new();
+            for (position, block) in order.iter().zip(&blocks) {
+                switch.set_entry(u128::from(tag_of(&walk.pass.reads()[*position])), *block);
+            }
+            switch.emit(self.builder, here.tag, other);
+        }
+        for (position, block) in order.into_iter().zip(blocks) {
+            self.enter::<0>(block);
+            self.read(walk, here, position)?;
+        }
+        self.enter::<0>(other);
+        self.skip_other(walk, here);
+        Ok(())
+    }
+
+    /// Reads past a field that is not read, or gives up.
+    fn skip_other(&mut self, walk: &Walk<'_>, here: Here) {
+        let long_tag = self.cold_block(0);
+        let is_short = self.compare_with(IntCC::UnsignedLessThan, here.tag, 0x80);
+        self.only_if(is_short, (long_tag, &[]));
+        // A field that is read and has come here has the wrong wire type; number 0 is malformed.
+        let numbers = walk.pass.reads().iter().fold(1, |bits, read| bits | 1 << read.number);
+        let number = self.builder.ins().ushr_imm_u(here.tag, 3);
+        let numbers = self.number(numbers);
+        let bit = self.builder.ins().ushr(numbers, number);
+        let bit = self.and(bit, 1);
+        let is_unread = self.compare_with(IntCC::Equal, bit, 0);
+        self.require(is_unread);
+        let wire_type = self.and(here.tag, 7);
+        for known in [2, 1, 0, 5] {
+            let is_known = self.compare_with(IntCC::Equal, wire_type, known);
+            self.only_if_not(is_known, (here.skip(known as u32), &[]));
+        }
+        self.jump(self.irregular, &[]);
+        self.enter::<0>(long_tag);
+        self.skip_long_tag(walk, here);
+    }
+
+    /// Reads past the field that the loop is at, of each wire type.
+    fn skip_known(&mut self, walk: &Walk<'_>, here: Here) {
+        self.enter::<0>(here.skip(0));
+        let behind_tag = self.add(here.at, 1);
+        let [_, next] = self.varint(here.second, behind_tag, walk.end);
+        self.jump(walk.head, &[next, here.left]);
+        self.enter::<0>(here.skip(1));
+        let next = self.add(here.at, 9);
+        self.jump(walk.head, &[next, here.left]);
+        self.enter::<0>(here.skip(2));
+        let behind_tag = self.add(here.at, 1);
+        let [start, size] = self.length(here.second, behind_tag, walk.end);
+        let next = self.sum(start, size);
+        self.jump(walk.head, &[next, here.left]);
+        self.enter::<0>(here.skip(5));
+        let next = self.add(here.at, 5);
+        self.jump(walk.head, &[next, here.left]);
+    }
+
+    /// Reads past a field with a tag of two bytes, which is from number 16 on and so never read.
+    fn skip_long_tag(&mut self, walk: &Walk<'_>, here: Here) {
+        let beyond_zero = self.add(here.second, -1);
+        let is_shortest = self.compare_with(IntCC::UnsignedLessThan, beyond_zero, 0x7F);
+        self.require(is_shortest);
+        let wire_type = self.and(here.tag, 7);
+        let content = self.add(here.at, 2);
+        let [varint, bytes, fixed32, fixed64] = [0; 4].map(|_| self.cold_block(0));
+        for (known, block) in [(5, fixed32), (0, varint), (2, bytes), (1, fixed64)] {
+            let is_known = self.compare_with(IntCC::Equal, wire_type, known);
+            self.only_if_not(is_known, (block, &[]));
+        }
+        self.jump(self.irregular, &[]);
+        for (block, size) in [(fixed32, 4), (fixed64, 8)] {
+            self.enter::<0>(block);
+            let next = self.add(content, size);
+            self.jump(walk.head, &[next, here.left]);
+        }
+        for (block, is_bytes) in [(varint, false), (bytes, true)] {
+            self.enter::<0>(block);
+            let is_there = self.compare(IntCC::UnsignedLessThan, content, walk.end);
+            self.require(is_there);
+            let first = self.load(1, content, 0);
+            let next = if is_bytes {
+                let [start, size] = self.length(first, content, walk.end);
+                self.sum(start, size)
+            } else {
+                self.varint(first, content, walk.end)[1]
+            };
+            self.jump(walk.head, &[next, here.left]);
+        }
+    }
+
+    /// Writes the tests of the slots that were filled.
+    fn guard_blocks(&mut self, walk: &Walk<'_>) {
+        for (slot, block) in &walk.guarded {
+            let [at, left] = self.enter(*block);
+            for guard in walk.guards.iter().filter(|guard| guard.slot == *slot) {
+                let words = self.load_slot(*slot);
+                guard.test.emit(self, words, walk.pass.buffer());
+            }
+            self.jump(walk.advance, &[at, left]);
+        }
+    }
+}
