@@ -33,12 +33,18 @@ impl Subqueries {
     }
 
     /// Returns the value of a `toscalar`.
-    pub(crate) fn scalar(&self, rel: RelId) -> Result<Value, Fault> {
+    ///
+    /// # Errors
+    /// `E2900` when it is not known.
+    pub fn scalar(&self, rel: RelId) -> Result<Value, Fault> {
         self.scalars.get(&rel).cloned().ok_or_else(not_known)
     }
 
     /// Returns what `in (T)` looks in.
-    pub(crate) fn members(&self, rel: RelId, is_case_ignored: bool) -> Result<&Members, Fault> {
+    ///
+    /// # Errors
+    /// `E2900` when it is not known.
+    pub fn members(&self, rel: RelId, is_case_ignored: bool) -> Result<&Members, Fault> {
         self.members.get(&(rel, is_case_ignored)).ok_or_else(not_known)
     }
 }

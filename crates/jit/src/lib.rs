@@ -31,4 +31,4 @@ pub use layout::BufferTable;
 pub use module::Listing;
 pub use scan::{Filled, Guard, GuardTest, RecordScan, ScanLayout};
 pub use target::{Refusal, Target};
-pub use unit::{Code, Compiler, Entry, EntryKind, Input, Report};
+pub use unit::{Code, Compiler, Condition, Entry, EntryKind, Input, Report, ValueFn};

@@ -139,7 +139,8 @@ pub fn compare(
     let is_bool = program.expr(expr).ty == Type::Bool;
     let kinds: &[EntryKind] =
         if is_bool { &[EntryKind::Value, EntryKind::Condition, EntryKind::Filter] } else { &[EntryKind::Value] };
-    let entries: Vec<Entry<'_>> = kinds.iter().map(|kind| Entry { program, expr, inputs: &inputs, kind: *kind }).collect();
+    let entries: Vec<Entry<'_>> =
+        kinds.iter().map(|kind| Entry { program, expr, inputs: &inputs, kind: *kind }).collect();
     let code = match compiler.compile(&entries) {
         Ok(code) => code,
         Err(refusal) => {
@@ -152,8 +153,11 @@ pub fn compare(
         let expected = interpreter.eval(expr, row.as_slice(), &mut context());
         let mut ctx = NativeContext::new(context());
         let found = code.value(0).eval_row(&mut ctx, &NoSubqueries, row);
-        assert!(same(&expected, &found), "{text}\nover {row:?}\nis {expected:?}\nbut natively {found:?}\n{}",
-            dtq_ir::text::print(program));
+        assert!(
+            same(&expected, &found),
+            "{text}\nover {row:?}\nis {expected:?}\nbut natively {found:?}\n{}",
+            dtq_ir::text::print(program)
+        );
         if is_bool {
             let mut ctx = NativeContext::new(context());
             let verdict = code.condition(1).decide_row(&mut ctx, &NoSubqueries, row);

@@ -9,6 +9,7 @@ use crate::engine::outcome::Emissions;
 use crate::engine::overlay::Overlay;
 use crate::engine::state::State;
 use crate::engine::tables::{Content, Tables};
+use crate::native::NativeSet;
 use dtq_exec::{Feed, Grouping};
 use dtq_interp::{Interpreter, Members, Subqueries};
 use dtq_ir::RelKind;
@@ -29,6 +30,8 @@ pub(crate) const MADE_MAX: u64 = 100_000;
 /// Holds what rules work with during one call.
 pub(crate) struct Frame<'s> {
     pub(crate) set: &'s RuleSet,
+    /// The native code of the set, when there is some.
+    pub(crate) native: Option<&'s NativeSet>,
     pub(crate) tables: &'s Tables,
     pub(crate) state: &'s mut State,
     pub(crate) emissions: Emissions,
@@ -89,7 +92,7 @@ impl<'s> Frame<'s> {
         arrival_ticks: i64,
         clock: Option<&'s dyn Fn() -> u64>,
     ) -> Self {
-        state.ctx.now_ticks = arrival_ticks;
+        state.native.scalar.now_ticks = arrival_ticks;
         let interpreters = set.rules.iter().zip(&mut state.subqueries);
         let interpreters = interpreters
             .map(|(rule, subqueries)| Interpreter::resume(&rule.flat.program, std::mem::take(subqueries)))
@@ -103,6 +106,7 @@ impl<'s> Frame<'s> {
             groupings: set.rules.iter().map(|_| None).collect(),
             interpreters,
             set,
+            native: None,
             tables,
             state,
             emissions: Emissions::default(),
@@ -205,11 +209,13 @@ impl<'s> Frame<'s> {
         let mut row = row.clone();
         for id in &lookup.chain[1..] {
             match &program.rel(*id).kind {
-                RelKind::Filter { predicate, .. } if !interpreter.holds(*predicate, &row, &mut self.state.ctx)? => {
+                RelKind::Filter { predicate, .. }
+                    if !interpreter.holds(*predicate, &row, &mut self.state.native.scalar)? =>
+                {
                     return Ok(None);
                 }
                 RelKind::Project { exprs, .. } => {
-                    let values = exprs.iter().map(|expr| interpreter.eval(*expr, &row, &mut self.state.ctx));
+                    let values = exprs.iter().map(|expr| interpreter.eval(*expr, &row, &mut self.state.native.scalar));
                     row = values.collect::<Result<_, _>>()?;
                 }
                 _ => {}

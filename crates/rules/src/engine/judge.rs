@@ -36,6 +36,8 @@ pub(crate) struct Active {
     pub(crate) conditions: SmallVec<[u16; 6]>,
     /// Whether a condition is false already.
     pub(crate) is_never: bool,
+    /// Whether what is left are all conditions on records and no others.
+    pub(crate) is_of_record: bool,
 }
 
 impl Frame<'_> {
@@ -52,11 +54,8 @@ impl Frame<'_> {
         if active.is_never {
             return Ok(Judged::No);
         }
-        for condition in &active.conditions {
-            let expr = rule.conditions[usize::from(*condition)].expr;
-            if !self.interpreters[active.rule].holds(expr, cells, &mut self.state.ctx)? {
-                return Ok(Judged::No);
-            }
+        if !self.matches(active, cells)? {
+            return Ok(Judged::No);
         }
         let is_lazy = matches!(rule.action, Action::Replace { .. }) && !rule.has_pipeline && !rule.has_key;
         if is_lazy || (!rule.has_pipeline && rule.values.iter().all(Option::is_none)) {
@@ -84,7 +83,7 @@ impl Frame<'_> {
         let mut row = Vec::with_capacity(values.len());
         for value in values {
             row.push(match value {
-                Some(expr) => self.interpreters[position].eval(*expr, cells, &mut self.state.ctx)?,
+                Some(expr) => self.interpreters[position].eval(*expr, cells, &mut self.state.native.scalar)?,
                 None => Value::Null,
             });
         }
@@ -117,7 +116,7 @@ impl Frame<'_> {
         ExecOptions {
             limits: Limits { held_bytes_max, ..self.set.limits.clone() },
             now_ticks: self.arrival_ticks,
-            random_seed: self.state.ctx.next_random(),
+            random_seed: self.state.native.scalar.next_random(),
             ..ExecOptions::default()
         }
     }

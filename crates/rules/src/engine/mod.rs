@@ -2,7 +2,7 @@
 //!
 //! [`Processor`] is what hosts drive: a request in, what leaves out; a tick now and then. Each record goes through all
 //! rules before the next one is looked at, so that results cannot depend on how records are batched. No clock, no I/O.
-//! Read in order: [`processor`], [`outcome`], [`account`], `tables`, `overlay`, `cells`, `state`, `frame`, `judge`, `written`, `act`,
+//! Read in order: [`processor`], [`outcome`], [`account`], `tables`, `overlay`, `cells`, `state`, `frame`, `compiled`, `judge`, `written`, `act`,
 //! `agenda`, `request`, `resource`, `wrap`, `metrics`, `guard`, `swap`, [`observe`].
 
 pub mod processor;
@@ -20,6 +20,8 @@ mod cells;
 mod state;
 
 mod frame;
+
+mod compiled;
 
 mod judge;
 

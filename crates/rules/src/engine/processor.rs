@@ -7,6 +7,7 @@ use crate::engine::observe::Observer;
 use crate::engine::outcome::{Outcome, Output};
 use crate::engine::state::{self, State};
 use crate::engine::tables::Tables;
+use crate::native::NativeSet;
 use crate::state::recorder::OnShutdown;
 use dtq_record::otlp::Signal;
 use dtq_record::tables::Base;
@@ -40,6 +41,7 @@ pub struct Processor {
     pub(super) set: Arc<RuleSet>,
     pub(super) tables: Tables,
     pub(super) state: State,
+    pub(super) native: Option<Arc<NativeSet>>,
     scratch: Scratch,
 }
 
@@ -47,7 +49,7 @@ impl Processor {
     /// Returns a processor whose rules remember nothing yet.
     pub fn new(set: Arc<RuleSet>, options: &Options) -> Self {
         let state = State::new(&set, options.start_ticks, options.random_seed);
-        let mut processor = Self { tables: state::tables(&set), state, scratch: Scratch::default(), set };
+        let mut processor = Self { tables: state::tables(&set), state, native: None, scratch: Scratch::default(), set };
         processor.fill_lookups(options.start_ticks);
         processor
     }
@@ -93,6 +95,7 @@ impl Processor {
         self.state.totals.requests += 1;
         self.state.totals.bytes_in += request.len() as u64;
         let mut frame = Frame::new(&set, &self.tables, &mut self.state, arrival_ticks, clock);
+        frame.native = self.native.as_deref();
         if let Some(observer) = observer {
             frame.observer = Some(observer);
         }
@@ -182,6 +185,7 @@ impl Processor {
     fn make_points(&mut self, now_ticks: i64, due: Due, observer: Option<&mut dyn Observer>) -> Outcome {
         let set = Arc::clone(&self.set);
         let mut frame = Frame::new(&set, &self.tables, &mut self.state, now_ticks, None);
+        frame.native = self.native.as_deref();
         if let Some(observer) = observer {
             frame.observer = Some(observer);
         }
@@ -199,6 +203,23 @@ impl Processor {
     /// Returns the rule set.
     pub fn rules(&self) -> &RuleSet {
         &self.set
+    }
+
+    /// Runs on native code from now on. Results are the same.
+    ///
+    /// Code of another rule set than the one that runs now is not taken: that comes of a swap while it was compiled. Says
+    /// whether it was taken.
+    pub fn use_native(&mut self, native: Arc<NativeSet>) -> bool {
+        let is_own = Arc::ptr_eq(native.rules(), &self.set);
+        if is_own {
+            self.native = Some(native);
+        }
+        is_own
+    }
+
+    /// Returns the native code that runs, or `None` while the interpreter does.
+    pub fn native(&self) -> Option<&NativeSet> {
+        self.native.as_deref()
     }
 
     /// Returns the accounts, one a rule in effective order.

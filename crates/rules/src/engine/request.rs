@@ -223,6 +223,7 @@ impl Frame<'_> {
             rule: *rule,
             conditions: (0..set.rules[*rule].conditions.len()).map(|at| at as u16).collect(),
             is_never: false,
+            is_of_record: false,
         };
         let candidates: Vec<Active> = match before {
             Some(before) => before.to_vec(),
@@ -244,6 +245,8 @@ impl Frame<'_> {
                 };
                 self.decide_one(&mut one, level, &cells);
             }
+            let is_of_record = |at: &u16| set.rules[one.rule].conditions[usize::from(*at)].level == Level::Record;
+            one.is_of_record = one.conditions.iter().all(is_of_record);
             let is_window = matches!(set.rules[one.rule].action, Action::Window(_));
             let is_replace = matches!(set.rules[one.rule].action, Action::Replace { .. })
                 && set.rules[one.rule].mode == Mode::Enforce;
@@ -258,7 +261,7 @@ impl Frame<'_> {
     fn decide_one(&mut self, one: &mut Active, level: Level, cells: &crate::engine::cells::RecordCells<'_>) {
         let rule = &self.set.rules[one.rule];
         let mut is_false = false;
-        let (interpreter, ctx) = (&self.interpreters[one.rule], &mut self.state.ctx);
+        let (interpreter, ctx) = (&self.interpreters[one.rule], &mut self.state.native.scalar);
         one.conditions.retain(|at| {
             let condition = rule.conditions[usize::from(*at)];
             if is_false || condition.level != level {
@@ -336,10 +339,9 @@ impl Frame<'_> {
             unit.buffers.resource = &fate.versions[0].message;
             let _ = unit.base.plan.fill_resource(unit.buffers.resource, pass.slots);
         }
-        let filled = match (pass.unreadable.first(), unit.kind) {
-            (Some(error), _) => Err(error),
-            (None, Some(kind)) => unit.base.plan.fill_point(kind, unit.buffers.record, pass.slots),
-            (None, None) => unit.base.plan.fill_record(unit.buffers.record, pass.slots),
+        let filled = match pass.unreadable.first() {
+            Some(error) => Err(error),
+            None => self.fill(unit, pass.slots),
         };
         if let Some(slot) = unit.base.time_slot {
             unit.time_ticks = self.record_time(unit, slot, pass);

@@ -70,7 +70,7 @@ impl Frame<'_> {
                 time_ticks: self.arrival_ticks,
             };
             let conditions = (0..set.rules[rule].conditions.len()).map(|at| at as u16).collect();
-            let active = Active { rule, conditions, is_never: false };
+            let active = Active { rule, conditions, is_never: false, is_of_record: false };
             let mut work =
                 Work { slots: &mut slots, cache: &mut cache, overlay: &mut overlay, editors: SmallVec::new() };
             let outcome = match &filled {

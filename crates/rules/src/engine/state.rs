@@ -16,6 +16,7 @@ use crate::state::rate::{Rate, RateLimiter, RateSpec};
 use crate::state::recorder::Recorder;
 use crate::state::table::{KeyedTable, TableSpec};
 use dtq_interp::Subqueries;
+use dtq_jit::NativeContext;
 use dtq_record::tables::Base;
 use dtq_value::Str;
 use dtq_value::scalar::Context;
@@ -51,7 +52,8 @@ pub(crate) struct State {
     pub(crate) costs: Vec<Costs>,
     pub(crate) totals: Totals,
     pub(crate) notices: Vec<Notice>,
-    pub(crate) ctx: Context,
+    /// Bounds, time and randomness of all evaluation.
+    pub(crate) native: NativeContext,
     /// Whether a malformed request was reported.
     pub(crate) has_reported_malformed: bool,
 }
@@ -81,7 +83,7 @@ impl State {
             costs: vec![Costs::default(); set.rules.len()],
             totals: Totals::default(),
             notices: Vec::new(),
-            ctx: Context::new(set.limits.clone(), now_ticks, random_seed),
+            native: NativeContext::new(Context::new(set.limits.clone(), now_ticks, random_seed)),
             has_reported_malformed: false,
         }
     }

@@ -42,10 +42,12 @@ impl Processor {
         self.state.totals.bytes_out += made.map(|emission| emission.request.len() as u64).sum::<u64>();
         let mut tables = state::tables(&set);
         move_tables(&mut self.tables, &mut tables, &set);
-        let seed = self.state.ctx.next_random();
+        let seed = self.state.native.scalar.next_random();
         let mut state = State::new(&set, now_ticks, seed);
         move_state(&mut self.state, &old, &mut state, &set, &moves);
         (self.set, self.tables, self.state) = (set, tables, state);
+        // Until there is native code of the new set.
+        self.native = None;
         self.fill_lookups(now_ticks);
         Outcome { output: Output::Empty, emissions, notices: std::mem::take(&mut self.state.notices) }
     }

@@ -1,12 +1,14 @@
-//! Many rules whose guards are looked for together, against the same rules each looking by itself: nothing differs.
+//! Many rules whose guards are looked for together, on the interpreter and as native code, against the same rules each
+//! looking by itself: nothing differs.
 //!
 //! `DTQ_CASES` sets how many pairs of rule set and request are run.
 #![allow(clippy::unwrap_used)]
 
 use dtq_record::otlp::Signal;
-use dtq_rules::compile::{Options, compile};
+use dtq_rules::compile::{Options, RuleSet, compile};
 use dtq_rules::engine::{Account, Emission, Output, Processor};
 use dtq_rules::file::{self, NoFiles};
+use dtq_rules::native::NativeSet;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
@@ -133,15 +135,25 @@ fn yaml(rules: &[Rule]) -> String {
     text
 }
 
-fn processor(text: &str, is_unoptimized: bool) -> Result<Processor, String> {
+fn rule_set(text: &str, is_unoptimized: bool) -> Result<Arc<RuleSet>, String> {
     let options = file::Options { now_ticks: NOW, ..file::Options::default() };
     let (read, diagnostics) = file::read("rules.yaml", text.as_bytes(), &NoFiles, &options);
     if !read.is_complete {
         return Err(format!("{diagnostics:?}"));
     }
     let compiled = compile(&[read], &Options { now_ticks: NOW, is_unoptimized, ..Options::default() });
-    let set = compiled.set.ok_or_else(|| format!("{:?}", compiled.diagnostics))?;
-    Ok(Processor::new(Arc::new(set), &dtq_rules::engine::Options { start_ticks: NOW, random_seed: 1 }))
+    compiled.set.map(Arc::new).ok_or_else(|| format!("{:?}", compiled.diagnostics))
+}
+
+fn processor(set: &Arc<RuleSet>) -> Processor {
+    Processor::new(Arc::clone(set), &dtq_rules::engine::Options { start_ticks: NOW, random_seed: 1 })
+}
+
+/// Returns the processor with native code.
+fn native(mut processor: Processor, set: &Arc<RuleSet>) -> Processor {
+    let native = NativeSet::compile(set).unwrap();
+    assert!(processor.use_native(Arc::new(native)));
+    processor
 }
 
 fn any(value: Any) -> Option<AnyValue> {
@@ -238,12 +250,19 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn guards_change_nothing(rules in vec(rule(), 1..40), requests in vec(request(), 1..3)) {
+    fn engines_give_the_same(rules in vec(rule(), 1..40), requests in vec(request(), 1..3)) {
         let text = yaml(&rules);
-        let alone = processor(&text, true).map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
-        let together = processor(&text, false).map_err(TestCaseError::fail)?;
-        for (alone, together) in run(alone, &requests).into_iter().zip(run(together, &requests)) {
-            prop_assert_eq!(alone, together, "{}", text);
+        let alone = rule_set(&text, true).map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
+        let together = rule_set(&text, false).map_err(TestCaseError::fail)?;
+        let expected = run(processor(&alone), &requests);
+        for (name, other) in [
+            ("guards", processor(&together)),
+            ("native code", native(processor(&alone), &alone)),
+            ("native code with guards", native(processor(&together), &together)),
+        ] {
+            for (expected, other) in expected.iter().zip(run(other, &requests)) {
+                prop_assert_eq!(expected, &other, "{}\n{}", name, text);
+            }
         }
     }
 }

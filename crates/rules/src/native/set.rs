@@ -1,0 +1,199 @@
+//! The native code of one rule set, ready for its processors.
+
+use crate::compile::RuleSet;
+use crate::compile::set::base_position;
+use crate::native::unit::{self, Function, Wanted};
+use dtq_ir::ExprId;
+use dtq_jit::{Code, Compiler, Condition, Filled, RecordScan, Refusal, Target};
+use dtq_record::otlp::fill::Level;
+use dtq_record::otlp::metrics::Kind;
+use dtq_record::slot::Slot;
+use dtq_record::tables::Base;
+use dtq_value::Str;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Functions that share memory and are freed together.
+const UNIT_SIZE: usize = 64;
+
+/// Holds the native code of a rule set.
+///
+/// It is shared by all processors of the set, on any thread, and its memory is freed with the last of them.
+#[derive(Debug)]
+pub struct NativeSet {
+    set: Arc<RuleSet>,
+    /// By standard table, and for metrics by kind of point.
+    scans: Vec<Vec<Option<RecordScan>>>,
+    rules: Vec<NativeRule>,
+    report: NativeReport,
+}
+
+/// Holds the functions of a rule.
+#[derive(Debug, Default)]
+struct NativeRule {
+    /// All its conditions on records.
+    conditions: Option<Function>,
+    /// Conditions that decide between values.
+    choices: Vec<(ExprId, Function)>,
+}
+
+/// Says what of a rule set is native code.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct NativeReport {
+    /// Size of all code in bytes.
+    pub code_bytes: usize,
+    /// Tables, and kinds of points, whose records are scanned by native code.
+    pub scans: Vec<&'static str>,
+    /// Why others are not.
+    pub scan_refusals: Vec<String>,
+    /// The rules, in effective order.
+    pub rules: Vec<RuleReport>,
+}
+
+/// Says what of a rule is native code.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RuleReport {
+    /// Its name.
+    pub name: String,
+    /// How many functions it has.
+    pub functions: usize,
+    /// Why something of it is interpreted.
+    pub refusal: Option<String>,
+}
+
+impl NativeSet {
+    /// Compiles a rule set for this machine.
+    ///
+    /// # Errors
+    /// When nothing can be compiled here: an unknown machine, or no executable memory. A construct without native code is
+    /// no error; it is in the report.
+    ///
+    /// # Cost
+    /// Some 50 microseconds a rule.
+    pub fn compile(set: &Arc<RuleSet>) -> Result<Self, Refusal> {
+        let compiler = Compiler::host()?;
+        let mut report = NativeReport {
+            rules: set
+                .rules
+                .iter()
+                .map(|rule| RuleReport { name: text(&rule.name), ..RuleReport::default() })
+                .collect(),
+            ..NativeReport::default()
+        };
+        let mut rules: Vec<NativeRule> = set.rules.iter().map(|_| NativeRule::default()).collect();
+        for base in &set.bases {
+            let (inputs, computed) = unit::inputs(base);
+            let mut all: Vec<Wanted<'_>> = Vec::new();
+            for position in &base.rules {
+                let (wanted, refusal) = unit::wanted(*position, &set.rules[*position], &inputs, &computed);
+                report.rules[*position].refusal = refusal.map(|refusal| refusal.to_string());
+                all.extend(wanted);
+            }
+            for chunk in all.chunks(UNIT_SIZE) {
+                let functions = unit::compile(&compiler, chunk);
+                report.code_bytes += sizes(&functions);
+                for (wanted, function) in chunk.iter().zip(functions) {
+                    let place = &mut report.rules[wanted.rule];
+                    match function {
+                        Ok(function) => {
+                            place.functions += 1;
+                            rules[wanted.rule].add(wanted.expr, function);
+                        }
+                        Err(refusal @ (Refusal::Memory(_) | Refusal::Target(_))) => return Err(refusal),
+                        Err(refusal) => place.refusal = Some(refusal.to_string()),
+                    }
+                }
+            }
+        }
+        let scans = Base::ALL.iter().map(|base| scans(set, *base, &mut report)).collect::<Result<_, _>>()?;
+        Ok(Self { set: Arc::clone(set), scans, rules, report })
+    }
+
+    /// Returns the rule set that the code is of.
+    pub fn rules(&self) -> &Arc<RuleSet> {
+        &self.set
+    }
+
+    /// Returns what is native code.
+    pub fn report(&self) -> &NativeReport {
+        &self.report
+    }
+
+    /// Fills the slots of a record; `None` when the filler has to.
+    #[inline]
+    pub(crate) fn fill(&self, base: Base, kind: Option<Kind>, record: &[u8], slots: &mut [Slot]) -> Option<()> {
+        let place = kind.map_or(0, |kind| kind as usize);
+        let scan = self.scans[base_position(base)].get(place)?.as_ref()?;
+        (scan.fill(record, slots, scan.layout().all()) == Filled::Done).then_some(())
+    }
+
+    /// Returns the conditions of a rule on records, as one.
+    #[inline]
+    pub(crate) fn conditions(&self, rule: usize) -> Option<Condition<'_>> {
+        self.rules[rule].conditions.as_ref().map(Function::condition)
+    }
+
+    /// Returns a condition that decides between values.
+    pub(crate) fn choice(&self, rule: usize, expr: ExprId) -> Option<Condition<'_>> {
+        let found = self.rules[rule].choices.iter().find(|(choice, _)| *choice == expr);
+        found.map(|(_, function)| function.condition())
+    }
+}
+
+impl NativeRule {
+    fn add(&mut self, expr: Option<ExprId>, function: Function) {
+        match expr {
+            None => self.conditions = Some(function),
+            Some(choice) => self.choices.push((choice, function)),
+        }
+    }
+}
+
+impl Function {
+    #[inline]
+    fn condition(&self) -> Condition<'_> {
+        self.code.condition(self.index)
+    }
+}
+
+/// Compiles the scans of a table's records: one, or one a kind of point.
+fn scans(set: &RuleSet, base: Base, report: &mut NativeReport) -> Result<Vec<Option<RecordScan>>, Refusal> {
+    let cells = set.base(base);
+    let kinds: Vec<Option<Kind>> = match base {
+        _ if cells.rules.is_empty() => Vec::new(),
+        // There are few resources, and the message around one is made for it.
+        Base::Resources => Vec::new(),
+        Base::Metrics => Kind::ALL.iter().copied().map(Some).collect(),
+        Base::Logs | Base::Spans => vec![None],
+    };
+    let target = Target::host()?;
+    let mut scans = Vec::new();
+    for kind in kinds {
+        let pass = cells.plan.pass(Level::Record, kind).expect("kinds are given for metrics alone");
+        let scan = match RecordScan::compile(&target, pass, cells.plan.slot_count(), &[]) {
+            Ok(scan) => {
+                report.code_bytes += scan.code_size();
+                report.scans.push(base.name());
+                Some(scan)
+            }
+            Err(refusal @ (Refusal::Memory(_) | Refusal::Target(_))) => return Err(refusal),
+            Err(refusal) => {
+                report.scan_refusals.push(format!("{}: {refusal}", base.name()));
+                None
+            }
+        };
+        scans.push(scan);
+    }
+    Ok(scans)
+}
+
+/// Returns the size of the code that functions lie in, which some of them share.
+fn sizes(functions: &[Result<Function, Refusal>]) -> usize {
+    let mut codes: Vec<&Arc<Code>> = functions.iter().flatten().map(|function| &function.code).collect();
+    codes.dedup_by(|left, right| Arc::ptr_eq(left, right));
+    codes.iter().map(|code| code.size()).sum()
+}
+
+fn text(name: &Str) -> String {
+    name.as_text().into_owned()
+}
