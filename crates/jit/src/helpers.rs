@@ -183,6 +183,7 @@ pub unsafe fn value_of(frame: &Frame<'_>, cell: Cell) -> Value {
         tag::REAL => Value::Real(f64::from_bits(cell.payload)),
         tag::DATETIME => Value::DateTime(cell.payload.cast_signed()),
         tag::TIMESPAN => Value::TimeSpan(cell.payload.cast_signed()),
+        tag::STRING if cell.payload == 0 => Value::Null,
         tag::STRING => {
             // SAFETY: a cell of a string holds address and size of bytes that outlive the call.
             let bytes = unsafe { bytes_at(cell.payload as usize, cell.length()) };

@@ -24,7 +24,7 @@ pub struct Number {
     pub null: Option<Clif>,
 }
 
-/// Holds a text, which is never null.
+/// Holds a text. One of no bytes at address 0 is null, which only few functions give.
 #[derive(Clone, Copy, Debug)]
 pub struct Text {
     /// Where its bytes begin; without meaning when there are none.

@@ -5,7 +5,7 @@
 
 use super::Lowering;
 use crate::layout::tag;
-use crate::operand::{Number, Operand};
+use crate::operand::{Number, Operand, Text};
 use crate::target::Refusal;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{InstBuilder, Value as Clif, types};
@@ -55,6 +55,7 @@ impl Lowering<'_, '_> {
                 Ok(Some(self.real_to_long(number)))
             }
             ("tolong", [Type::Dynamic]) => self.any_to_long(id, args[0]).map(Some),
+            ("isnull" | "isnotnull" | "tostring", [Type::String]) if !self.are_never_null_texts(args) => Ok(None),
             ("isempty" | "isnotempty" | "isnull" | "isnotnull", [ty]) => {
                 let operand = self.value(args[0])?;
                 let is_missing = match (name, ty, operand) {
@@ -67,7 +68,13 @@ impl Lowering<'_, '_> {
                 Ok(Some(Self::certain(value)))
             }
             ("tostring", [Type::String]) => self.value(args[0]).map(Some),
-            ("tostring", [Type::Dynamic]) => Ok(Some(Operand::Text(self.text_value(args[0])?))),
+            ("tostring", [Type::Dynamic]) => {
+                let text = self.text_value(args[0])?;
+                // A text at no address is null; that of a missing key is not.
+                let least = self.int(types::I64, 1);
+                let address = self.b.ins().umax(text.address, least);
+                Ok(Some(Operand::Text(Text { address, ..text })))
+            }
             ("not", [Type::Bool]) => {
                 let truth = self.value(args[0])?.truth();
                 let opposite = self.b.ins().bxor_imm_u(truth.value, 1);

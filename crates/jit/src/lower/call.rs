@@ -183,6 +183,11 @@ impl Lowering<'_, '_> {
         Ok(self.verdict(Helper::InRel, &[site, any.head, any.payload], true))
     }
 
+    /// Says whether those of some expressions that are strings are never null: a null one equals nothing, not even `""`.
+    pub(super) fn are_never_null_texts(&self, ids: &[ExprId]) -> bool {
+        ids.iter().all(|id| self.program.expr(*id).ty != Type::String || !self.may_be_null(*id))
+    }
+
     /// Says whether a call is one that `branch_text` lowers.
     pub(super) fn has_text_branches(&self, id: ExprId) -> bool {
         let program = self.program;
@@ -193,6 +198,7 @@ impl Lowering<'_, '_> {
             ("=" | "==", [left, right]) => {
                 is_textual(*left)
                     && is_textual(*right)
+                    && self.are_never_null_texts(args)
                     && [left, right].iter().any(|id| self.constant_text(**id).is_some())
             }
             ("startswith_cs" | "endswith_cs", [_, literal]) => self.constant_text(*literal).is_some(),

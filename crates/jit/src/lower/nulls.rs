@@ -3,7 +3,7 @@
 //! Both err on the safe side. Neither looks deeper than [`LOOK_DEPTH_MAX`], since chains may be long.
 
 use super::Lowering;
-use dtq_ir::{Expr, ExprId, ExprKind};
+use dtq_ir::{Expr, ExprId, ExprKind, Nulls};
 use dtq_value::{Type, Value};
 
 /// How deep is looked; what lies deeper may be null and may fail.
@@ -91,7 +91,7 @@ impl Lowering<'_, '_> {
     fn null_below(&self, id: ExprId, depth: u32) -> bool {
         let expr = self.program.expr(id);
         if expr.ty == Type::String {
-            return false;
+            return self.null_text_below(id, depth);
         }
         if depth == 0 {
             return true;
@@ -112,7 +112,28 @@ impl Lowering<'_, '_> {
 
     /// Says whether one of some expressions is a string: a comparison with it is never null.
     fn has_text(&self, args: &[ExprId]) -> bool {
-        args.iter().any(|arg| self.program.expr(*arg).ty == Type::String)
+        args.iter().any(|arg| self.program.expr(*arg).ty == Type::String && !self.may_be_null(*arg))
+    }
+
+    /// Says whether a string may be null, which only some functions give (`substring` beside a null position).
+    fn null_text_below(&self, id: ExprId, depth: u32) -> bool {
+        if depth == 0 {
+            return true;
+        }
+        match &self.program.expr(id).kind {
+            ExprKind::Const(value) => matches!(value, Value::Null),
+            ExprKind::Column(_) => false,
+            ExprKind::Call { function, args, .. } if function.name == "substring" => {
+                args.iter().any(|arg| self.null_below(*arg, depth - 1))
+            }
+            ExprKind::Call { function, .. } => {
+                function.nulls == Nulls::Handled && !matches!(function.name, "tostring" | "strcat")
+            }
+            ExprKind::Case { arms, otherwise } => {
+                arms.iter().map(|(_, value)| value).chain([otherwise]).any(|id| self.null_text_below(*id, depth - 1))
+            }
+            _ => true,
+        }
     }
 
     /// Says whether an expression never fails and has no effect, so that leaving it out changes nothing.

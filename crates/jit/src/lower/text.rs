@@ -187,7 +187,7 @@ impl Lowering<'_, '_> {
         match name {
             "==" | "!=" if args.iter().all(|arg| self.is_textual(*arg)) => {
                 let any_text = args.iter().any(|arg| self.program.expr(*arg).ty == Type::String);
-                if !any_text {
+                if !any_text || !self.are_never_null_texts(args) {
                     return Ok(None);
                 }
                 let (left, right) = (self.text_value(args[0])?, self.text_value(args[1])?);
@@ -218,7 +218,7 @@ impl Lowering<'_, '_> {
                 self.is_textual(args[0])
             }
             // What is no string is compared with each item in its own way.
-            ("in" | "!in", Pooled::Words(_)) => ty == Type::String,
+            ("in" | "!in", Pooled::Words(_)) => ty == Type::String && self.are_never_null_texts(&args[..1]),
             ("in~" | "!in~", Pooled::Words(_)) => self.is_textual(args[0]),
             _ => false,
         };
