@@ -425,7 +425,7 @@ impl Module {
         let address = self.address(entry, EntryPoint::Condition);
         let mut frame = self.frame(context, subqueries);
         // SAFETY: the address is that of a function with the signature of `EntryPoint::Condition`, which is this one
-        // (`tests/signature.rs`); the memory is alive as long as `self`.
+        // (`tests/slots.rs` and `tests/sameness.rs` call each); the memory is alive as long as `self`.
         let function = unsafe { transmute::<*const u8, ConditionFn>(address) };
         // SAFETY: frame, inputs and buffers live through the call, and the callers have seen to that there are as many
         // inputs as the code reads.
@@ -497,7 +497,7 @@ impl Module {
         let mut frame = self.frame(context, subqueries);
         let mut out = Cell::NULL;
         // SAFETY: the address is that of a function with the signature of `EntryPoint::Value`, which is this one
-        // (`tests/signature.rs`); the memory is alive as long as `self`.
+        // (`tests/slots.rs` and `tests/sameness.rs` call each); the memory is alive as long as `self`.
         let function = unsafe { transmute::<*const u8, ValueFn>(address) };
         // SAFETY: frame, inputs, buffers and room live through the call, and the callers have seen to that there are as
         // many inputs as the code reads.
@@ -533,7 +533,7 @@ impl Module {
         let address = self.address(entry, EntryPoint::Many);
         let mut frame = self.frame(context, subqueries);
         // SAFETY: the address is that of a function with the signature of `EntryPoint::Many`, which is this one
-        // (`tests/signature.rs`); the memory is alive as long as `self`.
+        // (`tests/slots.rs` and `tests/sameness.rs` call each); the memory is alive as long as `self`.
         let function = unsafe { transmute::<*const u8, ManyFn>(address) };
         let (slots, step) = (records.slots.as_ptr(), records.stride * size_of::<Slot>());
         let buffers = records.buffers.as_ptr();

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{compare, expression, rows};
+use common::{compare, expression, hot_condition, rows};
 use dtq_generate::{Choices, Events};
 use dtq_jit::Compiler;
 use dtq_value::Type;
@@ -13,7 +13,7 @@ fn generated_expressions_are_what_the_interpreter_says() {
     let compiler = Compiler::host().expect("tests run on a machine that has native code");
     let columns = Events::table().columns;
     let (mut accepted_count, mut refused_count, mut pair_count) = (0, 0, 0);
-    let count: u64 = std::env::var("DTQ_SAMENESS_COUNT").ok().and_then(|text| text.parse().ok()).unwrap_or(3_000);
+    let count: u64 = std::env::var("DTQ_SAMENESS_COUNT").ok().and_then(|text| text.parse().ok()).unwrap_or(600);
     for seed in 0..count {
         let mut choices = Choices::Seed(seed * 7919 + 13);
         let ty = *choices.pick(&Type::ALL);
@@ -30,4 +30,21 @@ fn generated_expressions_are_what_the_interpreter_says() {
     println!("{accepted_count} of {count} were accepted, {refused_count} refused, {pair_count} pairs compared");
     assert!(accepted_count * 2 > count, "only {accepted_count} of {count}: the generator is the bug");
     assert_eq!(refused_count, 0);
+}
+
+#[test]
+fn conditions_as_in_rules_are_what_the_interpreter_says() {
+    let compiler = Compiler::host().expect("tests run on a machine that has native code");
+    let count: u64 = std::env::var("DTQ_SAMENESS_COUNT").ok().and_then(|text| text.parse().ok()).unwrap_or(600);
+    let mut accepted_count = 0;
+    for seed in 0..count {
+        let mut choices = Choices::Seed(seed * 104_729 + 5);
+        let depth = choices.below(4);
+        let text = hot_condition(&mut choices, depth);
+        let Some((program, expr)) = expression(&text) else { continue };
+        accepted_count += 1;
+        assert!(compare(&compiler, (&program, expr), &rows(&mut choices, 24), &text).is_some());
+    }
+    println!("{accepted_count} of {count} were accepted");
+    assert!(accepted_count * 4 > count * 3, "only {accepted_count} of {count}");
 }

@@ -191,3 +191,128 @@ fn check_verdicts(
         }
     }
 }
+
+/// Returns a condition of the kind that rules are made of: literals beside columns, in chains.
+pub fn hot_condition(choices: &mut Choices<'_>, depth: usize) -> String {
+    if depth > 0 && choices.below(3) != 0 {
+        return hot_logic(choices, depth - 1);
+    }
+    match choices.below(8) {
+        0..=2 => hot_text(choices),
+        3 | 4 => hot_dynamic(choices),
+        5 | 6 => hot_number(choices),
+        _ => hot_time(choices),
+    }
+}
+
+fn hot_logic(choices: &mut Choices<'_>, depth: usize) -> String {
+    let count = 2 + choices.below(4);
+    let operands: Vec<String> = (0..count).map(|_| hot_condition(choices, depth)).collect();
+    match choices.below(5) {
+        0 => format!("({})", operands.join(" and ")),
+        1 => format!("({})", operands.join(" or ")),
+        2 => format!("not({})", operands[0]),
+        3 => format!("iff({}, {}, bool_column)", operands[0], operands[1]),
+        _ => format!("(({}) or ({} and bool_column))", operands[0], operands[1]),
+    }
+}
+
+const TEXTS: &[&str] = &[
+    "''",
+    "'a'",
+    "'error'",
+    "'5'",
+    "'true'",
+    "'LogWelcomeBanner'",
+    "'Some text with words, and 42 numbers'",
+    "'ab'",
+    "'abc'",
+    "'10.1.2.3'",
+    "'SERVER'",
+    "'Server'",
+    "'0102'",
+];
+
+fn hot_text(choices: &mut Choices<'_>) -> String {
+    let left = *choices.pick(&[
+        "string_column",
+        "dynamic_column",
+        "tostring(dynamic_column)",
+        "iff(bool_column, string_column, 'error')",
+        "coalesce(string_column, 'a')",
+        "substring(string_column, long_column)",
+        "tolower(string_column)",
+    ]);
+    let text = *choices.pick(TEXTS);
+    match choices.below(7) {
+        0 | 1 => format!("({left} {} {text})", choices.pick(&["==", "!=", "=~", "!~"])),
+        2 => {
+            let operator = choices.pick(&["contains", "!contains_cs", "has", "!has", "has_cs", "hasprefix"]);
+            format!("({left} {operator} {text})")
+        }
+        3 => {
+            let operator = choices.pick(&["startswith", "startswith_cs", "!startswith_cs", "endswith_cs", "!endswith"]);
+            format!("({left} {operator} {text})")
+        }
+        4 => {
+            let items: Vec<&str> = (0..1 + choices.below(11)).map(|_| *choices.pick(TEXTS)).collect();
+            format!("({left} {} ({}))", choices.pick(&["in", "!in", "in~", "!in~", "has_any"]), items.join(", "))
+        }
+        5 => format!("(string_column {} tostring(dynamic_column))", choices.pick(&["==", "!=", "contains"])),
+        _ => format!("{}({left})", choices.pick(&["isempty", "isnotempty", "isnull", "isnotnull"])),
+    }
+}
+
+fn hot_dynamic(choices: &mut Choices<'_>) -> String {
+    let left = *choices.pick(&["dynamic_column", "dynamic_column.a", "dynamic_column['b']", "dynamic_column[0]"]);
+    let number = *choices.pick(&["5", "0", "1", "-1", "42", "int(5)", "long_column", "int_column"]);
+    let operator = *choices.pick(&["==", "!=", "<", "<=", ">", ">="]);
+    match choices.below(5) {
+        0 => format!("({number} {operator} {left})"),
+        1 => format!("({left} {} 1.5)", choices.pick(&["==", "<"])),
+        2 => format!("(tolong({left}) {operator} {number})"),
+        _ => format!("({left} {operator} {number})"),
+    }
+}
+
+fn hot_number(choices: &mut Choices<'_>) -> String {
+    let operand = |choices: &mut Choices<'_>| {
+        (*choices.pick(&[
+            "long_column",
+            "int_column",
+            "5",
+            "0",
+            "-1",
+            "int(7)",
+            "long(null)",
+            "tolong(real_column)",
+            "toint(long_column)",
+        ]))
+        .to_owned()
+    };
+    let (a, b, c) = (operand(choices), operand(choices), operand(choices));
+    let arithmetic = *choices.pick(&["+", "-", "*", "/", "%"]);
+    let operator = *choices.pick(&["==", "!=", "<", "<=", ">", ">="]);
+    match choices.below(6) {
+        0 => format!("({a} {operator} {b})"),
+        1 => format!("(({a} {arithmetic} {b}) {operator} {c})"),
+        2 => format!("({a} {} ({b} .. {c}))", choices.pick(&["between", "!between"])),
+        3 => format!("({a} {} (1, 5, 42, -1))", choices.pick(&["in", "!in"])),
+        4 => {
+            format!("(real_column {operator} {})", choices.pick(&["1.5", "0.0", "long_column", "toreal(long_column)"]))
+        }
+        _ => format!("((real_column {} 2.5) {operator} real_column)", choices.pick(&["+", "-", "*", "/"])),
+    }
+}
+
+fn hot_time(choices: &mut Choices<'_>) -> String {
+    let operator = *choices.pick(&["==", "!=", "<", "<=", ">", ">="]);
+    let span = *choices.pick(&["1h", "timespan_column", "-1tick", "timespan(null)"]);
+    let sign = *choices.pick(&["+", "-"]);
+    match choices.below(4) {
+        0 => format!("((datetime_column {sign} {span}) {operator} datetime(2024-02-29))"),
+        1 => format!("((timespan_column {sign} {span}) {operator} 0s)"),
+        2 => format!("((datetime_column - datetime(2024-01-01)) {operator} {span})"),
+        _ => format!("(datetime_column between (datetime(2023-01-01) .. {}))", choices.pick(&["1d", "now()"])),
+    }
+}

@@ -1,0 +1,232 @@
+//! Native code over slots: what a record's slots hold decides as the values that they read as, one by one and in bulk;
+//! slots and buffers that do not belong together are faults.
+
+mod common;
+
+use common::{context, expression, hot_condition};
+use dtq_generate::Choices;
+use dtq_interp::Interpreter;
+use dtq_ir::{ExprId, Program};
+use dtq_jit::{BufferTable, Code, Compiler, Entry, EntryKind, Input, NativeContext, NoSubqueries, Records, Verdict};
+use dtq_record::slot::{Buffer, Buffers, Slot, Tag, WordList};
+use dtq_value::scalar::Fault;
+use dtq_value::{Type, Value};
+
+const TEXTS: &[&[u8]] =
+    &[b"", b"a", b"error", b"5", b"true", b"LogWelcomeBanner", b"Some text with words, and 42 numbers", b"\xff\xfe"];
+
+/// `AnyValue`s: an array of a long and a string, a bag of a long, and bytes that are none.
+const ANY_VALUES: &[&[u8]] = &[
+    b"\x2a\x07\x0a\x02\x18\x05\x0a\x01\x0a",
+    b"\x2a\x09\x0a\x02\x18\x05\x0a\x03\x0a\x01x",
+    b"\x32\x09\x0a\x07\x0a\x01a\x12\x02\x18\x05",
+    b"\xff\xff\xff",
+];
+
+/// Holds the slots of a record and the bytes that they are views of.
+struct Record {
+    slots: Vec<Slot>,
+    bytes: Vec<u8>,
+    resource: Vec<u8>,
+}
+
+impl Record {
+    fn buffers(&self) -> Buffers<'_> {
+        Buffers { record: &self.bytes, resource: &self.resource, ..Buffers::default() }
+    }
+
+    fn view(&mut self, choices: &mut Choices<'_>, tag: Tag, bytes: &[u8]) -> Slot {
+        let (buffer, into) = if choices.below(2) == 0 {
+            (Buffer::Record, &mut self.bytes)
+        } else {
+            (Buffer::Resource, &mut self.resource)
+        };
+        let offset = into.len() as u32;
+        into.extend_from_slice(bytes);
+        Slot::view(tag, buffer, 0, offset, bytes.len() as u32)
+    }
+
+    fn text(&mut self, choices: &mut Choices<'_>) -> Slot {
+        let bytes = *choices.pick(TEXTS);
+        match choices.below(8) {
+            0 => self.view(choices, Tag::Id, &[1, 2]),
+            1 => self.view(choices, Tag::Bytes, bytes),
+            2 => Slot::word(WordList::SpanKind, choices.below(8) as i32),
+            _ => self.view(choices, Tag::String, bytes),
+        }
+    }
+
+    fn dynamic(&mut self, choices: &mut Choices<'_>) -> Slot {
+        match choices.below(9) {
+            0 => Slot::bool(choices.below(2) == 1),
+            1 => Slot::long(*choices.pick(&[0, 5, -1, i64::MAX])),
+            2 => Slot::real(*choices.pick(&[5.0, 1.5, f64::NAN])),
+            3 => Slot::EMPTY,
+            4 => Slot::MISSING,
+            5 => {
+                let bytes = *choices.pick(ANY_VALUES);
+                self.view(choices, Tag::Any, bytes)
+            }
+            _ => self.text(choices),
+        }
+    }
+}
+
+fn record(choices: &mut Choices<'_>) -> Record {
+    let mut record = Record { slots: Vec::new(), bytes: b"..".to_vec(), resource: Vec::new() };
+    for ty in Type::ALL {
+        let is_null = choices.below(6) == 0;
+        let slot = match ty {
+            Type::String => record.text(choices),
+            Type::Dynamic => record.dynamic(choices),
+            _ if is_null => Slot::MISSING,
+            Type::Bool => Slot::bool(choices.below(2) == 1),
+            Type::Int => Slot::int(*choices.pick(&[0, 5, -7, i32::MIN])),
+            Type::Long => Slot::long(*choices.pick(&[0, 5, -1, i64::MIN])),
+            Type::Real => Slot::real(*choices.pick(&[0.0, 1.5, f64::NAN])),
+            Type::DateTime => Slot::datetime(Some(638_396_640_000_000_000)),
+            Type::TimeSpan => Slot::timespan(*choices.pick(&[0, -1, i64::MAX])),
+            Type::Decimal | Type::Guid => Slot::MISSING,
+        };
+        record.slots.push(slot);
+    }
+    record
+}
+
+fn code(compiler: &Compiler, (program, expr): (&Program, ExprId), inputs: &[Input]) -> Code {
+    let kinds = [EntryKind::Condition, EntryKind::Filter, EntryKind::Many, EntryKind::Value];
+    let entries = kinds.map(|kind| Entry { program, expr, inputs, kind });
+    compiler.compile(&entries).unwrap_or_else(|refusal| panic!("{refusal}\n{}", dtq_ir::text::print(program)))
+}
+
+/// Gives the cells of a record as the rules do: from its slots, when they are asked for.
+struct SlotCells<'a>(&'a Record);
+
+impl dtq_interp::Cells for SlotCells<'_> {
+    fn cell(&self, index: usize) -> Result<Value, Fault> {
+        let value = self.0.slots[index].value(&self.0.buffers(), 100);
+        value.map_err(|error| Fault::new(dtq_source::Code::E3008, error.reason))
+    }
+}
+
+#[test]
+fn slots_decide_as_their_values() {
+    let compiler = Compiler::host().unwrap();
+    let inputs: Vec<Input> = (0..Type::ALL.len() as u32).map(Input::Slot).collect();
+    for seed in 0..400 {
+        let mut choices = Choices::Seed(seed * 15_485_863 + 3);
+        let depth = choices.below(4);
+        let text = hot_condition(&mut choices, depth);
+        let Some((program, expr)) = expression(&text) else { continue };
+        let code = code(&compiler, (&program, expr), &inputs);
+        let interpreter = Interpreter::new(&program).unwrap();
+        let records: Vec<Record> = (0..16).map(|_| record(&mut choices)).collect();
+        let expected: Vec<Result<Value, Fault>> =
+            records.iter().map(|record| interpreter.eval(expr, &SlotCells(record), &mut context())).collect();
+        for (record, expected) in records.iter().zip(&expected) {
+            check_one(&code, record, expected, &text);
+        }
+        check_many(&code, &records, &expected, &text);
+    }
+}
+
+fn check_one(code: &Code, record: &Record, expected: &Result<Value, Fault>, text: &str) {
+    let buffers = BufferTable::new(&record.buffers());
+    let mut ctx = NativeContext::new(context());
+    let value = code.value(3).eval(&mut ctx, &NoSubqueries, &record.slots, &buffers);
+    assert!(common::same(expected, &value), "{text}\nover {:?}\nis {expected:?}\nbut natively {value:?}", record.slots);
+    let verdict = code.condition(0).decide(&mut ctx, &NoSubqueries, &record.slots, &buffers);
+    let wanted = expected.as_ref().map(|value| match value {
+        Value::Null => Verdict::Null,
+        Value::Bool(true) => Verdict::True,
+        _ => Verdict::False,
+    });
+    assert_eq!(verdict.map_err(|fault| fault.code), wanted.map_err(|fault| fault.code), "{text}");
+    let filter = code.condition(1).decide(&mut ctx, &NoSubqueries, &record.slots, &buffers);
+    let is_true = wanted.map(|wanted| wanted == Verdict::True);
+    assert_eq!(filter.map(|is| is == Verdict::True).map_err(|f| f.code), is_true.map_err(|f| f.code), "{text}");
+}
+
+fn check_many(code: &Code, records: &[Record], expected: &[Result<Value, Fault>], text: &str) {
+    let slots: Vec<Slot> = records.iter().flat_map(|record| record.slots.iter().copied()).collect();
+    let tables: Vec<BufferTable<'_>> = records.iter().map(|record| BufferTable::new(&record.buffers())).collect();
+    let stride = Type::ALL.len();
+    let mut ctx = NativeContext::new(context());
+    let mut start = 0;
+    while start < records.len() {
+        let mut out = vec![9; records.len() - start];
+        let rest = Records { slots: &slots[start * stride..], stride, buffers: &tables[start..] };
+        let (done, fault) = code.condition(2).decide_many(&mut ctx, &NoSubqueries, rest, &mut out);
+        for (index, verdict) in out[..done].iter().enumerate() {
+            let wanted = expected[start + index] == Ok(Value::Bool(true));
+            assert_eq!(*verdict, u8::from(wanted), "{text}\nrecord {}", start + index);
+            assert!(expected[start + index].is_ok(), "{text}");
+        }
+        if let Some(fault) = &fault {
+            let wanted = expected[start + done].as_ref().map_err(|fault| fault.code);
+            assert_eq!(wanted, Err(fault.code), "{text}");
+        }
+        assert!(fault.is_some() || start + done == records.len());
+        start += done + usize::from(fault.is_some());
+    }
+}
+
+#[test]
+fn a_key_is_read_or_what_stands_in_for_it() {
+    let compiler = Compiler::host().unwrap();
+    let (program, expr) = expression("dynamic_column").unwrap();
+    let mut inputs: Vec<Input> = (0..9).map(Input::Slot).collect();
+    inputs.push(Input::KeyOr { key: 0, other: 1 });
+    let entry = Entry { program: &program, expr, inputs: &inputs, kind: EntryKind::Value };
+    let code = compiler.compile(&[entry]).unwrap();
+    let buffers = Buffers { record: b"xy", ..Buffers::default() };
+    let (x, y) = (Slot::view(Tag::String, Buffer::Record, 0, 0, 1), Slot::view(Tag::String, Buffer::Record, 0, 1, 1));
+    for (key, other, expected) in [
+        (x, y, Value::string("x")),
+        (Slot::MISSING, y, Value::string("y")),
+        (Slot::EMPTY, y, Value::Null),
+        (Slot::MISSING, Slot::EMPTY_STRING, Value::Null),
+        (Slot::EMPTY_STRING, y, Value::string("")),
+        (Slot::MISSING, Slot::word(WordList::SpanKind, 2), Value::string("Server")),
+        (Slot::long(5), y, Value::Long(5)),
+    ] {
+        let mut ctx = NativeContext::new(context());
+        let found = code.value(0).eval(&mut ctx, &NoSubqueries, &[key, other], &BufferTable::new(&buffers));
+        assert_eq!(found, Ok(expected), "{key:?} {other:?}");
+    }
+}
+
+#[test]
+fn views_of_other_bytes_are_faults() {
+    let compiler = Compiler::host().unwrap();
+    let inputs: Vec<Input> = (0..Type::ALL.len() as u32).map(Input::Slot).collect();
+    for text in ["(string_column contains 'x')", "(string_column == 'error')", "(dynamic_column == 'error')"] {
+        let (program, expr) = expression(text).unwrap();
+        let code = code(&compiler, (&program, expr), &inputs);
+        let slots = vec![Slot::view(Tag::String, Buffer::Scope, 0, 3, u32::MAX); Type::ALL.len()];
+        let table = BufferTable::new(&Buffers { scope: b"error", ..Buffers::default() });
+        let mut ctx = NativeContext::new(context());
+        let verdict = code.condition(0).decide(&mut ctx, &NoSubqueries, &slots, &table);
+        assert_eq!(verdict.map_err(|fault| fault.code), Err(dtq_source::Code::E3008), "{text}");
+    }
+}
+
+#[test]
+fn slots_of_other_types_are_no_undefined_behaviour() {
+    let compiler = Compiler::host().unwrap();
+    let inputs: Vec<Input> = (0..Type::ALL.len() as u32).map(Input::Slot).collect();
+    for seed in 0..200 {
+        let mut choices = Choices::Seed(seed);
+        let text = hot_condition(&mut choices, 2);
+        let Some((program, expr)) = expression(&text) else { continue };
+        let code = code(&compiler, (&program, expr), &inputs);
+        let mut record = record(&mut choices);
+        let turn = choices.below(10);
+        record.slots.rotate_left(turn);
+        let table = BufferTable::new(&record.buffers());
+        let mut ctx = NativeContext::new(context());
+        // Whatever the answer is: there is one.
+        let _ = code.condition(0).decide(&mut ctx, &NoSubqueries, &record.slots, &table);
+        let _ = code.value(3).eval(&mut ctx, &NoSubqueries, &record.slots, &table);
+    }
+}
