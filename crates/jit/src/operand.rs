@@ -6,13 +6,13 @@ use cranelift_codegen::ir::{Type as ClifType, Value as Clif, types};
 use dtq_value::Type;
 use smallvec::SmallVec;
 
-/// Holds a bool: 0, 1, or 2 for null.
+/// Holds a bool and whether it is null.
 #[derive(Clone, Copy, Debug)]
 pub struct Truth {
-    /// An `i8`.
+    /// An `i8`, 0 or 1; without meaning when it is null.
     pub value: Clif,
-    /// Whether it may be 2.
-    pub is_nullable: bool,
+    /// An `i8` that is not 0 when it is null; none when it cannot be.
+    pub null: Option<Clif>,
 }
 
 /// Holds a number and whether it is null.
@@ -81,7 +81,7 @@ impl Operand {
     /// Returns what crosses from block to block; [`from_values`] puts it together again.
     pub fn values(self, zero: impl FnOnce() -> Clif) -> SmallVec<[Clif; 2]> {
         match self {
-            Operand::Truth(truth) => SmallVec::from_slice(&[truth.value]),
+            Operand::Truth(truth) => SmallVec::from_slice(&[truth.value, truth.null.unwrap_or_else(zero)]),
             Operand::Number(number) => SmallVec::from_slice(&[number.value, number.null.unwrap_or_else(zero)]),
             Operand::Text(text) => SmallVec::from_slice(&[text.address, text.length]),
             Operand::Any(any) => SmallVec::from_slice(&[any.head, any.payload]),
@@ -92,7 +92,7 @@ impl Operand {
 /// Returns the types of what crosses from block to block for a value of a type.
 pub fn value_types(ty: Type) -> &'static [ClifType] {
     match ty {
-        Type::Bool => &[types::I8],
+        Type::Bool => &[types::I8, types::I8],
         Type::Int | Type::Long | Type::DateTime | Type::TimeSpan => &[types::I64, types::I8],
         Type::Real => &[types::F64, types::I8],
         Type::String | Type::Dynamic | Type::Decimal | Type::Guid => &[types::I64, types::I64],
@@ -102,7 +102,7 @@ pub fn value_types(ty: Type) -> &'static [ClifType] {
 /// Returns the value of a type that crossed as these.
 pub fn from_values(ty: Type, values: &[Clif], is_nullable: bool) -> Operand {
     match ty {
-        Type::Bool => Operand::Truth(Truth { value: values[0], is_nullable }),
+        Type::Bool => Operand::Truth(Truth { value: values[0], null: is_nullable.then_some(values[1]) }),
         Type::Int | Type::Long | Type::DateTime | Type::TimeSpan | Type::Real => {
             Operand::Number(Number { value: values[0], null: is_nullable.then_some(values[1]) })
         }

@@ -5,7 +5,7 @@
 
 use super::Lowering;
 use crate::layout::tag;
-use crate::operand::{Number, Operand, Text};
+use crate::operand::{Number, Operand, Text, Truth};
 use crate::target::Refusal;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{InstBuilder, Value as Clif, types};
@@ -78,8 +78,7 @@ impl Lowering<'_, '_> {
             ("not", [Type::Bool]) => {
                 let truth = self.value(args[0])?.truth();
                 let opposite = self.b.ins().bxor_imm_u(truth.value, 1);
-                let null = truth.is_nullable.then(|| self.is_equal(truth.value, crate::call::status::NULL));
-                Ok(Some(self.truth_or_null(opposite, null)))
+                Ok(Some(Operand::Truth(Truth { value: opposite, ..truth })))
             }
             _ => Ok(None),
         }

@@ -4,7 +4,7 @@
 //! decides are not evaluated; behind a null they are, as the interpreter does it, since they may fail.
 
 use super::Lowering;
-use crate::operand::{Operand, Truth};
+use crate::operand::{Number, Operand, Truth};
 use crate::target::Refusal;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value as Clif, types};
@@ -88,7 +88,7 @@ impl Lowering<'_, '_> {
     }
 
     fn is_known(&self, id: ExprId) -> bool {
-        self.known.iter().any(|(known, _)| *known == id)
+        self.find_known(self.key_of(id)).is_some()
     }
 
     /// Leaves the current block for one of two targets.
@@ -98,29 +98,34 @@ impl Lowering<'_, '_> {
 
     /// Leaves the current block for where a bool leads.
     pub(super) fn branch_on(&mut self, truth: Truth, targets: &Targets) {
-        if !truth.is_nullable {
+        let Some(null) = truth.null else {
             return self.branch_if(truth.value, &targets.yes, &targets.no);
-        }
-        let is_true = self.is_equal(truth.value, 1);
+        };
         if targets.no == targets.null {
+            let is_true = self.b.ins().band_not(truth.value, null);
             return self.branch_if(is_true, &targets.yes, &targets.no);
         }
+        if targets.yes == targets.null {
+            let is_not_false = self.either(truth.value, null);
+            return self.branch_if(is_not_false, &targets.yes, &targets.no);
+        }
         let rest = self.b.create_block();
-        self.branch_if(is_true, &targets.yes, &Target::to(rest));
+        self.branch_if(null, &targets.null, &Target::to(rest));
         self.b.switch_to_block(rest);
-        self.branch_if(truth.value, &targets.null, &targets.no);
+        self.branch_if(truth.value, &targets.yes, &targets.no);
     }
 
     /// Returns a bool whose branches are lowered, as a value.
     pub(super) fn branches_to_truth(&mut self, id: ExprId) -> Result<Operand, Refusal> {
         let is_nullable = self.may_be_null(id);
         let join = self.join(Type::Bool);
-        let blocks = [0, 1, 2].map(|number| (self.b.create_block(), number));
+        let blocks = [(0, 0), (1, 0), (0, 1)].map(|outcome| (self.b.create_block(), outcome));
         self.branch(id, &Targets::to(blocks[1].0, blocks[0].0, blocks[2].0))?;
-        for (block, number) in blocks {
+        for (block, (flag, null)) in blocks {
             self.b.switch_to_block(block);
-            let value = self.int(types::I8, number);
-            self.b.ins().jump(join, &[BlockArg::Value(value)]);
+            let value = self.int(types::I8, flag);
+            let null = Some(self.int(types::I8, null));
+            self.jump_with(join, Operand::Truth(Truth { value, null }));
         }
         Ok(self.enter(join, Type::Bool, is_nullable))
     }
@@ -241,8 +246,9 @@ impl Lowering<'_, '_> {
     /// Returns an `i8` that says whether a value is null or an empty string.
     pub(super) fn is_missing(&mut self, operand: Operand) -> Clif {
         match operand {
-            Operand::Truth(truth) => self.is_equal(truth.value, crate::call::status::NULL),
-            Operand::Number(number) => number.null.unwrap_or_else(|| self.int(types::I8, 0)),
+            Operand::Truth(Truth { null, .. }) | Operand::Number(Number { null, .. }) => {
+                null.unwrap_or_else(|| self.int(types::I8, 0))
+            }
             Operand::Text(text) => self.is_equal(text.length, 0),
             Operand::Any(any) => {
                 // The head of null is 0; that of an empty string is the tag alone.

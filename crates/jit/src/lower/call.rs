@@ -64,7 +64,7 @@ impl Lowering<'_, '_> {
         for (block, number) in blocks {
             self.b.switch_to_block(block);
             let value = self.int(types::I8, number);
-            self.b.ins().jump(join, &[BlockArg::Value(value)]);
+            self.jump_with(join, Self::certain(value));
         }
         Ok(self.enter(join, Type::Bool, false))
     }
@@ -114,7 +114,7 @@ impl Lowering<'_, '_> {
             self.store_cell(*any, room, index as i32 * crate::layout::CELL_SIZE);
         }
         if expr.ty == Type::Bool {
-            return Ok(self.verdict(Helper::CallCondition, &[site, room], true));
+            return Ok(self.verdict(Helper::CallCondition, &[site, room]));
         }
         let answer = self.helper(Helper::Call, &[site, room, room]);
         self.unless_fault(answer);
@@ -180,7 +180,7 @@ impl Lowering<'_, '_> {
         let any = self.any_value(value)?;
         let site = self.pools.rel(RelSite { rel, is_negated, is_case_ignored });
         let site = self.int(types::I32, i64::from(site));
-        Ok(self.verdict(Helper::InRel, &[site, any.head, any.payload], true))
+        Ok(self.verdict(Helper::InRel, &[site, any.head, any.payload]))
     }
 
     /// Says whether those of some expressions that are strings are never null: a null one equals nothing, not even `""`.

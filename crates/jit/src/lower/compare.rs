@@ -5,7 +5,6 @@
 
 use super::Lowering;
 use super::branch::{Target, Targets};
-use crate::call::status;
 use crate::layout::tag;
 use crate::operand::{Any, Number, Operand, Truth};
 use crate::target::Refusal;
@@ -111,8 +110,8 @@ impl Lowering<'_, '_> {
             (Type::Bool, Type::Bool) => {
                 let left = self.value(args[0])?.truth();
                 let right = self.value(args[1])?.truth();
-                let numbers = [left, right].map(|truth| self.truth_number(truth));
-                Ok(Some(self.number_equality(numbers[0], numbers[1], is_negated)))
+                let [left, right] = [left, right].map(|Truth { value, null }| Number { value, null });
+                Ok(Some(self.number_equality(left, right, is_negated)))
             }
             (Type::Real, Type::Real) => self.two_numbers_equal(args, is_negated).map(Some),
             (left, right) if are_both_integers(left, right) => self.two_numbers_equal(args, is_negated).map(Some),
@@ -132,11 +131,6 @@ impl Lowering<'_, '_> {
         Ok(self.to_any(operand, ty))
     }
 
-    fn truth_number(&mut self, truth: Truth) -> Number {
-        let null = truth.is_nullable.then(|| self.is_equal(truth.value, status::NULL));
-        Number { value: truth.value, null }
-    }
-
     /// Returns whether two numbers of one type are equal: null when both are null, false when one is.
     fn number_equality(&mut self, left: Number, right: Number, is_negated: bool) -> Operand {
         let ty = self.b.func.dfg.value_type(left.value);
@@ -148,13 +142,11 @@ impl Lowering<'_, '_> {
         };
         let Some(one_null) = self.either_null(left.null, right.null) else { return Self::certain(same) };
         let value = if is_negated { self.either(same, one_null) } else { self.b.ins().band_not(same, one_null) };
-        match (left.null, right.null) {
-            (Some(left), Some(right)) => {
-                let both = self.b.ins().band(left, right);
-                self.truth_or_null(value, Some(both))
-            }
-            _ => Self::certain(value),
-        }
+        let null = match (left.null, right.null) {
+            (Some(left), Some(right)) => Some(self.b.ins().band(left, right)),
+            _ => None,
+        };
+        Operand::Truth(Truth { value, null })
     }
 
     /// Compares a dynamic with an integer: what is no number is null.
@@ -183,16 +175,11 @@ impl Lowering<'_, '_> {
         self.b.switch_to_block(plain);
         // What is no number equals no number; that nothing is there equals a null number as null equals null.
         let differs = self.int(types::I8, i64::from(is_negated));
-        let truth = match number.null {
-            Some(null) => {
-                let is_missing = self.is_equal(tag, i64::from(tag::MISSING));
-                let both = self.b.ins().band(null, is_missing);
-                let two = self.int(types::I8, status::NULL);
-                self.b.ins().select(both, two, differs)
-            }
-            None => differs,
-        };
-        self.b.ins().jump(join, &[BlockArg::Value(truth)]);
+        let null = number.null.map(|null| {
+            let is_missing = self.is_equal(tag, i64::from(tag::MISSING));
+            self.b.ins().band(null, is_missing)
+        });
+        self.jump_with(join, Operand::Truth(Truth { value: differs, null }));
 
         self.b.switch_to_block(slow);
         let typed = self.to_any(Operand::Number(number), ty);
@@ -247,7 +234,7 @@ impl Lowering<'_, '_> {
             self.b.ins().icmp(order.integer(), left.value, right.value)
         };
         let null = self.either_null(left.null, right.null);
-        self.truth_or_null(holds, null)
+        Operand::Truth(Truth { value: holds, null })
     }
 
     /// Returns the order of a dynamic and an integer: null when it holds no number (a bool is one).
@@ -274,8 +261,8 @@ impl Lowering<'_, '_> {
         let is_bool = self.is_equal(tag, i64::from(tag::BOOL));
         let is_outside = self.is_real_or_outside(tag);
         let is_slow = self.either(is_bool, is_outside);
-        let null = self.int(types::I8, status::NULL);
-        self.b.ins().brif(is_slow, slow, &[], join, &[BlockArg::Value(null)]);
+        let one = self.int(types::I8, 1);
+        self.b.ins().brif(is_slow, slow, &[], join, &[one, one].map(BlockArg::Value));
 
         self.b.switch_to_block(slow);
         let typed = self.to_any(Operand::Number(number), ty);
@@ -293,24 +280,22 @@ impl Lowering<'_, '_> {
         }
         let from = self.number_order(numbers[0], numbers[1], Order::GreaterOrEqual).truth();
         let to = self.number_order(numbers[0], numbers[2], Order::LessOrEqual).truth();
-        let is_nullable = from.is_nullable || to.is_nullable;
-        // False wins over null: 0 if one is 0, else 2 if one is 2, else 1.
-        let one_false = {
-            let from = self.is_equal(from.value, status::FALSE);
-            let to = self.is_equal(to.value, status::FALSE);
-            self.either(from, to)
-        };
-        let any_null = {
-            let both = self.either(from.value, to.value);
-            self.b.ins().band_imm_u(both, status::NULL)
-        };
-        let (when_false, when_true) = (i64::from(is_negated), i64::from(!is_negated));
-        let true_value = self.int(types::I8, when_true);
-        let false_value = self.int(types::I8, when_false);
-        let null_value = self.int(types::I8, status::NULL);
-        let value = self.b.ins().select(any_null, null_value, true_value);
-        let value = self.b.ins().select(one_false, false_value, value);
-        Ok(Operand::Truth(Truth { value, is_nullable }))
+        // False wins over null.
+        let from_false = self.certainly_false(from);
+        let to_false = self.certainly_false(to);
+        let one_false = self.either(from_false, to_false);
+        let null = self.either_null(from.null, to.null).map(|null| self.b.ins().band_not(null, one_false));
+        let value = if is_negated { one_false } else { self.b.ins().bxor_imm_u(one_false, 1) };
+        Ok(Operand::Truth(Truth { value, null }))
+    }
+
+    /// Returns an `i8` that says whether a bool is false and not null.
+    fn certainly_false(&mut self, truth: Truth) -> Clif {
+        let opposite = self.b.ins().bxor_imm_u(truth.value, 1);
+        match truth.null {
+            Some(null) => self.b.ins().band_not(opposite, null),
+            None => opposite,
+        }
     }
 
     /// Lowers membership of an integer in a few constant integers, or returns `None`.

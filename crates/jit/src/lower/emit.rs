@@ -42,17 +42,9 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// Returns a bool that is null where `null` says so.
-    pub(super) fn truth_or_null(&mut self, value: Clif, null: Option<Clif>) -> Operand {
-        let Some(null) = null else { return Operand::Truth(Truth { value, is_nullable: false }) };
-        let two = self.int(types::I8, status::NULL);
-        let value = self.b.ins().select(null, two, value);
-        Operand::Truth(Truth { value, is_nullable: true })
-    }
-
     /// Returns a bool that is never null.
     pub(super) fn certain(value: Clif) -> Operand {
-        Operand::Truth(Truth { value, is_nullable: false })
+        Operand::Truth(Truth { value, null: None })
     }
 
     /// Returns a constant of a type.
@@ -60,12 +52,8 @@ impl Lowering<'_, '_> {
         let null = matches!(value, Value::Null).then(|| self.int(types::I8, 1));
         match (ty, value) {
             (Type::Bool, value) => {
-                let number = match value {
-                    Value::Bool(flag) => i64::from(*flag),
-                    _ => status::NULL,
-                };
-                let value = self.int(types::I8, number);
-                Operand::Truth(Truth { value, is_nullable: null.is_some() })
+                let flag = matches!(value, Value::Bool(true));
+                Operand::Truth(Truth { value: self.int(types::I8, i64::from(flag)), null })
             }
             (Type::Real, value) => {
                 let number = if let Value::Real(number) = value { *number } else { 0.0 };
@@ -140,8 +128,7 @@ impl Lowering<'_, '_> {
             Operand::Text(text) => self.text_any(text),
             Operand::Truth(truth) => {
                 let payload = self.b.ins().uextend(types::I64, truth.value);
-                let null = truth.is_nullable.then(|| self.is_equal(truth.value, status::NULL));
-                self.tagged(tag::BOOL, payload, null)
+                self.tagged(tag::BOOL, payload, truth.null)
             }
             Operand::Number(number) => {
                 let (tag, payload) = match ty {
@@ -178,7 +165,7 @@ impl Lowering<'_, '_> {
             Type::Bool => {
                 let low = self.b.ins().ireduce(types::I8, any.payload);
                 let value = self.b.ins().band_imm_u(low, 1);
-                self.truth_or_null(value, Some(null))
+                Operand::Truth(Truth { value, null: Some(null) })
             }
             Type::Real => {
                 let value = self.b.ins().bitcast(types::F64, MemFlagsData::new(), any.payload);
@@ -247,12 +234,13 @@ impl Lowering<'_, '_> {
         self.b.switch_to_block(next);
     }
 
-    /// Calls a helper that answers with a verdict.
-    pub(super) fn verdict(&mut self, helper: Helper, args: &[Clif], is_nullable: bool) -> Operand {
+    /// Calls a helper that answers with a verdict, which may be that of null.
+    pub(super) fn verdict(&mut self, helper: Helper, args: &[Clif]) -> Operand {
         let answer = self.helper(helper, args);
         self.unless_fault(answer);
-        let value = self.b.ins().ireduce(types::I8, answer);
-        Operand::Truth(Truth { value, is_nullable })
+        let value = self.is_equal(answer, status::TRUE);
+        let null = self.is_equal(answer, status::NULL);
+        Operand::Truth(Truth { value, null: Some(null) })
     }
 
     /// Returns a block that is entered with a value of a type.

@@ -53,13 +53,24 @@ pub struct Lowering<'a, 'f> {
     /// Where a fault goes; it has no parameters.
     fault: Block,
     /// What was evaluated where all of the current block's predecessors passed, the latest last.
-    known: Vec<(ExprId, Operand)>,
+    known: Vec<(Known, Operand)>,
     signatures: FxHashMap<Helper, SigRef>,
     /// Room for the arguments of helpers, by size.
     rooms: FxHashMap<u32, StackSlot>,
     depth: u32,
     node_count: u32,
     needs: Needs,
+}
+
+/// Names what was evaluated before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// The value of an expression.
+    Expr(ExprId),
+    /// The value of a column, which many expressions may be.
+    Column(u32),
+    /// The text of a dynamic with this head.
+    Text(Clif),
 }
 
 /// Holds the parameters that a function works on.
@@ -157,8 +168,9 @@ impl<'a, 'f> Lowering<'a, 'f> {
 
     /// Returns the value of an expression.
     fn value(&mut self, id: ExprId) -> Result<Operand, Refusal> {
-        if let Some((_, operand)) = self.known.iter().rev().find(|(known, _)| *known == id) {
-            return Ok(*operand);
+        let known = self.key_of(id);
+        if let Some(operand) = self.find_known(known) {
+            return Ok(operand);
         }
         self.count_node()?;
         self.depth += 1;
@@ -166,9 +178,20 @@ impl<'a, 'f> Lowering<'a, 'f> {
         let operand = self.lower(id)?;
         self.depth -= 1;
         if self.is_shared(id) {
-            self.known.push((id, operand));
+            self.known.push((known, operand));
         }
         Ok(operand)
+    }
+
+    fn key_of(&self, id: ExprId) -> Known {
+        match self.program.expr(id).kind {
+            ExprKind::Column(index) => Known::Column(index),
+            _ => Known::Expr(id),
+        }
+    }
+
+    fn find_known(&self, known: Known) -> Option<Operand> {
+        self.known.iter().rev().find(|(other, _)| *other == known).map(|(_, operand)| *operand)
     }
 
     fn check_depth(&self) -> Result<(), Refusal> {

@@ -2,9 +2,9 @@
 //!
 //! A dynamic stands for its text: that of a string is there, of a missing key empty, all else is made by a helper.
 
-use super::Lowering;
 use super::branch::{Target, Targets};
 use super::emit::BYTES;
+use super::{Known, Lowering};
 use crate::helpers::{Helper, Search};
 use crate::layout::tag;
 use crate::operand::{Any, Operand, Text};
@@ -48,6 +48,16 @@ impl Lowering<'_, '_> {
 
     /// Returns the text that a dynamic stands for.
     pub(super) fn text_of(&mut self, any: Any) -> Text {
+        let known = Known::Text(any.head);
+        if let Some(Operand::Text(text)) = self.find_known(known) {
+            return text;
+        }
+        let text = self.make_text(any);
+        self.known.push((known, Operand::Text(text)));
+        text
+    }
+
+    fn make_text(&mut self, any: Any) -> Text {
         let join = self.join(Type::String);
         let slow = self.b.create_block();
         let tag = self.tag_of(any);
