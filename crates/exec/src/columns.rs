@@ -3,7 +3,7 @@
 //! Walks the program from its outputs to its tables. What is not listed here as passing columns through is taken to
 //! look at all of them. A column nobody looks at may hold anything, null included.
 
-use dtq_ir::rel::{BagUnpackSource, RelId, RelKind};
+use dtq_ir::rel::{BagUnpackSource, RelId, RelKind, ScanSteps};
 use dtq_ir::{ExprId, ExprKind, Program};
 use rustc_hash::FxHashSet;
 
@@ -95,6 +95,7 @@ impl Walk<'_> {
                 self.need(*input, columns);
             }
             RelKind::Join { left, right, keys, .. } => self.pass_join(*left, *right, keys, own),
+            RelKind::ScanSteps(scan) => self.pass_scan(scan, own),
             kind => {
                 kind.inputs().into_iter().for_each(|input| self.need_all(input));
                 self.need_subqueries(kind.exprs());
@@ -125,6 +126,20 @@ impl Walk<'_> {
             self.need_all(right);
             self.need_subqueries(keys.iter().flat_map(|(left, right)| [*left, *right]).collect());
         }
+    }
+
+    /// Steps see the columns of the input, then for each step those and the declared ones once more, as it remembers them.
+    fn pass_scan(&mut self, scan: &ScanSteps, own: &[bool]) {
+        let width = self.needed[scan.input.0 as usize].len();
+        self.need(scan.input, (0..width).filter(|index| own[*index]));
+        self.need_exprs(scan.input, scan.partition.clone());
+        self.need_exprs(scan.input, scan.order.iter().map(|key| key.expr).collect());
+        let steps = scan.steps.iter();
+        let seen = steps.flat_map(|step| step.assignments.iter().map(|(_, value)| *value).chain([step.condition]));
+        let seen = self.need_subqueries(seen.collect());
+        let remembered_width = width + scan.declared.len();
+        let of_input = |index: usize| index.checked_sub(width).map_or(index, |index| index % remembered_width);
+        self.need(scan.input, seen.into_iter().map(of_input).filter(|index| *index < width));
     }
 
     /// Notes the columns of a relation that expressions over its rows look at.

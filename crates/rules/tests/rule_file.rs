@@ -5,7 +5,7 @@ use dtq_rules::file::rule::{
     Above, Count, Destination, Given, MetricKind, MetricsOutput, Mode, OnError, OnFull, OnShutdown, Phase, Rate,
     RecorderBounds, RuleLimits, Temporality, TestTime, Tier,
 };
-use dtq_rules::file::{Files, NoFiles, Options, RuleFile, RuleRef, check_together, order, read};
+use dtq_rules::file::{Files, NoFiles, Options, Rule, RuleFile, RuleRef, check_together, order, read};
 use dtq_source::{Code, Diagnostic, Span};
 use dtq_value::Value;
 use dtq_value::scalar::time;
@@ -272,13 +272,12 @@ fn warnings_never_hide_an_error_and_the_last_message_says_that_there_are_more() 
 
 #[test]
 fn defaults_of_metrics_are_those_of_the_reference() {
-    for (name, ticks) in [
-        ("interval", MetricsOutput::INTERVAL_TICKS),
-        ("lateness", MetricsOutput::LATENESS_TICKS),
-        ("idle", MetricsOutput::IDLE_TICKS),
-    ] {
+    for (name, ticks) in [("interval", MetricsOutput::INTERVAL_TICKS), ("lateness", MetricsOutput::LATENESS_TICKS)] {
         let default = Place::Rule.key(name).unwrap().default;
         assert_eq!(time::parse_timespan(default.as_bytes()), Some(ticks), "{name}");
     }
+    assert_eq!(Place::Rule.key("idle").unwrap().default, "10m with `scan`, 60s with `summarize`");
+    assert_eq!(time::parse_timespan(b"10m"), Some(Rule::SCAN_IDLE_TICKS));
+    assert_eq!(time::parse_timespan(b"60s"), Some(MetricsOutput::IDLE_TICKS));
     assert_eq!(Place::Limits.key("series").unwrap().default, RuleLimits::SERIES.to_string());
 }

@@ -213,6 +213,8 @@ codes! {
     E5111 = 5111,
     /// Something that rules may say and that does not work yet.
     E5112 = 5112,
+    /// A `scan` that rules cannot follow record by record.
+    E5113 = 5113,
 
     /// A rule that can never match.
     E5151 = 5151,

@@ -9,7 +9,7 @@ use crate::compile::rule::{Action, ColumnWrite, Failure};
 use crate::file::Rule;
 use crate::file::rule::{Destination, OnError};
 use dtq_ir::rel::ParsePiece;
-use dtq_ir::{ExprKind, RelKind};
+use dtq_ir::{ExprKind, Program, RelId, RelKind};
 use dtq_record::otlp::edit;
 use dtq_record::stream::Column;
 use dtq_record::tables::derive::Derivation;
@@ -30,11 +30,10 @@ pub enum Origin {
     Computed,
 }
 
-/// Returns where the columns of a query's rows come from.
-pub fn origins(query: &RuleQuery) -> Vec<Origin> {
-    let program = &query.program;
-    let mut columns: Vec<Origin> = (0..program.rel(query.chain[0]).columns.len()).map(Origin::Table).collect();
-    for id in &query.chain[1..] {
+/// Returns where the columns at the end of a chain of relations come from, which begins with a table.
+pub fn origins(program: &Program, chain: &[RelId]) -> Vec<Origin> {
+    let mut columns: Vec<Origin> = (0..program.rel(chain[0]).columns.len()).map(Origin::Table).collect();
+    for id in &chain[1..] {
         let rel = program.rel(*id);
         match &rel.kind {
             RelKind::Project { exprs, .. } => {

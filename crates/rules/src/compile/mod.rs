@@ -1,8 +1,8 @@
 //! Rule files to a rule set: every query compiled, checked against its destination, and put in effective order.
 //!
 //! All mistakes of all files come at once; with an error there is no set, and whoever runs one keeps it. Runs no rule.
-//! Read in order: [`cells`], [`flatten`], [`rule`], [`catalog`], [`query`], [`lookup`], [`action`], [`metric`],
-//! [`warnings`], [`guard`], [`set`]. Next: `state/mod.rs`.
+//! Read in order: [`cells`], [`flatten`], [`rule`], [`catalog`], [`query`], [`scan`], [`settings`], [`lookup`],
+//! [`action`], [`metric`], [`warnings`], [`guard`], [`set`]. Next: `state/mod.rs`.
 
 pub mod cells;
 
@@ -13,6 +13,10 @@ pub mod rule;
 pub mod catalog;
 
 pub mod query;
+
+pub mod scan;
+
+pub mod settings;
 
 pub mod lookup;
 

@@ -1,9 +1,10 @@
 //! The text of a rule's query to its program, and the chain of operators from a table of telemetry to its rows.
 //!
-//! Refuses what cannot be judged record by record. Next: `lookup.rs`.
+//! Refuses what cannot be judged record by record. Next: `scan.rs`.
 
 use crate::compile::catalog::{RuleCatalog, telemetry};
 use crate::compile::flatten::chain;
+use crate::compile::scan::{check_order, check_scan};
 use crate::file::Rule;
 use crate::file::rule::Destination;
 use dtq_engine::{Options, compile};
@@ -25,6 +26,8 @@ pub struct RuleQuery {
     pub chain: Vec<RelId>,
     /// Position in `chain` of the summarize, where there is one.
     pub aggregate: Option<usize>,
+    /// Position in `chain` of the scan, where there is one; in front of the summarize.
+    pub scan: Option<usize>,
     /// The table that is read.
     pub table: &'static Table,
     /// The standard table whose records are its rows.
@@ -101,8 +104,11 @@ fn check(rule: &Rule, program: Program) -> Result<RuleQuery, Diagnostic> {
         let label = "use `to: drop` or `to: replace`, or read `logs`, `spans` or `metrics` with their `Resource`";
         return Err(Diagnostic::error(Code::E5101, span, message).label(label));
     }
-    let aggregate = check_operators(rule, &program, &chain)?;
-    Ok(RuleQuery { top, chain, aggregate, table, base, program })
+    let (aggregate, scan) = check_operators(rule, &program, &chain)?;
+    if let Some(position) = scan {
+        check_scan(rule, &program, &chain[..=position], base)?;
+    }
+    Ok(RuleQuery { top, chain, aggregate, scan, table, base, program })
 }
 
 /// Returns the standard tables that an alias is made of, as a message names them.
@@ -111,15 +117,29 @@ fn sources(table: &Table) -> String {
     names.join(" or ")
 }
 
-/// Checks the operators behind the table; returns the position of the summarize.
-fn check_operators(rule: &Rule, program: &Program, chain: &[RelId]) -> Result<Option<usize>, Diagnostic> {
+/// Checks the operators behind the table; returns the positions of the summarize and of the scan.
+fn check_operators(
+    rule: &Rule,
+    program: &Program,
+    chain: &[RelId],
+) -> Result<(Option<usize>, Option<usize>), Diagnostic> {
     let is_metrics = matches!(rule.to.value, Destination::Metrics(_));
-    let mut aggregate = None;
+    let is_scan = |id: &RelId| matches!(program.rel(*id).kind, RelKind::ScanSteps(_));
+    let (mut aggregate, mut scan) = (None, None);
     for (position, id) in chain.iter().enumerate().skip(1) {
         let rel = program.rel(*id);
         match &rel.kind {
             RelKind::Aggregate { .. } if is_metrics && aggregate.is_none() => aggregate = Some(position),
             kind if is_rowwise(kind) && !(aggregate.is_some() && matches!(kind, RelKind::Join { .. })) => {}
+            RelKind::ScanSteps(_) if aggregate.is_none() && scan.is_none() => scan = Some(position),
+            RelKind::Sort { keys, .. } if aggregate.is_none() && chain[position..].iter().any(is_scan) => {
+                check_order(program, &chain[..position], keys, rel.span)?;
+            }
+            RelKind::ScanSteps(_) => {
+                let message = "a rule follows one `scan`, and that in front of a `summarize`";
+                let label = "write two rules, the first `to: logs`: the second judges the records that it makes";
+                return Err(Diagnostic::error(Code::E5113, rel.span, message).label(label));
+            }
             kind => {
                 let message = format!(
                     "{} needs more than one record at a time, and `to: {}` judges each by itself",
@@ -134,7 +154,7 @@ fn check_operators(rule: &Rule, program: &Program, chain: &[RelId]) -> Result<Op
             }
         }
     }
-    Ok(aggregate)
+    Ok((aggregate, scan))
 }
 
 /// Returns how an operator is written, for messages.
@@ -148,7 +168,6 @@ fn word(kind: &RelKind) -> &'static str {
         RelKind::Join { .. } => "this kind of `join`",
         RelKind::Union { .. } => "`union`",
         RelKind::Window { .. } => "a function over neighbouring rows",
-        RelKind::ScanSteps(_) => "`scan`",
         RelKind::MakeSeries(_) => "`make-series`",
         RelKind::Sample { .. } => "`sample`",
         RelKind::Partition { .. } => "`partition`",

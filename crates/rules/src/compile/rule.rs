@@ -9,7 +9,7 @@ use dtq_ir::{ExprId, Program, RelId, RelKind};
 use dtq_record::otlp::fill::Level;
 use dtq_record::stream::{Column, Row};
 use dtq_record::tables::{Base, Table};
-use dtq_value::Str;
+use dtq_value::{Str, Type};
 
 /// Holds one rule of a rule set.
 #[derive(Clone, Debug)]
@@ -52,6 +52,8 @@ pub struct CompiledRule {
     pub values: Vec<Option<ExprId>>,
     /// Whether operators follow the flat part.
     pub has_pipeline: bool,
+    /// How rows behind the flat part are followed from record to record, where the query has a `scan`.
+    pub scan: Option<ScanRule>,
     /// What it does.
     pub action: Action,
     /// Makes it act only on what passes a rate.
@@ -108,7 +110,11 @@ impl CompiledRule {
                 | Action::Flush { .. }
                 | Action::Logs { .. }
         );
-        is_stateful || self.above.is_some() || !self.lookups.is_empty() || !self.tables_read.is_empty()
+        is_stateful
+            || self.scan.is_some()
+            || self.above.is_some()
+            || !self.lookups.is_empty()
+            || !self.tables_read.is_empty()
     }
 }
 
@@ -228,6 +234,29 @@ pub struct WindowRule {
     pub width_ticks: i64,
     /// Position of the rule's windows among those of the set.
     pub state: usize,
+}
+
+/// Holds how the rows of a rule's records become those of its `scan`.
+#[derive(Clone, Debug)]
+pub struct ScanRule {
+    /// The scan.
+    pub rel: RelId,
+    /// Operators between the flat part and the scan, each from behind the first relation to the second; sorts lie between.
+    pub before: Vec<(RelId, RelId)>,
+    /// Operators behind the scan, to the end of the query or to its summarize.
+    pub after: Option<(RelId, RelId)>,
+    /// The query from its beginning to the end of the scan, as it is written.
+    pub text: Str,
+    /// What names a partition, as it is written.
+    pub partition_text: Str,
+    /// How long a partition waits for its next row, in ticks.
+    pub idle_ticks: i64,
+    /// Whether a partition that ends may give rows.
+    pub is_owing: bool,
+    /// Whether partitions remember where their last row came from, for log records made when they end.
+    pub keeps_source: bool,
+    /// Names and types of the scan's columns in order, with `""` for the name of one that nothing looks at.
+    pub columns: Vec<(Str, Type)>,
 }
 
 /// Holds what `in (table | ...)` of a rule looks in, kept up as the table changes.

@@ -11,6 +11,8 @@ use crate::compile::guard::Guards;
 use crate::compile::lookup::{Lookups, find_lookups, is_pure};
 use crate::compile::query::{RuleQuery, compile_query};
 use crate::compile::rule::{Action, ColumnWrite, CompiledRule, Condition, LookedUp, RecorderDef};
+use crate::compile::scan::scan_rule;
+use crate::compile::settings::check_settings;
 use crate::compile::warnings::warnings;
 use crate::file::rule::{Destination, Mode, RecorderBounds, Tier};
 use crate::file::{Located, QueryText, Rule, RuleFile, RuleRef, check_together, order};
@@ -235,7 +237,7 @@ impl<'f> Compiler<'f> {
         let has_key = rule.key.is_some();
         let all = &query.program.rel(query.top).columns;
         let columns: Vec<Column> = all[..all.len() - usize::from(has_key)].to_vec();
-        let mut origins = origins(&query);
+        let mut origins = origins(&query.program, &query.chain);
         origins.truncate(columns.len());
         let rows = Rows { query: &query, columns: &columns, origins };
         let key = key_shape(rule.key.as_ref(), all);
@@ -312,6 +314,7 @@ impl<'f> Compiler<'f> {
         let mut flat = flatten(&query.program, &query.chain[..flat_end], query.table, cells);
         let last = query.chain[flat_end - 1];
         let has_pipeline = flat.end != last;
+        let scan = scan_rule(rule, &query, flat.end);
         let needed = needed(&query, &flat, &action, rule.key.is_some(), has_pipeline);
         let values = values(&mut flat, &needed, query.table, cells);
         if let Action::Replace { writes } = &mut action {
@@ -338,6 +341,7 @@ impl<'f> Compiler<'f> {
             membership,
             values,
             has_pipeline,
+            scan,
             action,
             above: rule.above.as_ref().map(|above| above.value),
             lookups: lookups.members,
@@ -406,32 +410,6 @@ impl RuleSet {
             Signal::Metrics => Base::Metrics,
             Signal::Spans => Base::Spans,
         }
-    }
-}
-
-/// Reports what a rule says and what has no effect or does not work.
-fn check_settings(rule: &Rule, query: &RuleQuery, found: &mut Vec<Diagnostic>) {
-    if rule.is_durable {
-        let message = format!(
-            "`durable: true` of `{}` does not work yet: what it remembers ends with the process",
-            rule.name.value
-        );
-        found.push(Diagnostic::error(Code::E5112, rule.name.span, message).label("leave `durable` out"));
-    }
-    let Destination::Metrics(output) = &rule.to.value else { return };
-    let (has_window, windowed) =
-        (query.aggregate.is_some(), [("lateness", &output.lateness_ticks), ("idle", &output.idle_ticks)]);
-    let unused = windowed
-        .into_iter()
-        .filter(|_| !has_window)
-        .chain([("interval", &output.interval_ticks)].into_iter().filter(|_| has_window));
-    for (key, said) in unused {
-        let Some(said) = said else { continue };
-        let message = match has_window {
-            true => format!("`{key}` has no effect: the windows of the `summarize` say when points are made"),
-            false => format!("`{key}` has no effect without a `summarize`: points are made every `interval`"),
-        };
-        found.push(Diagnostic::warning(Code::E5022, said.span, message).label("leave it out"));
     }
 }
 

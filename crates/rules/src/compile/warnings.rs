@@ -146,7 +146,11 @@ impl Set<'_> {
             // Of a recorder a flush lets records pass; an edit leaves them.
             _ => false,
         };
-        let is_always = rule.mode == Mode::Enforce && rule.above.is_none() && rule.expires_ticks.is_none();
+        let is_always = rule.mode == Mode::Enforce
+            && rule.above.is_none()
+            && rule.expires_ticks.is_none()
+            // What a scan takes follows from other records.
+            && rule.scan.is_none();
         if takes && is_always { self.conditions[position].as_ref() } else { None }
     }
 
@@ -204,12 +208,13 @@ impl Set<'_> {
     }
 }
 
-/// Returns when a record of its table gives a row of the rule, or `None` where that cannot be said.
+/// Returns when a record of its table gives a row of the rule, or `None` where that cannot be said; of a rule with a scan
+/// when it may give one.
 fn condition(rule: &CompiledRule) -> Option<Condition> {
     if !rule.lookups.is_empty() {
         return None;
     }
-    Condition::of_relation(&rule.program, rule.pipeline_top())
+    Condition::of_relation(&rule.program, if rule.scan.is_some() { rule.flat.end } else { rule.pipeline_top() })
 }
 
 /// Returns the condition of a query that is ours.
@@ -241,7 +246,8 @@ fn runs_wherever(rule: &CompiledRule, other: &CompiledRule) -> bool {
 
 /// Returns the filters of a rule's query, the last first.
 fn chain_filters(rule: &CompiledRule) -> impl Iterator<Item = (RelId, ExprId)> {
-    let chain = crate::compile::flatten::chain(&rule.program, rule.top);
+    let chain =
+        crate::compile::flatten::chain(&rule.program, if rule.scan.is_some() { rule.flat.end } else { rule.top });
     let filters = chain.into_iter().rev().filter_map(|id| match &rule.program.rel(id).kind {
         RelKind::Filter { predicate, .. } => Some((id, *predicate)),
         _ => None,

@@ -31,7 +31,8 @@ pub struct Account {
     pub released: u64,
     /// Records held now.
     pub held: u64,
-    /// Held records that were lost for lack of room or time.
+    /// Held records that were lost for lack of room or time; rows of a table, and partitions of a scan, that had to go
+    /// for lack of room.
     pub evicted: u64,
     /// Rows whose window was closed before they came.
     pub late: u64,

@@ -47,14 +47,31 @@ impl Frame<'_> {
     /// Judges a record by one rule and acts; `None` when it goes on.
     pub(crate) fn settle(&mut self, active: &Active, unit: &Unit<'_>, work: &mut Work<'_>) -> Option<Fate> {
         let rule = &self.set.rules[active.rule];
-        let is_enforced = rule.mode == Mode::Enforce;
         if let Some(state) = rule.window_state() {
             self.advance_window(state, unit.time_ticks);
         }
+        if rule.scan.is_some() {
+            self.advance_scan(active.rule, unit.time_ticks);
+        }
         let judged = {
             let cells = self.cells(unit, work.slots, work.cache, work.overlay);
-            self.judge(active, &cells)
+            self.judge(active, unit, &cells)
         };
+        let pushed_out = std::mem::take(&mut self.pushed_out);
+        let fate = self.settle_judged(active, judged, unit, work);
+        self.end_partitions(active.rule, pushed_out, unit.time_ticks);
+        fate
+    }
+
+    fn settle_judged(
+        &mut self,
+        active: &Active,
+        judged: Result<Judged, Fault>,
+        unit: &Unit<'_>,
+        work: &mut Work<'_>,
+    ) -> Option<Fate> {
+        let rule = &self.set.rules[active.rule];
+        let is_enforced = rule.mode == Mode::Enforce;
         let acted = match judged {
             Ok(Judged::Foreign) => return None,
             Ok(Judged::No) => {
@@ -131,14 +148,18 @@ impl Frame<'_> {
         unit: &Unit<'_>,
         work: &mut Work<'_>,
     ) -> Result<Option<Fate>, Fault> {
-        if let Some(limiter) = &mut self.state.limiters[position] {
-            let key = key_of(&self.set.rules[position], &judged);
-            if limiter.admit(&key, unit.time_ticks) {
-                self.state.accounts[position].within_rate += 1;
-                return Ok(None);
-            }
+        match self.is_within_rate(position, &judged, unit.time_ticks) {
+            true => Ok(None),
+            false => self.act(position, judged, unit, work),
         }
-        self.act(position, judged, unit, work)
+    }
+
+    /// Counts what a rule gives for a record against its rate; says whether the rule lets it be.
+    pub(crate) fn is_within_rate(&mut self, position: usize, judged: &Judged, time_ticks: i64) -> bool {
+        let Some(limiter) = &mut self.state.limiters[position] else { return false };
+        let is_within = limiter.admit(&key_of(&self.set.rules[position], judged), time_ticks);
+        self.state.accounts[position].within_rate += u64::from(is_within);
+        is_within
     }
 
     fn act(
@@ -152,17 +173,20 @@ impl Frame<'_> {
         match &rule.action {
             Action::Drop => Ok(Some(Fate::Dropped)),
             Action::Replace { writes } => self.replace(position, writes, &judged, unit, work).map(|()| None),
-            Action::Logs { columns } => self.make_logs(position, columns, judged, unit).map(|()| None),
+            Action::Logs { columns } => {
+                let heads = wrap::heads(unit).map_err(|error| crate::engine::cells::malformed(&error))?;
+                self.make_logs(position, columns, rows(judged), &heads, unit.time_ticks).map(|()| None)
+            }
             Action::Measure(measure) => {
-                self.measure(position, measure, rows(judged), unit)?;
+                self.measure(position, measure, rows(judged), unit.time_ticks)?;
                 Ok(measure.output.is_consumed.then_some(Fate::Consumed))
             }
             Action::Window(window) => {
-                self.add_to_window(position, window, rows(judged), unit)?;
+                self.add_to_window(position, window, rows(judged), unit.time_ticks)?;
                 Ok(window.measure.output.is_consumed.then_some(Fate::Consumed))
             }
             Action::Table { table, for_ticks } => {
-                self.fill_table(position, *table, *for_ticks, rows(judged), unit);
+                self.fill_table(position, *table, *for_ticks, rows(judged), unit.time_ticks);
                 Ok(None)
             }
             Action::Recorder { recorder } => self.hold(position, *recorder, &judged, unit, work),
@@ -207,7 +231,7 @@ impl Frame<'_> {
     ) -> Result<(), Fault> {
         let rule = &self.set.rules[position];
         if matches!(judged, Judged::Rows(rows) if rows.len() > 1) {
-            let message = "`to: replace` got several rows for one record; use `take_any` or leave out `mv-expand`";
+            let message = "`to: replace` got several rows for one record; leave out `mv-expand`, or steps of `scan` that match the same record";
             return Err(Fault::new(Code::E3009, message));
         }
         let found = {
@@ -243,18 +267,24 @@ impl Frame<'_> {
         Ok(())
     }
 
-    /// Makes log records and lets the rules after this one judge them.
-    fn make_logs(&mut self, position: usize, columns: &[usize], judged: Judged, unit: &Unit<'_>) -> Result<(), Fault> {
+    /// Makes log records with the heads of their source, and lets the rules after this one judge them.
+    pub(crate) fn make_logs(
+        &mut self,
+        position: usize,
+        columns: &[usize],
+        rows: Vec<Row>,
+        heads: &wrap::Heads,
+        time_ticks: i64,
+    ) -> Result<(), Fault> {
         self.check_depth()?;
-        let heads = wrap::heads(unit).map_err(|error| crate::engine::cells::malformed(&error))?;
-        for row in rows(judged) {
+        for row in rows {
             self.made_count += 1;
             if self.made_count > MADE_MAX {
                 let message = format!("rules make more than {MADE_MAX} records from one request");
                 return Err(Fault::new(Code::E3010, message));
             }
             let mut record = Vec::new();
-            let made = log_row(columns, row, unit.time_ticks, self.arrival_ticks);
+            let made = log_row(columns, row, time_ticks, self.arrival_ticks);
             append_log_record(&mut record, &made).map_err(|error| Fault::new(Code::E3009, error.to_string()))?;
             let request = wrap::request(&heads.resource, &heads.scope, None, &record)
                 .map_err(|error| crate::engine::cells::malformed(&error))?;
@@ -265,7 +295,15 @@ impl Frame<'_> {
         Ok(())
     }
 
-    fn fill_table(&mut self, position: usize, table: usize, for_ticks: i64, rows: Vec<Row>, unit: &Unit<'_>) {
+    /// Puts rows into a keyed table.
+    pub(crate) fn fill_table(
+        &mut self,
+        position: usize,
+        table: usize,
+        for_ticks: i64,
+        rows: Vec<Row>,
+        time_ticks: i64,
+    ) {
         let rule = &self.set.rules[position];
         for mut row in rows {
             let key = match rule.has_key {
@@ -275,7 +313,7 @@ impl Frame<'_> {
             let Content::Keyed(keyed) = &self.tables.0[table].content else {
                 unreachable!("a table that a rule fills is keyed");
             };
-            let inserted = keyed.borrow_mut().insert(key, row.clone(), unit.time_ticks, for_ticks);
+            let inserted = keyed.borrow_mut().insert(key, row.clone(), time_ticks, for_ticks);
             self.row_changed(table, &row, true);
             let gone = inserted.replaced.iter().chain(&inserted.expired).chain(&inserted.evicted);
             gone.for_each(|row| self.row_changed(table, row, false));

@@ -7,9 +7,11 @@ use crate::engine::cells::{Cache, RecordCells};
 use crate::engine::observe::Observer;
 use crate::engine::outcome::Emissions;
 use crate::engine::overlay::Overlay;
+use crate::engine::scan::{Pipes, Remembered};
 use crate::engine::state::State;
 use crate::engine::tables::{Content, Tables};
 use crate::native::NativeSet;
+use crate::state::scan::EndedPartition;
 use dtq_exec::{Feed, Grouping};
 use dtq_interp::{Interpreter, Members, Subqueries};
 use dtq_ir::RelKind;
@@ -42,6 +44,10 @@ pub(crate) struct Frame<'s> {
     /// The pipelines behind flat parts, with the version of the tables that they have read.
     pub(crate) feeds: Vec<Option<(Feed<'s>, u64)>>,
     pub(crate) groupings: Vec<Option<Grouping<'s>>>,
+    /// The pipelines before and behind scans.
+    pub(crate) scans: Vec<Option<Pipes<'s>>>,
+    /// Partitions that the record being judged has pushed out, to end when the rule has acted on it.
+    pub(crate) pushed_out: Vec<EndedPartition<Remembered>>,
     /// Whether a rule takes part in this call.
     pub(crate) is_active: Vec<bool>,
     pub(crate) depth: u32,
@@ -104,6 +110,8 @@ impl<'s> Frame<'s> {
             is_active: is_active.collect(),
             feeds: set.rules.iter().map(|_| None).collect(),
             groupings: set.rules.iter().map(|_| None).collect(),
+            scans: set.rules.iter().map(|_| None).collect(),
+            pushed_out: Vec::new(),
             interpreters,
             set,
             native: None,

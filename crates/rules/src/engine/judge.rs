@@ -2,7 +2,7 @@
 
 use crate::compile::rule::{Action, CompiledRule};
 use crate::engine::cells::RecordCells;
-use crate::engine::frame::Frame;
+use crate::engine::frame::{Frame, Unit};
 use dtq_exec::{Feed, Options as ExecOptions};
 use dtq_interp::Subqueries;
 use dtq_record::stream::Row;
@@ -42,7 +42,7 @@ pub(crate) struct Active {
 
 impl Frame<'_> {
     /// Returns what a rule gives for a record.
-    pub(crate) fn judge(&mut self, active: &Active, cells: &RecordCells<'_>) -> Result<Judged, Fault> {
+    pub(crate) fn judge(&mut self, active: &Active, unit: &Unit<'_>, cells: &RecordCells<'_>) -> Result<Judged, Fault> {
         let set = self.set;
         let rule = &set.rules[active.rule];
         if !self.is_row(rule, cells)? {
@@ -65,7 +65,10 @@ impl Frame<'_> {
         if !rule.has_pipeline {
             return Ok(Judged::Rows(vec![row]));
         }
-        let rows = self.push(active.rule, row)?;
+        let rows = match &rule.scan {
+            Some(scan) => self.push_scan(active.rule, scan, row, unit)?,
+            None => self.push(active.rule, row)?,
+        };
         Ok(if rows.is_empty() { Judged::No } else { Judged::Rows(rows) })
     }
 

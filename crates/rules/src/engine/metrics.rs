@@ -4,7 +4,7 @@
 
 use crate::compile::rule::{CompiledRule, Measure, WindowRule};
 use crate::engine::DEFAULT_STATE_BYTES;
-use crate::engine::frame::{Frame, Unit};
+use crate::engine::frame::Frame;
 use crate::engine::state::{KEYS_MAX, bounds, key_shape};
 use crate::file::rule::{MetricColumn, MetricKind, MetricsOutput, Temporality};
 use crate::state::aggregate::spec::{DEFAULT_BOUNDS, DEFAULT_CARDINALITY_MAX};
@@ -199,10 +199,9 @@ impl Frame<'_> {
         position: usize,
         measure: &Measure,
         rows: Vec<Row>,
-        unit: &Unit<'_>,
+        time_ticks: i64,
     ) -> Result<(), Fault> {
         let columns = &self.set.rules[position].columns;
-        let time_ticks = unit.time_ticks;
         for row in rows {
             let resource: Arc<[u8]> = Arc::from(resource_message(measure, columns, &row)?);
             let attributes = attributes(measure, columns, &row);
@@ -229,7 +228,7 @@ impl Frame<'_> {
         position: usize,
         window: &WindowRule,
         rows: Vec<Row>,
-        unit: &Unit<'_>,
+        time_ticks: i64,
     ) -> Result<(), Fault> {
         self.begin_grouping(position, window)?;
         for row in rows {
@@ -242,7 +241,7 @@ impl Frame<'_> {
                 unreachable!("a rule of windows has their state");
             };
             let group_bytes = grouping.group_bytes();
-            let entry = windows.entry(start, RowIdentity(keys), unit.time_ticks, group_bytes, || grouping.start());
+            let entry = windows.entry(start, RowIdentity(keys), time_ticks, group_bytes, || grouping.start());
             // A late row is counted by the windows.
             let Ok(group) = entry else { continue };
             let grown_bytes = grouping.add(group, &row)?;
@@ -272,14 +271,14 @@ impl Frame<'_> {
         }
     }
 
-    /// Makes the points that are due: of windows that are over, and of measurements whose interval has passed.
-    ///
-    /// `tick` is the wall time, where that is to count; `is_last` makes points of everything.
-    pub(crate) fn make_points(&mut self, tick: Option<i64>, is_last: bool) {
-        (0..self.set.rules.len()).for_each(|position| self.make_points_of(position, tick, is_last));
+    /// Makes the points that record time makes due: of windows that are over.
+    pub(crate) fn make_points(&mut self) {
+        (0..self.set.rules.len()).for_each(|position| self.make_points_of(position, None, false));
     }
 
-    /// Makes the points of one rule that are due.
+    /// Makes the points of a rule that are due: of windows that are over, and of measurements whose interval has passed.
+    ///
+    /// `tick` is the wall time, where that is to count; `is_last` makes points of everything.
     pub(crate) fn make_points_of(&mut self, position: usize, tick: Option<i64>, is_last: bool) {
         let made = match &self.set.rules[position].action {
             crate::compile::rule::Action::Measure(measure) => self.collect(position, measure, tick, is_last),

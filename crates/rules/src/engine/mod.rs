@@ -2,8 +2,8 @@
 //!
 //! [`Processor`] is what hosts drive: a request in, what leaves out; a tick now and then. Each record goes through all
 //! rules before the next one is looked at, so that results cannot depend on how records are batched. No clock, no I/O.
-//! Read in order: [`processor`], [`outcome`], [`account`], `tables`, `overlay`, `cells`, `state`, `frame`, `compiled`, `judge`, `written`, `act`,
-//! `agenda`, `request`, `resource`, `wrap`, `metrics`, `guard`, `swap`, [`observe`].
+//! Read in order: [`processor`], [`outcome`], [`account`], `tables`, `overlay`, `cells`, `state`, `frame`, `compiled`,
+//! `judge`, `scan`, `written`, `act`, `agenda`, `request`, `resource`, `wrap`, `metrics`, `guard`, `swap`, [`observe`].
 
 pub mod processor;
 
@@ -24,6 +24,8 @@ mod frame;
 mod compiled;
 
 mod judge;
+
+mod scan;
 
 mod written;
 

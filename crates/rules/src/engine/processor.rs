@@ -28,11 +28,11 @@ pub type Clock<'c> = Option<&'c dyn Fn() -> u64>;
 /// Says what rules are to give besides what comes of requests.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Due {
-    /// Points whose time has come.
+    /// Points whose time has come, and what partitions of scans owe that have waited too long.
     ByNow,
-    /// All points.
+    /// All points, and what all partitions of scans owe.
     Points,
-    /// All points, and what recorders hold.
+    /// The same, and what recorders hold.
     Everything,
 }
 
@@ -102,7 +102,7 @@ impl Processor {
         let result = frame.run_request(signal, request, 0, &mut self.scratch);
         if result.is_ok() {
             frame.state.totals.records_in += self.scratch.index.records().len() as u64;
-            frame.make_points(None, false);
+            frame.make_points();
         }
         let emissions = frame.finish().into_vec();
         let output = match result {
@@ -160,14 +160,15 @@ impl Processor {
         if is_dropped { Output::Empty } else { Output::Unchanged }
     }
 
-    /// Returns what is due at a time: points of windows and intervals that are over.
+    /// Returns what is due at a time: points of windows and intervals that are over, and rows of sequences that are.
     ///
     /// To be called every second or so, also when no telemetry comes.
     pub fn tick(&mut self, now_ticks: i64) -> Outcome {
         self.make_points(now_ticks, Due::ByNow, None)
     }
 
-    /// Returns everything that rules still owe: open windows, measurements, and held records where a rule says so.
+    /// Returns everything that rules still owe: open windows, measurements, rows of sequences, and held records where a
+    /// rule says so.
     pub fn shutdown(&mut self, now_ticks: i64) -> Outcome {
         self.make_points(now_ticks, Due::Everything, None)
     }
@@ -177,7 +178,7 @@ impl Processor {
         self.make_points(now_ticks, Due::Everything, Some(observer))
     }
 
-    /// Returns the points of open windows and of measurements; what recorders hold stays held.
+    /// Returns the points of open windows and of measurements, and the rows of sequences; what recorders hold stays held.
     pub(crate) fn finish_points(&mut self, now_ticks: i64) -> Outcome {
         self.make_points(now_ticks, Due::Points, None)
     }
@@ -190,10 +191,14 @@ impl Processor {
             frame.observer = Some(observer);
         }
         frame.expire_tables(now_ticks);
-        if due == Due::Everything {
-            frame.release_all();
+        // In order: what a rule gives goes to the rules after it.
+        for position in 0..set.rules.len() {
+            frame.end_due_partitions(position, now_ticks, due != Due::ByNow);
+            if due == Due::Everything {
+                frame.release_held_by(position);
+            }
+            frame.make_points_of(position, Some(now_ticks), due != Due::ByNow);
         }
-        frame.make_points(Some(now_ticks), due != Due::ByNow);
         let emissions = frame.finish().into_vec();
         let made = emissions.iter().filter(|emission| emission.destination.is_none());
         self.state.totals.bytes_out += made.map(|emission| emission.request.len() as u64).sum::<u64>();
@@ -239,9 +244,11 @@ impl Processor {
 }
 
 impl Frame<'_> {
-    /// Ends all recorders: what they hold goes on or is given up, as each says.
-    fn release_all(&mut self) {
-        (0..self.set.recorders.len()).for_each(|recorder| self.release(recorder));
+    /// Ends the recorder that a rule fills, if it fills one.
+    fn release_held_by(&mut self, position: usize) {
+        if let crate::compile::rule::Action::Recorder { recorder } = self.set.rules[position].action {
+            self.release(recorder);
+        }
     }
 
     /// Ends a recorder: what it holds goes on or is given up, as it says.

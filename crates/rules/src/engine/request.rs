@@ -170,7 +170,8 @@ impl Frame<'_> {
                 let takes_all = rule.membership.is_empty();
                 let is_settled = first.conditions.is_empty() && !rule.has_pipeline;
                 let is_drop = matches!(rule.action, Action::Drop) && rule.above.is_none();
-                let is_never_kept = first.is_never && matches!(rule.action, Action::Replace { .. });
+                let is_never_kept =
+                    first.is_never && matches!(rule.action, Action::Replace { .. }) && rule.scan.is_none();
                 let is_enforced = rule.mode == Mode::Enforce;
                 let takes = is_drop && is_settled && !first.is_never || is_never_kept;
                 (is_enforced && takes_all && takes).then_some(first.rule)
@@ -250,7 +251,9 @@ impl Frame<'_> {
             let is_window = matches!(set.rules[one.rule].action, Action::Window(_));
             let is_replace = matches!(set.rules[one.rule].action, Action::Replace { .. })
                 && set.rules[one.rule].mode == Mode::Enforce;
-            if !one.is_never || is_replace || is_window {
+            // The time of any record ends windows and partitions.
+            let is_timed = is_window || set.rules[one.rule].scan.is_some();
+            if !one.is_never || is_replace || is_timed {
                 active.push(one);
             }
         }

@@ -3,20 +3,23 @@
 //! Belongs to one processor and is used by one thread at a time. Next: `frame.rs`.
 
 use crate::compile::RuleSet;
-use crate::compile::rule::{Action, CompiledRule, LookedUp};
+use crate::compile::rule::{Action, CompiledRule, LookedUp, ScanRule};
 use crate::compile::set::base_position;
 use crate::engine::DEFAULT_STATE_BYTES;
 use crate::engine::account::{Account, Totals};
 use crate::engine::guard::Costs;
 use crate::engine::metrics::MetricState;
 use crate::engine::outcome::Notice;
+use crate::engine::scan::Remembered;
 use crate::engine::tables::{Content, LiveTable, Tables};
 use crate::state::bounds::{Bounds, KeyShape};
 use crate::state::rate::{Rate, RateLimiter, RateSpec};
 use crate::state::recorder::Recorder;
+use crate::state::scan::{ScanSpec, ScanStates};
 use crate::state::table::{KeyedTable, TableSpec};
 use dtq_interp::Subqueries;
 use dtq_jit::NativeContext;
+use dtq_ir::RelKind;
 use dtq_record::tables::Base;
 use dtq_value::Str;
 use dtq_value::scalar::Context;
@@ -39,6 +42,8 @@ pub(crate) struct State {
     /// What the conditions of each rule look up.
     pub(crate) subqueries: Vec<Subqueries>,
     pub(crate) limiters: Vec<Option<RateLimiter>>,
+    /// The partitions of each rule with a scan.
+    pub(crate) scans: Vec<Option<ScanStates<Remembered>>>,
     pub(crate) recorders: Vec<Recorder>,
     pub(crate) metrics: Vec<Option<MetricState>>,
     pub(crate) accounts: Vec<Account>,
@@ -74,6 +79,7 @@ impl State {
         Self {
             subqueries: set.rules.iter().map(|_| Subqueries::default()).collect(),
             limiters: set.rules.iter().map(limiter).collect(),
+            scans: set.rules.iter().map(scan_states).collect(),
             recorders: set.recorders.iter().map(|recorder| Recorder::new(recorder.spec.clone())).collect(),
             metrics,
             accounts: vec![Account::default(); set.rules.len()],
@@ -112,6 +118,9 @@ impl State {
         }
         if let Some(limiter) = &self.limiters[position] {
             account.state_bytes += limiter.counts().bytes as u64;
+        }
+        if let Some(scan) = &self.scans[position] {
+            account.state_bytes += scan.counts().bytes as u64;
         }
         account
     }
@@ -174,6 +183,25 @@ pub(crate) fn key_shape(rule: &CompiledRule) -> KeyShape {
 pub(crate) fn bounds(rule: &CompiledRule) -> Bounds {
     let bytes_max = rule.state_bytes_max.unwrap_or(DEFAULT_STATE_BYTES);
     Bounds { entries_max: KEYS_MAX, bytes_max: usize::try_from(bytes_max).unwrap_or(usize::MAX) }
+}
+
+/// Returns what the partitions of a rule's scan are.
+pub(crate) fn scan_spec(rule: &CompiledRule, scan: &ScanRule) -> ScanSpec {
+    let partition = match &rule.program.rel(scan.rel).kind {
+        RelKind::ScanSteps(steps) => steps.partition.iter().map(|key| rule.program.expr(*key).ty).collect(),
+        _ => unreachable!("the relation of a scan is one"),
+    };
+    ScanSpec {
+        key: KeyShape { expression: scan.partition_text.clone(), types: partition },
+        pipeline: scan.text.clone(),
+        columns: scan.columns.clone(),
+        idle_ticks: scan.idle_ticks,
+        bounds: bounds(rule),
+    }
+}
+
+fn scan_states(rule: &CompiledRule) -> Option<ScanStates<Remembered>> {
+    rule.scan.as_ref().map(|scan| ScanStates::new(scan_spec(rule, scan), Remembered::bytes))
 }
 
 fn limiter(rule: &CompiledRule) -> Option<RateLimiter> {

@@ -10,8 +10,10 @@ use crate::engine::frame::Frame;
 use crate::engine::metrics::{MetricState, measure_specs, window_spec};
 use crate::engine::outcome::{Outcome, Output};
 use crate::engine::processor::Processor;
-use crate::engine::state::{self, State, table_spec};
+use crate::engine::scan::Remembered;
+use crate::engine::state::{self, State, scan_spec, table_spec};
 use crate::engine::tables::{Content, Tables};
+use crate::state::scan::ScanStates;
 use crate::state::table::KeyedTable;
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
@@ -25,18 +27,20 @@ struct Moves {
     recorders: Vec<Option<usize>>,
     /// For each new metric state the old one.
     metrics: Vec<Option<usize>>,
+    /// For each new rule the old one whose partitions it takes over.
+    scans: Vec<Option<usize>>,
 }
 
 impl Processor {
     /// Puts another rule set in the place of the one that runs; returns what the old one still owed.
     ///
-    /// Tables, recorders, rates and metrics move where their name, key and shape are the same; a window moves only while
+    /// Tables, recorders, rates, metrics and partitions of scans move where their name, key and shape are the same; a window moves only while
     /// its query stays as it is written. A rule that turned itself off stays off while its query stays the same.
     pub fn swap(&mut self, set: Arc<RuleSet>, now_ticks: i64) -> Outcome {
         let moves = Moves::between(&self.set, &self.state, &set);
         let old = Arc::clone(&self.set);
         let mut frame = Frame::new(&old, &self.tables, &mut self.state, now_ticks, None);
-        frame.give_owed(&moves, now_ticks);
+        frame.give_owed(&moves, &set, now_ticks);
         let emissions = frame.finish().into_vec();
         let made = emissions.iter().filter(|emission| emission.destination.is_none());
         self.state.totals.bytes_out += made.map(|emission| emission.request.len() as u64).sum::<u64>();
@@ -72,7 +76,10 @@ impl Moves {
                 metrics[at] = Some(from);
             }
         }
-        Self { recorders: recorders.collect(), rules, metrics }
+        let scans = new.rules.iter().zip(&rules).map(|(rule, before)| {
+            before.filter(|before| scan_moves(state.scans[*before].as_ref(), &old.rules[*before], rule))
+        });
+        Self { recorders: recorders.collect(), metrics, scans: scans.collect(), rules }
     }
 }
 
@@ -100,15 +107,29 @@ fn metric_moves(state: &State, old: &CompiledRule, from: usize, new: &CompiledRu
     }
 }
 
+/// Says whether a rule can go on with the partitions of the rule that it replaces.
+fn scan_moves(states: Option<&ScanStates<Remembered>>, old: &CompiledRule, new: &CompiledRule) -> bool {
+    match (states, &old.scan, &new.scan) {
+        (Some(states), Some(before), Some(scan)) => {
+            states.is_compatible(&scan_spec(new, scan)) && before.keeps_source == scan.keeps_source
+        }
+        _ => false,
+    }
+}
+
 impl Frame<'_> {
-    /// Gives what the parts of state owe that do not move.
-    fn give_owed(&mut self, moves: &Moves, now_ticks: i64) {
+    /// Gives what the parts of state owe that do not move, or for which the new set has less room.
+    fn give_owed(&mut self, moves: &Moves, set: &RuleSet, now_ticks: i64) {
         for recorder in 0..self.set.recorders.len() {
             if !moves.recorders.contains(&Some(recorder)) {
                 self.release(recorder);
             }
         }
         for position in 0..self.set.rules.len() {
+            match moves.scans.iter().position(|from| *from == Some(position)) {
+                Some(to) => self.fit_partitions(position, &set.rules[to], now_ticks),
+                None => self.end_due_partitions(position, now_ticks, true),
+            }
             if metric_of(&self.set.rules[position]).is_some_and(|metric| !moves.metrics.contains(&Some(metric))) {
                 self.make_points_of(position, Some(now_ticks), true);
             }
@@ -147,6 +168,11 @@ fn move_state(old: &mut State, old_set: &RuleSet, new: &mut State, set: &RuleSet
             && limiter.set_spec(fresh.spec().clone()).is_ok()
         {
             new.limiters[at] = old.limiters[before].take();
+        }
+    }
+    for (at, before) in moves.scans.iter().enumerate() {
+        if let Some(before) = before {
+            new.scans[at] = old.scans[*before].take();
         }
     }
     for (at, before) in moves.metrics.iter().enumerate() {

@@ -116,10 +116,9 @@ fn check_bounds(rule: &Rule, fields: &Fields<'_>, report: &mut Report) {
 }
 
 fn check_metrics(metrics: &MetricsOutput, fields: &Fields<'_>, report: &mut Report) {
-    let windowed = ["lateness", "idle"].into_iter().find(|name| fields.get(name).is_some());
-    if let (Some(span), Some(name)) = (fields.key_span("interval"), windowed) {
-        let message = format!("`interval` and `{name}` do not go together");
-        let label = format!("keep `{name}` for a query with `summarize`, `interval` for one without");
+    if let (Some(span), Some(_)) = (fields.key_span("interval"), fields.get("lateness")) {
+        let message = "`interval` and `lateness` do not go together";
+        let label = "keep `lateness` for a query with `summarize`, `interval` for one without";
         report.error(Code::E5011, span, message, label);
     }
     let values: BTreeSet<&str> = metrics.columns.iter().map(|column| column.column.value.as_str()).collect();

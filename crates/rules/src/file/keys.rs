@@ -229,7 +229,7 @@ pub const KEYS: &[Key] = &[
     key(Place::Rule, "consume", OPTIONAL, Shape::Flag, "false", "true", "Whether the records counted are removed.").only(&["metrics"]),
     key(Place::Rule, "interval", OPTIONAL, Shape::Duration, "60s", "10s", "Without `summarize`: how often measurements become points.").only(&["metrics"]),
     key(Place::Rule, "lateness", OPTIONAL, Shape::Duration, "10s", "1m", "With `summarize`: how long a window waits for late records after its end, in record time.").only(&["metrics"]),
-    key(Place::Rule, "idle", OPTIONAL, Shape::Duration, "60s", "5m", "With `summarize`: after how long without records windows close, in wall time.").only(&["metrics"]),
+    key(Place::Rule, "idle", OPTIONAL, Shape::Duration, "10m with `scan`, 60s with `summarize`", "5m", "With `scan`: how long a partition waits for its next row, in record time. With `summarize`: after how long without records windows close, in wall time."),
     key(Place::Rule, "tests", OPTIONAL, Shape::List(&Shape::Map(Place::Test)), "none", "[{given: [{Body: hi}], then: {dropped: 0}}]", "Examples; `dtq test` wants one that matches and one that does not."),
 
     key(Place::StaticTable, "file", REQUIRED, Shape::Path, "", "owners.csv", "The file with the rows, in any format that `dtq run` reads."),

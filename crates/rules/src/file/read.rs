@@ -8,7 +8,9 @@ use crate::file::fields::{Fields, Report, described, key_text, list, shortened, 
 use crate::file::keys::{Place, VERSION};
 use crate::file::place::TextMap;
 use crate::file::query::QueryText;
-use crate::file::rule::{Above, Mode, OnError, Phase, Rule, RuleFile, RuleLimits, Spanned, StaticTable, Tier};
+use crate::file::rule::{
+    Above, Destination, Mode, OnError, Phase, Rule, RuleFile, RuleLimits, Spanned, StaticTable, Tier,
+};
 use crate::file::yaml::{self, Kind, Node, Scalar};
 use crate::file::{checks, destination, examples, order, scalar};
 use dtq_source::{Code, Diagnostic, Limits, SourceText, Span, diagnostic};
@@ -165,7 +167,11 @@ fn read_rule(node: &Node, context: &mut Context<'_>) -> Option<Rule> {
     let head = fields.head();
     let pass = Spanned { value: OnError::Pass, span: head };
     let to = to?;
-    let is_shareable = matches!(to.value, crate::file::rule::Destination::Drop) && above.is_none();
+    let idle_ticks = match &to.value {
+        Destination::Metrics(metrics) => metrics.idle_ticks.clone(),
+        _ => fields.get("idle").and_then(|node| scalar::duration(node, "`idle`", 1, &mut context.report)),
+    };
+    let is_shareable = matches!(to.value, Destination::Drop) && above.is_none();
     let tiers = tiers.unwrap_or_else(|| Some(Spanned { value: default_tiers(is_shareable), span: head }));
     let on_error = on_error.unwrap_or(Some(pass));
     let chosen = order::default_phase(&to.value, on_error.as_ref().is_some_and(|it| it.value != OnError::Pass));
@@ -183,6 +189,7 @@ fn read_rule(node: &Node, context: &mut Context<'_>) -> Option<Rule> {
         key,
         above: above.flatten(),
         phase: phase.as_ref().map_or(chosen, |phase| phase.value),
+        idle_ticks,
         limits: limits.unwrap_or_default(),
         is_durable: durable.unwrap_or(false),
         tests,

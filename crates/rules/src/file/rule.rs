@@ -71,6 +71,8 @@ pub struct Rule {
     pub above: Option<Spanned<Above>>,
     /// When it runs in a rule set, written or by the default of its destination.
     pub phase: Phase,
+    /// How long a partition of `scan` waits for its next row, in ticks of record time.
+    pub idle_ticks: Option<Spanned<i64>>,
     /// What the rule may cost.
     pub limits: RuleLimits,
     /// Whether what it remembers outlives the process.
@@ -80,6 +82,9 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// The `idle` of a rule with `scan` that says none: 10 minutes.
+    pub const SCAN_IDLE_TICKS: i64 = 6_000_000_000;
+
     /// Says whether no cost bound may disable it, because it protects what telemetry must not show.
     pub fn is_protective(&self) -> bool {
         self.on_error.value != OnError::Pass
