@@ -235,6 +235,58 @@ fn run(rules: &str, events: &[Event], cuts: &[usize], joins: bool) -> (Left, Vec
     (left, accounts, totals)
 }
 
+/// Rules whose sequences span records: with time-outs, too little room, and rows whose records are gone.
+const SCANS: &str = r#"
+  - name: edited
+    to: replace
+    kql: |
+      logs
+      | where SeverityNumber != 2
+      | serialize
+      | scan with_match_id=id partition by tostring(Resource["service"]) declare (n: long = 0) with (
+          step s: true => n = s.n + 1;
+        )
+      | extend Attributes = bag_pack("id", id, "n", n)
+      | project-away id, n
+  - name: recovered
+    to: logs
+    idle: 20s
+    kql: |
+      logs
+      | extend service = tostring(Resource["service"])
+      | sort by Timestamp asc
+      | scan with_match_id=id partition by service declare (since: datetime, n: long = 0) with (
+          step failing output=none: SeverityNumber >= 17
+            => since = iff(isnull(failing.since), Timestamp, failing.since), n = failing.n + 1;
+          step recovered output=last: SeverityNumber < 17 => since = failing.since, n = failing.n;
+        )
+      | project Timestamp, Body = strcat(service, " ", id, " ", since, " ", n), SeverityNumber = toint(10)
+  - name: sequences
+    to: metrics
+    idle: 10s
+    limits: {state_bytes: 2500}
+    metrics: {n: {name: n, type: sum}}
+    kql: |
+      logs
+      | serialize
+      | scan partition by SeverityNumber declare (n: long = 0) with (step s output=last: true => n = s.n + 1;)
+      | summarize n = sum(n) by bin(Timestamp, 10s)
+  - name: seen-twice
+    to: table:twice
+    for: 30s
+    idle: 15s
+    kql: |
+      logs
+      | serialize
+      | scan partition by SeverityNumber declare (n: long = 0) with (step s output=last: true => n = s.n + 1;)
+      | where n > 1
+      | project number = SeverityNumber
+  - name: not-twice
+    to: drop
+    tiers: [collector]
+    kql: logs | where SeverityNumber !in ((twice | project number))
+"#;
+
 /// Returns the same cases in each run of the suite, so that it does not fail now and then; others for a run of more.
 fn config() -> ProptestConfig {
     let rng_seed = match std::env::var_os("DTQ_CASES") {
@@ -261,5 +313,25 @@ proptest! {
         prop_assert_eq!(&left.0.metrics, &right.0.metrics, "{}", rules);
         prop_assert_eq!(left.1, right.1, "{}", rules);
         prop_assert_eq!(left.2, right.2, "{}", rules);
+    }
+
+    #[test]
+    fn sequences_are_the_same_in_batches_of_any_size(events in events()) {
+        let of_size = |size: usize| {
+            let ends: Vec<usize> = (1..events.len()).filter(|end| end % size == 0).collect();
+            run(SCANS, &events, &ends, size == 7)
+        };
+        let whole = of_size(events.len());
+        for size in [1, 2, 7] {
+            let cut = of_size(size);
+            prop_assert_eq!(&cut.0, &whole.0, "batches of {}", size);
+            prop_assert_eq!(&cut.1, &whole.1, "batches of {}", size);
+            prop_assert_eq!(&cut.2, &whole.2, "batches of {}", size);
+        }
+        // The stream meets what it is to meet.
+        if events.len() > 60 {
+            prop_assert!(whole.1.iter().all(|account| account.matched > 0 && account.errors == 0), "{:?}", whole.1);
+            prop_assert!(whole.1.iter().any(|account| account.evicted > 0), "{:?}", whole.1);
+        }
     }
 }
