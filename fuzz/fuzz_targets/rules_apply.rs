@@ -26,6 +26,7 @@ rules:
   - {name: s3, to: 'flush:ring', phase: observe, kql: 'spans | where StatusCode == "Error"'}
   - {name: l4, to: drop, tiers: [collector], kql: 'logs | where SeverityText in ((seen | project n))'}
   - {name: l5, to: drop, kql: 'logs | where tostring(Resource["a"]) == "x" or tostring(Scope.Name) has "y" or EventName == "z"'}
+  - {name: l6, to: logs, idle: 1s, limits: {state_bytes: 4KiB}, kql: 'logs | where Attributes["k"] != 7 | serialize | scan with_match_id=id partition by SeverityText declare (n: long = 0) with (step s output=last: true => n = s.n + 1;) | project Body = n, SeverityNumber = toint(id)'}
   - {name: s4, to: 'recorder:ring', recorder: {keep: 1m}, kql: 'spans | where SpanKind == "Internal"'}
   - {name: m2, to: 'route:away', kql: 'metrics | where MetricType == "Gauge" and MetricValue > 1'}
 "#;

@@ -314,6 +314,11 @@ proptest! {
         prop_assert_eq!(left.1, right.1, "{}", rules);
         prop_assert_eq!(left.2, right.2, "{}", rules);
     }
+}
+
+proptest! {
+    // Each stream is run four times.
+    #![proptest_config(ProptestConfig { cases: cases().div_ceil(4), ..config() })]
 
     #[test]
     fn sequences_are_the_same_in_batches_of_any_size(events in events()) {

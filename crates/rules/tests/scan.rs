@@ -120,7 +120,7 @@ fn a_sequence_gives_its_row_when_record_time_has_passed_it() {
     assert_eq!(made(&outcome), [of("b", 10, "1")], "the one of a has had a row since");
     let account = processor.accounts().remove(0);
     assert_eq!((account.seen, account.matched, account.created, account.errors), (6, 1, 1, 0));
-    assert!(account.state_bytes > 0);
+    assert!(account.state_bytes > 0 && account.partitions == 3);
     let outcome = apply(&mut processor, vec![record("d", 200, "x")]);
     assert_eq!(made(&outcome), [of("a", 20, "2"), of("b", 76, "1"), of("c", 79, "2")], "the longest idle first");
     assert_eq!(made(&processor.shutdown(START)), [of("d", 200, "1")]);

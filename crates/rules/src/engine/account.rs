@@ -44,12 +44,20 @@ pub struct Account {
     pub ns: u64,
     /// Bytes of what it remembers now.
     pub state_bytes: u64,
+    /// Partitions of its scan that are within a sequence now.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub partitions: u64,
     /// Why the rule no longer acts, when it turned itself off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled: Option<String>,
     /// The first record that it could not judge, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_error: Option<String>,
+}
+
+/// Says whether there is nothing to tell, as for all rules without a scan.
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Counts records of all rules together. Nothing is lost: [`Totals::is_conserved`].

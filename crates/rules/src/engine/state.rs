@@ -121,6 +121,7 @@ impl State {
         }
         if let Some(scan) = &self.scans[position] {
             account.state_bytes += scan.counts().bytes as u64;
+            account.partitions = scan.counts().partitions as u64;
         }
         account
     }

@@ -202,6 +202,7 @@ fn baseline(old: &State, set: &RuleSet, before: usize, moves: &Moves) -> Account
     let mut account = old.account(set, before);
     account.held = 0;
     account.state_bytes = 0;
+    account.partitions = 0;
     match &set.rules[before].action {
         Action::Recorder { recorder } if moves.recorders.contains(&Some(*recorder)) => {
             (account.recorded, account.released, account.evicted) = (0, 0, 0);

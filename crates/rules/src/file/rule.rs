@@ -430,7 +430,7 @@ pub enum Count {
     Rerouted,
     /// Records held.
     Held,
-    /// Held records that were removed.
+    /// Held records, rows of a table and partitions that had to go.
     Evicted,
     /// Records that came after their window closed.
     Late,

@@ -106,7 +106,7 @@ const ALWAYS: [Count; 4] = [
 ];
 
 /// Counts that are shown when a rule has one.
-const SOMETIMES: [Count; 13] = [
+const SOMETIMES: [Count; 14] = [
     ("Created", |account| account.created),
     ("Consumed", |account| account.consumed),
     ("Rerouted", |account| account.rerouted),
@@ -120,6 +120,7 @@ const SOMETIMES: [Count; 13] = [
     ("Errors", |account| account.errors),
     ("DroppedBytes", |account| account.dropped_bytes),
     ("StateBytes", |account| account.state_bytes),
+    ("Partitions", |account| account.partitions),
 ];
 
 /// Returns the account as a table, and below it the law that nothing is lost.
