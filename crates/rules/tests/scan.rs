@@ -419,3 +419,60 @@ fn a_step_that_fails_is_an_error_of_the_record() {
     assert!(account.first_error.unwrap().contains("a bad record"));
     assert_eq!(made(&processor.shutdown(START)), [of("a", 2, "2")]);
 }
+
+#[test]
+fn steps_see_columns_of_rows_before_that_nothing_else_reads() {
+    passes(
+        r#"
+  - name: changed
+    to: logs
+    idle: 1m
+    kql: |
+      logs
+      | serialize
+      | scan partition by EventName declare (before: string) with (
+          step one output=none: true;
+          step other: tostring(Body) != tostring(one.Body) => before = strcat(one.SeverityText, " ", one.Body);
+        )
+      | project EventName, Body = before
+    tests:
+      - given:
+          - {EventName: x, Body: a, SeverityText: INFO}
+          - {EventName: y, Body: b}
+          - {EventName: x, Body: a, SeverityText: WARN}
+          - {EventName: x, Body: c}
+        then: {created: 1}
+      - given: [{EventName: x, Body: a, SeverityText: INFO}, {EventName: x, Body: c}]
+        then: {records: [{Body: a}, {Body: c}, {EventName: x, Body: INFO a}]}
+"#,
+    );
+}
+
+#[test]
+fn operators_stand_before_an_order_between_it_and_the_scan_and_behind() {
+    passes(
+        r#"
+  - name: numbered
+    to: logs
+    kql: |
+      traces
+      | where severityLevel < 3
+      | mv-expand word = split(message, " ") to typeof(string)
+      | where word != ""
+      | sort by timestamp asc
+      | extend size = strlen(word)
+      | where size > 1
+      | scan partition by word declare (n: long = 0) with (step s: true => n = s.n + size;)
+      | mv-expand copy = range(1, 2) to typeof(long)
+      | extend text = strcat(word, n, ".", copy)
+      | where n > 2
+      | project Body = text
+    tests:
+      - given: {table: logs, rows: [{Body: ab c ab abc, SeverityNumber: 9}, {Body: ab, SeverityNumber: 17}]}
+        then:
+          matched: 1
+          created: 4
+          records: [{Body: ab c ab abc}, {Body: ab4.1}, {Body: ab4.2}, {Body: abc3.1}, {Body: abc3.2}, {Body: ab}]
+"#,
+    );
+}
