@@ -12,23 +12,18 @@ pub(crate) type Needed = Vec<Vec<bool>>;
 
 /// Returns which columns of each relation are looked at.
 pub(crate) fn find_needed(program: &Program) -> Needed {
-    let mut walk = Walk {
-        program,
-        needed: program.rels().iter().map(|rel| vec![false; rel.columns.len()]).collect(),
-        is_reached: vec![false; program.rels().len()],
-    };
+    let mut walk = Walk::new(program);
     for output in &program.outputs {
         walk.need_all(output.rel);
     }
-    // A relation refers only to relations before it: from the last to the first, all readers come before what they read.
-    for index in (0..program.rels().len()).rev() {
-        if walk.is_reached[index] {
-            let own = std::mem::take(&mut walk.needed[index]);
-            walk.pass_on(&program.rels()[index].kind, &own);
-            walk.needed[index] = own;
-        }
-    }
-    walk.needed
+    walk.finish()
+}
+
+/// Returns which columns of each relation are looked at when only these columns of one are wanted.
+pub(crate) fn find_needed_for(program: &Program, top: RelId, wanted: impl IntoIterator<Item = usize>) -> Needed {
+    let mut walk = Walk::new(program);
+    walk.need(top, wanted);
+    walk.finish()
 }
 
 struct Walk<'p> {
@@ -37,7 +32,28 @@ struct Walk<'p> {
     is_reached: Vec<bool>,
 }
 
-impl Walk<'_> {
+impl<'p> Walk<'p> {
+    fn new(program: &'p Program) -> Self {
+        Self {
+            program,
+            needed: program.rels().iter().map(|rel| vec![false; rel.columns.len()]).collect(),
+            is_reached: vec![false; program.rels().len()],
+        }
+    }
+
+    fn finish(mut self) -> Needed {
+        // A relation refers only to relations before it: from the last to the first, all readers come before what they
+        // read.
+        for index in (0..self.program.rels().len()).rev() {
+            if self.is_reached[index] {
+                let own = std::mem::take(&mut self.needed[index]);
+                self.pass_on(&self.program.rels()[index].kind, &own);
+                self.needed[index] = own;
+            }
+        }
+        self.needed
+    }
+
     fn need_all(&mut self, rel: RelId) {
         self.is_reached[rel.0 as usize] = true;
         self.needed[rel.0 as usize].fill(true);

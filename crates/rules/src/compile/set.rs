@@ -18,7 +18,7 @@ use crate::file::rule::{Destination, Mode, RecorderBounds, Tier};
 use crate::file::{Located, QueryText, Rule, RuleFile, RuleRef, check_together, order};
 use crate::state::bounds::{Bounds, KeyShape};
 use crate::state::recorder::RecorderSpec;
-use dtq_exec::feed::needed_columns;
+use dtq_exec::feed::{needed_columns, needed_columns_for};
 use dtq_ir::{ExprId, ExprKind, Program};
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::fill::{Level, SlotPlan};
@@ -445,10 +445,10 @@ fn columns_read(program: &Program, root: ExprId) -> BTreeSet<u32> {
 
 /// Returns which columns of the flat part's end are looked at.
 fn needed(query: &RuleQuery, flat: &Flat, action: &Action, has_key: bool, has_pipeline: bool) -> Vec<bool> {
-    let width = flat.columns.len();
-    if has_pipeline || query.aggregate.is_some() {
+    if query.aggregate.is_some() {
         return needed_columns(&query.program, flat.end);
     }
+    let width = query.program.rel(query.top).columns.len();
     let mut needed = match action {
         Action::Drop | Action::Recorder { .. } | Action::Flush { .. } | Action::Route { .. } => vec![false; width],
         Action::Replace { writes } => {
@@ -461,7 +461,10 @@ fn needed(query: &RuleQuery, flat: &Flat, action: &Action, has_key: bool, has_pi
     if has_key && let Some(last) = needed.last_mut() {
         *last = true;
     }
-    needed
+    match has_pipeline {
+        true => needed_columns_for(&query.program, flat.end, query.top, &needed),
+        false => needed,
+    }
 }
 
 /// Returns how each needed column is computed.
