@@ -359,6 +359,7 @@ impl Module {
     }
 
     /// Returns how a function is entered and what it needs.
+    #[inline]
     pub(crate) fn entry(&self, id: FunctionId) -> &Entry {
         &self.entries[id.0 as usize]
     }
@@ -369,11 +370,13 @@ impl Module {
     }
 
     /// Returns the address of a function that is entered like `point`.
+    #[inline]
     fn address(&self, entry: &Entry, point: EntryPoint) -> *const u8 {
         assert_eq!(entry.point, point, "a function is called as what it was defined as");
         self.memory.start.wrapping_add(entry.offset)
     }
 
+    #[inline]
     fn frame<'a>(&'a self, context: &'a mut NativeContext, subqueries: &'a dyn Subqueries) -> Frame<'a> {
         context.held.clear();
         let (texts, values) = (self.views.as_ptr(), self.cells.as_ptr());
@@ -387,6 +390,7 @@ impl Module {
     ///
     /// # Panics
     /// If there are fewer slots than the condition reads, or it reads rows.
+    #[inline]
     pub(crate) fn decide(
         &self,
         id: FunctionId,
@@ -415,6 +419,7 @@ impl Module {
         verdict_of(verdict, context)
     }
 
+    #[inline]
     fn run_condition(
         &self,
         entry: &Entry,

@@ -145,6 +145,11 @@ impl<'a> BufferTable<'a> {
         BufferTable { views: views.map(View::of), bytes: PhantomData }
     }
 
+    /// Puts another record in the place of the one before.
+    pub fn set_record(&mut self, record: &'a [u8]) {
+        self.views[Buffer::Record as usize] = View::of(record);
+    }
+
     /// Returns the view of one buffer.
     pub(crate) fn view(&self, buffer: Buffer) -> View {
         self.views[buffer as usize]

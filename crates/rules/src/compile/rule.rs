@@ -91,6 +91,11 @@ impl CompiledRule {
         }
     }
 
+    /// Says whether it has to see the time of every record, also of those that do not match.
+    pub fn watches_time(&self) -> bool {
+        self.window_state().is_some() || self.scan.is_some()
+    }
+
     /// Returns by how many keys the summarize of a window groups.
     pub fn key_count(&self, window: &WindowRule) -> usize {
         match &self.program.rel(window.aggregate).kind {

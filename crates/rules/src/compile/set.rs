@@ -70,6 +70,8 @@ pub struct BaseCells {
     pub time_slot: Option<u32>,
     /// Positions of the rules over the table, in effective order.
     pub rules: Vec<usize>,
+    /// Whether some rule has a condition on the resource, and on the scope.
+    pub has_conditions_on: [bool; 2],
     /// What has to be found in a record before each of these rules can match.
     pub guards: Guards,
 }
@@ -374,7 +376,11 @@ impl<'f> Compiler<'f> {
                 true => Guards::default(),
                 false => Guards::new(&own, &cells, &plan),
             };
-            BaseCells { cells, plan, time_slot, rules: positions, guards }
+            let has_conditions_on = [Level::Resource, Level::Scope].map(|level| {
+                let mut conditions = own.iter().flat_map(|rule| &rule.conditions);
+                conditions.any(|condition| condition.level == level)
+            });
+            BaseCells { cells, plan, time_slot, rules: positions, has_conditions_on, guards }
         });
         let bases = bases.collect();
         let mut looked_up = std::mem::take(&mut self.catalog.looked_up);

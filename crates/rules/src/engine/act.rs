@@ -46,13 +46,7 @@ const SAMPLE_BYTES_MAX: usize = 64 << 10;
 impl Frame<'_> {
     /// Judges a record by one rule and acts; `None` when it goes on.
     pub(crate) fn settle(&mut self, active: &Active, unit: &Unit<'_>, work: &mut Work<'_>) -> Option<Fate> {
-        let rule = &self.set.rules[active.rule];
-        if let Some(state) = rule.window_state() {
-            self.advance_window(state, unit.time_ticks);
-        }
-        if rule.scan.is_some() {
-            self.advance_scan(active.rule, unit.time_ticks);
-        }
+        self.pass_time(active.rule, unit);
         let judged = {
             let cells = self.cells(unit, work.slots, work.cache, work.overlay);
             self.judge(active, unit, &cells)
@@ -61,6 +55,17 @@ impl Frame<'_> {
         let fate = self.settle_judged(active, judged, unit, work);
         self.end_partitions(active.rule, pushed_out, unit.time_ticks);
         fate
+    }
+
+    /// Lets what a rule remembers end by the time of a record.
+    fn pass_time(&mut self, position: usize, unit: &Unit<'_>) {
+        let rule = &self.set.rules[position];
+        if let Some(state) = rule.window_state() {
+            self.advance_window(state, unit.time_ticks);
+        }
+        if rule.scan.is_some() {
+            self.advance_scan(position, unit.time_ticks);
+        }
     }
 
     fn settle_judged(
@@ -99,9 +104,7 @@ impl Frame<'_> {
         if !self.is_active[active.rule] {
             return None;
         }
-        if let Some(state) = rule.window_state() {
-            self.advance_window(state, unit.time_ticks);
-        }
+        self.pass_time(active.rule, unit);
         let removes = rule.mode == Mode::Enforce && matches!(rule.action, Action::Replace { .. });
         removes.then_some(Fate::Dropped)
     }

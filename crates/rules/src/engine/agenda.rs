@@ -6,9 +6,12 @@
 use crate::compile::RuleSet;
 use crate::compile::rule::Action;
 use crate::compile::set::BaseCells;
+use crate::engine::frame::Frame;
 use crate::engine::judge::Active;
+use crate::engine::lane::Lane;
 use crate::engine::overlay::Overlay;
 use crate::engine::request::Work;
+use crate::engine::resource::ResourceFate;
 use crate::file::rule::Mode;
 use dtq_record::otlp::fill::Level;
 use dtq_record::slot::{Buffers, Slot};
@@ -20,11 +23,13 @@ const GUARDED_MIN: usize = 4;
 const ABSENT: u32 = u32::MAX;
 
 /// Holds the rules that take part for the records of one scope.
-pub(crate) struct Agenda<'a> {
-    base: &'a BaseCells,
-    active: &'a [Active],
+pub(crate) struct Agenda<'s> {
+    base: &'s BaseCells,
+    active: Vec<Active>,
     /// What guards need, where they are used.
     guarded: Option<Guarded>,
+    /// Where native code decides most records.
+    lane: Option<Lane<'s>>,
 }
 
 /// Holds rules over the table by their position among all of them.
@@ -38,11 +43,41 @@ struct Guarded {
     present: FixedBitSet,
 }
 
-impl<'a> Agenda<'a> {
-    /// Returns the agenda of rules that take part; guards count where nothing but edits changes what rules see.
-    pub(crate) fn new(set: &RuleSet, base: &'a BaseCells, active: &'a [Active], can_guard: bool) -> Self {
-        let is_worth_it = can_guard && !base.guards.is_empty() && active.len() >= GUARDED_MIN;
-        Self { base, active, guarded: is_worth_it.then(|| Guarded::new(set, base, active)) }
+impl<'s> Agenda<'s> {
+    /// Returns the agenda of rules that take part.
+    ///
+    /// Guards and the lane are used where nothing but edits changes what rules see, and nobody observes.
+    pub(crate) fn new(frame: &Frame<'s>, base: &'s BaseCells, active: Vec<Active>, fate: &ResourceFate) -> Self {
+        let is_plain = fate.is_plain() && frame.observer.is_none();
+        let is_guarded = is_plain && !base.guards.is_empty() && active.len() >= GUARDED_MIN;
+        let guarded = is_guarded.then(|| Guarded::new(frame.set, base, &active));
+        let lane = if is_plain { Lane::new(frame, base, &active) } else { None };
+        Self { base, active, guarded, lane }
+    }
+
+    /// Returns the rules that take part.
+    pub(crate) fn active(&self) -> &[Active] {
+        &self.active
+    }
+
+    /// Returns the lane of records that native code decides.
+    pub(crate) fn lane(&self) -> Option<&Lane<'s>> {
+        self.lane.as_ref()
+    }
+
+    /// Returns the turns of a record that nothing edits; `marked` is room for them.
+    #[inline]
+    pub(crate) fn lane_turns<'t>(
+        &'t self,
+        slots: &[Slot],
+        buffers: &Buffers<'_>,
+        marked: &'t mut FixedBitSet,
+    ) -> LaneTurns<'t> {
+        if let Some(guarded) = &self.guarded {
+            self.base.guards.mark(slots, buffers, marked);
+            marked.union_with(&guarded.unguarded);
+        }
+        LaneTurns { count: self.active.len(), guarded: self.guarded.as_ref(), marked, next: 0 }
     }
 
     /// Returns the turns of a record; `marked` is room for them.
@@ -75,8 +110,8 @@ impl Guarded {
             let rule = &set.rules[one.rule];
             guarded.places[local] = u32::try_from(place).expect("there are fewer rules");
             guarded.present.insert(local);
-            let acts_on_others = rule.window_state().is_some()
-                || matches!(rule.action, Action::Replace { .. }) && rule.mode == Mode::Enforce;
+            let acts_on_others =
+                rule.watches_time() || matches!(rule.action, Action::Replace { .. }) && rule.mode == Mode::Enforce;
             if acts_on_others {
                 guarded.shown.insert(local);
             }
@@ -118,6 +153,28 @@ impl<'t> Turns<'t> {
         self.next = local + 1;
         let one = &self.agenda.active[guarded.places[local] as usize];
         Some((one, self.marked.contains(local)))
+    }
+}
+
+/// Gives the positions among the rules that take part, in order, each with whether it may match.
+pub(crate) struct LaneTurns<'t> {
+    count: usize,
+    guarded: Option<&'t Guarded>,
+    marked: &'t FixedBitSet,
+    next: usize,
+}
+
+impl LaneTurns<'_> {
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<(usize, bool)> {
+        let Some(guarded) = self.guarded else {
+            let place = self.next;
+            self.next += 1;
+            return (place < self.count).then_some((place, true));
+        };
+        let local = next_turn(guarded, self.marked, self.next)?;
+        self.next = local + 1;
+        Some((guarded.places[local] as usize, self.marked.contains(local)))
     }
 }
 

@@ -15,7 +15,7 @@ use dtq_value::Value;
 use dtq_value::scalar::Fault;
 
 /// Gives native code what the conditions of a rule look up.
-struct LookedUp<'s>(&'s Subqueries);
+pub(crate) struct LookedUp<'s>(pub(crate) &'s Subqueries);
 
 impl dtq_jit::Subqueries for LookedUp<'_> {
     fn scalar(&self, rel: RelId) -> Result<Value, Fault> {

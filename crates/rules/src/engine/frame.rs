@@ -3,6 +3,7 @@
 use crate::compile::RuleSet;
 use crate::compile::rule::Lookup;
 use crate::compile::set::BaseCells;
+use crate::engine::agenda::Agenda;
 use crate::engine::cells::{Cache, RecordCells};
 use crate::engine::observe::Observer;
 use crate::engine::outcome::Emissions;
@@ -21,8 +22,10 @@ use dtq_record::otlp::index::RequestIndex;
 use dtq_record::otlp::metrics::Kind;
 use dtq_record::slot::{Buffers, Slot};
 use dtq_record::stream::Row;
+use dtq_record::tables::Base;
 use dtq_value::scalar::Fault;
 use fixedbitset::FixedBitSet;
+use std::rc::Rc;
 
 /// How deep requests that rules make may make others.
 pub(crate) const NESTING_MAX: u32 = 16;
@@ -48,6 +51,8 @@ pub(crate) struct Frame<'s> {
     pub(crate) scans: Vec<Option<Pipes<'s>>>,
     /// Partitions that the record being judged has pushed out, to end when the rule has acted on it.
     pub(crate) pushed_out: Vec<EndedPartition<Remembered>>,
+    /// The rules over a standard table from a position on, where no resource or scope decides about any.
+    pub(crate) shared: Option<(Base, usize, Rc<Agenda<'s>>)>,
     /// Whether a rule takes part in this call.
     pub(crate) is_active: Vec<bool>,
     pub(crate) depth: u32,
@@ -115,6 +120,7 @@ impl<'s> Frame<'s> {
             interpreters,
             set,
             native: None,
+            shared: None,
             tables,
             state,
             emissions: Emissions::default(),

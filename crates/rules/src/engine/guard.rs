@@ -34,6 +34,13 @@ impl Costs {
         self.count % SAMPLE_EVERY == 1
     }
 
+    /// Counts a record that need not be measured; says whether this is one.
+    pub(crate) fn passes_unmeasured(&mut self) -> bool {
+        let is_measured = (self.count + 1) % SAMPLE_EVERY == 1;
+        self.count += u64::from(!is_measured);
+        !is_measured
+    }
+
     /// Takes a cost; returns the median once in ten seconds.
     fn add(&mut self, ns: u64, now_ticks: i64) -> Option<u64> {
         let since_ticks = *self.since_ticks.get_or_insert(now_ticks);

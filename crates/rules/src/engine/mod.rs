@@ -3,7 +3,7 @@
 //! [`Processor`] is what hosts drive: a request in, what leaves out; a tick now and then. Each record goes through all
 //! rules before the next one is looked at, so that results cannot depend on how records are batched. No clock, no I/O.
 //! Read in order: [`processor`], [`outcome`], [`account`], `tables`, `overlay`, `cells`, `state`, `frame`, `compiled`,
-//! `judge`, `scan`, `written`, `act`, `agenda`, `request`, `resource`, `wrap`, `metrics`, `guard`, `swap`, [`observe`].
+//! `judge`, `scan`, `written`, `act`, `agenda`, `lane`, `request`, `resource`, `wrap`, `metrics`, `guard`, `swap`, [`observe`].
 
 pub mod processor;
 
@@ -32,6 +32,8 @@ mod written;
 mod act;
 
 mod agenda;
+
+mod lane;
 
 mod request;
 

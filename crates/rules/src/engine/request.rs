@@ -1,7 +1,7 @@
 //! One request through the rules: levels are decided once, records one after the other, and what changed is spliced.
 
 use crate::compile::rule::Action;
-use crate::compile::set::{RuleSet, base_position};
+use crate::compile::set::{BaseCells, RuleSet, base_position};
 use crate::engine::act::Fate;
 use crate::engine::agenda::Agenda;
 use crate::engine::cells::{Cache, malformed};
@@ -12,6 +12,7 @@ use crate::engine::outcome::Output;
 use crate::engine::overlay::Overlay;
 use crate::engine::resource::{ResourceFate, enter_version};
 use crate::file::rule::Mode;
+use dtq_jit::BufferTable;
 use dtq_record::WireError;
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::assemble::{Assembled, Changes, assemble};
@@ -25,6 +26,7 @@ use dtq_value::Value;
 use dtq_value::scalar::Fault;
 use fixedbitset::FixedBitSet;
 use smallvec::SmallVec;
+use std::rc::Rc;
 
 /// Holds what changes while one record is judged.
 pub(crate) struct Work<'w> {
@@ -45,7 +47,7 @@ pub(crate) struct Edited {
     pub(crate) head: Option<Vec<u8>>,
 }
 
-impl Frame<'_> {
+impl<'s> Frame<'s> {
     /// Runs a request that came from outside or was made by rules, from the rule at a position on.
     ///
     /// # Errors
@@ -122,7 +124,7 @@ impl Frame<'_> {
         let base = self.set.base(RuleSet::base_of(pass.signal));
         let first = fate.versions.first().map_or(message, |version| &version.message);
         let buffers = Buffers { resource: first, ..Buffers::default() };
-        let active = self.decide(pass, buffers, &fate, Level::Resource, None);
+        let agenda = self.agenda(pass, buffers, &fate);
         let scopes = entry.scopes.range();
         let records: u64 = scopes.clone().map(|scope| pass.index.scopes()[scope].records.range().len() as u64).sum();
         if let Some(last) = fate.versions.last().filter(|last| last.message != message) {
@@ -134,23 +136,23 @@ impl Frame<'_> {
         }
         // An observer is told of each record by itself.
         let is_observed = self.observer.is_some();
-        if let Some(rule) = self.drops_all(&active, fate.dropped_by).filter(|_| !is_observed) {
+        if let Some(rule) = self.drops_all(agenda.active(), fate.dropped_by).filter(|_| !is_observed) {
             self.drop_resource(pass, rule, records);
             return 0;
         }
-        if active.is_empty() && fate.dropped_by.is_none() && !is_observed {
+        if agenda.active().is_empty() && fate.dropped_by.is_none() && !is_observed {
             return records;
         }
         let mut left = 0;
         for scope in scopes {
             let scope_message = pass.index.scopes()[scope].scope.map_or(&[][..], |place| place.content(pass.request));
             let buffers = Buffers { scope: scope_message, ..buffers };
-            let narrowed = base
-                .plan
-                .has_level(Level::Scope)
-                .then(|| self.decide(pass, buffers, &fate, Level::Scope, Some(&active)));
-            let active = narrowed.as_deref().unwrap_or(&active);
-            left += self.run_scope(pass, scope, scope_message, active, &fate);
+            self.fill_level(pass, buffers, Level::Scope);
+            let narrowed = base.has_conditions_on[1].then(|| {
+                let active = self.decide(pass, buffers, &fate, Level::Scope, agenda.active().to_vec());
+                Agenda::new(self, base, active, &fate)
+            });
+            left += self.run_scope(pass, scope, scope_message, narrowed.as_ref().unwrap_or(&agenda), &fate);
         }
         if fate.dropped_by.is_some() {
             // Its records went one by one; scopes without records go with it.
@@ -200,39 +202,68 @@ impl Frame<'_> {
         taken.1 += bytes;
     }
 
-    /// Fills a level's slots and decides conditions on it: what is left for each rule, without those that cannot match.
-    fn decide(
-        &mut self,
-        pass: &mut Pass<'_>,
-        buffers: Buffers<'_>,
-        fate: &ResourceFate,
-        level: Level,
-        before: Option<&[Active]>,
-    ) -> Vec<Active> {
-        let set = self.set;
-        let base = set.base(RuleSet::base_of(pass.signal));
-        pass.cache.reset(base.plan.slot_count());
-        let filled = match level {
-            Level::Resource => base.plan.fill_resource(buffers.resource, pass.slots),
-            _ => base.plan.fill_scope(buffers.scope, pass.slots),
-        };
-        match level {
-            Level::Resource => pass.unreadable.resource = filled.err(),
-            _ => pass.unreadable.scope = filled.err(),
+    /// Returns the rules that take part for the records of a resource.
+    fn agenda(&mut self, pass: &mut Pass<'_>, buffers: Buffers<'_>, fate: &ResourceFate) -> Rc<Agenda<'s>> {
+        let base = self.set.base(RuleSet::base_of(pass.signal));
+        self.fill_level(pass, buffers, Level::Resource);
+        let is_shared = !base.has_conditions_on[0] && fate.is_plain() && self.observer.is_none();
+        if is_shared
+            && let Some((of, from, agenda)) = &self.shared
+            && (*of, *from) == (base.cells.base(), pass.from)
+        {
+            return Rc::clone(agenda);
         }
+        let all = self.candidates(base, pass.from);
+        let active = self.decide(pass, buffers, fate, Level::Resource, all);
+        let agenda = Rc::new(Agenda::new(self, base, active, fate));
+        if is_shared {
+            self.shared = Some((base.cells.base(), pass.from, Rc::clone(&agenda)));
+        }
+        agenda
+    }
+
+    /// Returns the rules from a position on with all their conditions.
+    fn candidates(&self, base: &BaseCells, from: usize) -> Vec<Active> {
         let all = |rule: &usize| Active {
             rule: *rule,
-            conditions: (0..set.rules[*rule].conditions.len()).map(|at| at as u16).collect(),
+            conditions: (0..self.set.rules[*rule].conditions.len()).map(|at| at as u16).collect(),
             is_never: false,
             is_of_record: false,
         };
-        let candidates: Vec<Active> = match before {
-            Some(before) => before.to_vec(),
-            None => base.rules.iter().filter(|rule| **rule >= pass.from && self.is_active[**rule]).map(all).collect(),
+        base.rules.iter().filter(|rule| **rule >= from && self.is_active[**rule]).map(all).collect()
+    }
+
+    /// Fills a level's slots.
+    fn fill_level(&mut self, pass: &mut Pass<'_>, buffers: Buffers<'_>, level: Level) {
+        let plan = &self.set.base(RuleSet::base_of(pass.signal)).plan;
+        if level == Level::Scope && !plan.has_level(level) {
+            return;
+        }
+        pass.cache.reset(plan.slot_count());
+        match level {
+            Level::Resource => pass.unreadable.resource = plan.fill_resource(buffers.resource, pass.slots).err(),
+            _ => pass.unreadable.scope = plan.fill_scope(buffers.scope, pass.slots).err(),
+        }
+    }
+
+    /// Decides conditions on a level, whose slots are filled: what is left for each rule, without those that cannot match.
+    fn decide(
+        &mut self,
+        pass: &Pass<'_>,
+        buffers: Buffers<'_>,
+        fate: &ResourceFate,
+        level: Level,
+        candidates: Vec<Active>,
+    ) -> Vec<Active> {
+        let set = self.set;
+        let base = set.base(RuleSet::base_of(pass.signal));
+        let is_filled = match level {
+            Level::Resource => pass.unreadable.resource.is_none(),
+            _ => pass.unreadable.scope.is_none(),
         };
         let overlay = Overlay::default();
         // With several versions of the resource, each record decides for itself.
-        let can_decide = filled.is_ok() && fate.versions.len() < 2 && self.observer.is_none();
+        let can_decide = is_filled && fate.versions.len() < 2 && self.observer.is_none();
         let mut active = Vec::with_capacity(candidates.len());
         for mut one in candidates {
             if can_decide && !one.is_never {
@@ -288,7 +319,7 @@ impl Frame<'_> {
         pass: &mut Pass<'_>,
         scope: usize,
         scope_message: &[u8],
-        active: &[Active],
+        agenda: &Agenda<'s>,
         fate: &ResourceFate,
     ) -> u64 {
         let entry = pass.index.scopes()[scope];
@@ -296,7 +327,6 @@ impl Frame<'_> {
         let resource = resource.map_or(&[][..], |place| place.content(pass.request));
         let resource = fate.versions.first().map_or(resource, |version| &version.message);
         let base = self.set.base(RuleSet::base_of(pass.signal));
-        let agenda = Agenda::new(self.set, base, active, fate.versions.len() < 2 && self.observer.is_none());
         let mut metric = u32::MAX;
         let mut left = 0;
         let mut unit = Unit {
@@ -311,6 +341,8 @@ impl Frame<'_> {
             kind: None,
             time_ticks: self.arrival_ticks,
         };
+        let lane = agenda.lane().filter(|_| pass.unreadable.first().is_none());
+        let mut table = BufferTable::new(&unit.buffers);
         for position in entry.records.range() {
             let record = pass.index.records()[position];
             if pass.signal == Signal::Metrics && record.parent != metric {
@@ -319,10 +351,18 @@ impl Frame<'_> {
                 unit.buffers.metric = entry.place.content(pass.request);
                 unit.kind = entry.data.map(|(kind, _)| kind);
                 pass.unreadable.metric = base.plan.fill_metric(unit.buffers.metric, pass.slots).err();
+                table = BufferTable::new(&unit.buffers);
             }
             unit.position = position;
             unit.buffers.record = record.place.content(pass.request);
-            left += u64::from(self.run_record(pass, &mut unit, &agenda, fate));
+            if let Some(lane) = lane.filter(|_| pass.unreadable.metric.is_none()) {
+                table.set_record(unit.buffers.record);
+                if let Some(goes_on) = self.run_in_lane(lane, agenda, pass, &unit, &table) {
+                    left += u64::from(goes_on);
+                    continue;
+                }
+            }
+            left += u64::from(self.run_record(pass, &mut unit, agenda, fate));
         }
         left
     }
@@ -416,7 +456,7 @@ impl Frame<'_> {
     }
 
     /// Counts a record that a rule took, and removes it.
-    fn take(&mut self, rule: usize, fate: Fate, unit: &Unit<'_>, changes: &mut Changes) {
+    pub(crate) fn take(&mut self, rule: usize, fate: Fate, unit: &Unit<'_>, changes: &mut Changes) {
         let bytes = unit.buffers.record.len() as u64;
         changes.drop_record(unit.position);
         let account = &mut self.state.accounts[rule];

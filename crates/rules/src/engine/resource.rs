@@ -22,11 +22,18 @@ pub(super) struct Version {
 
 /// Holds what rules over `resources` make of one resource.
 #[derive(Default)]
-pub(super) struct ResourceFate {
+pub(crate) struct ResourceFate {
     /// The resource as it changes, the first as it came.
     pub(super) versions: Vec<Version>,
     /// The rule that drops it, with its records.
     pub(super) dropped_by: Option<usize>,
+}
+
+impl ResourceFate {
+    /// Says whether the resource stays as it came.
+    pub(super) fn is_plain(&self) -> bool {
+        self.versions.len() < 2 && self.dropped_by.is_none()
+    }
 }
 
 impl Frame<'_> {

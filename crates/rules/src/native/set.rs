@@ -1,9 +1,10 @@
 //! The native code of one rule set, ready for its processors.
 
 use crate::compile::RuleSet;
+use crate::compile::rule::CompiledRule;
 use crate::compile::set::base_position;
 use crate::native::unit::{self, Function, Wanted};
-use dtq_ir::ExprId;
+use dtq_ir::{Effect, ExprId, ExprKind, Program};
 use dtq_jit::{Code, Compiler, Condition, Filled, RecordScan, Refusal, Target};
 use dtq_record::otlp::fill::Level;
 use dtq_record::otlp::metrics::Kind;
@@ -33,6 +34,8 @@ pub struct NativeSet {
 struct NativeRule {
     /// All its conditions on records.
     conditions: Option<Function>,
+    /// Whether nothing in its query draws a random number or changes a state.
+    is_repeatable: bool,
     /// Conditions that decide between values.
     choices: Vec<(ExprId, Function)>,
 }
@@ -80,7 +83,11 @@ impl NativeSet {
                 .collect(),
             ..NativeReport::default()
         };
-        let mut rules: Vec<NativeRule> = set.rules.iter().map(|_| NativeRule::default()).collect();
+        let native_rule = |rule: &CompiledRule| NativeRule {
+            is_repeatable: is_repeatable(&rule.flat.program),
+            ..NativeRule::default()
+        };
+        let mut rules: Vec<NativeRule> = set.rules.iter().map(native_rule).collect();
         for base in &set.bases {
             let (inputs, computed) = unit::inputs(base);
             let mut all: Vec<Wanted<'_>> = Vec::new();
@@ -133,6 +140,11 @@ impl NativeSet {
         self.rules[rule].conditions.as_ref().map(Function::condition)
     }
 
+    /// Says whether evaluating the functions of a rule twice gives the same, and changes nothing.
+    pub(crate) fn is_repeatable(&self, rule: usize) -> bool {
+        self.rules[rule].is_repeatable
+    }
+
     /// Returns a condition that decides between values.
     pub(crate) fn choice(&self, rule: usize, expr: ExprId) -> Option<Condition<'_>> {
         let found = self.rules[rule].choices.iter().find(|(choice, _)| *choice == expr);
@@ -154,6 +166,13 @@ impl Function {
     fn condition(&self) -> Condition<'_> {
         self.code.condition(self.index)
     }
+}
+
+fn is_repeatable(program: &Program) -> bool {
+    program.exprs().iter().all(|expr| match &expr.kind {
+        ExprKind::Call { function, .. } => !matches!(function.effect, Effect::Random | Effect::State),
+        _ => true,
+    })
 }
 
 /// Compiles the scans of a table's records: one, or one a kind of point.

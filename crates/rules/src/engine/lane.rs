@@ -1,0 +1,190 @@
+//! Records that no rule does more to than keep or drop, decided by native code alone.
+//!
+//! A record that some rule would do more to, or that cannot be decided so, leaves the lane before anything was done and
+//! is judged as all others are. Nothing here reads what an edit changed, since nothing is edited. What a rule is counted
+//! is the same on either way.
+
+use crate::compile::rule::{Action, ColumnWrite, CompiledRule};
+use crate::compile::set::BaseCells;
+use crate::engine::act::Fate;
+use crate::engine::agenda::Agenda;
+use crate::engine::compiled::LookedUp;
+use crate::engine::frame::{Frame, Unit};
+use crate::engine::judge::Active;
+use crate::engine::request::Pass;
+use crate::file::rule::Mode;
+use crate::native::NativeSet;
+use dtq_ir::{ExprId, ExprKind, Program};
+use dtq_jit::{BufferTable, Condition, Verdict};
+use dtq_record::slot::Slot;
+use smallvec::SmallVec;
+
+/// Holds the rules that take part for the records of one scope, as far as native code decides them.
+pub(crate) struct Lane<'s> {
+    native: &'s NativeSet,
+    /// One for each rule that takes part, in order.
+    steps: Vec<Step<'s>>,
+}
+
+/// Holds what of a rule decides whether a record stays in the lane.
+struct Step<'s> {
+    rule: usize,
+    /// Conditions on the record; `None` when every record matches.
+    condition: Option<Condition<'s>>,
+    /// Conditions any of which makes an edit.
+    edits_if: Vec<Condition<'s>>,
+    if_true: Turn,
+    if_false: Turn,
+}
+
+/// Says what a rule does to a record.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// It lets it go on.
+    Pass,
+    /// It lets it go on, and counts it as matched.
+    Match,
+    /// It counts it as matched and removes it.
+    Drop,
+    /// It removes it, since it does not match.
+    Filter,
+    /// More than that.
+    Leave,
+}
+
+impl<'s> Lane<'s> {
+    /// Returns the lane of rules that take part, or `None` when records have to be judged in full.
+    pub(crate) fn new(frame: &Frame<'s>, base: &BaseCells, active: &[Active]) -> Option<Self> {
+        let native = frame.native?;
+        if base.time_slot.is_some() {
+            return None;
+        }
+        let steps = active.iter().map(|one| step(native, &frame.set.rules[one.rule], one));
+        Some(Self { native, steps: steps.collect::<Option<_>>()? })
+    }
+}
+
+/// Returns the step of a rule, if it has one.
+fn step<'s>(native: &'s NativeSet, rule: &'s CompiledRule, active: &Active) -> Option<Step<'s>> {
+    // A record that leaves is judged once more, and has to be found as it was.
+    if !native.is_repeatable(active.rule) {
+        return None;
+    }
+    if active.is_never || !active.is_of_record || !rule.membership.is_empty() || rule.watches_time() {
+        return None;
+    }
+    let condition = match active.conditions.is_empty() {
+        true => None,
+        false => Some(native.conditions(active.rule)?),
+    };
+    let is_enforced = rule.mode == Mode::Enforce;
+    let is_simple = is_enforced && rule.above.is_none() && !rule.has_pipeline && !rule.has_key;
+    let mut edits_if = Vec::new();
+    let if_true = match &rule.action {
+        Action::Drop if is_simple => Turn::Drop,
+        Action::Replace { writes } if is_simple => {
+            edits_if = choices(native, rule, active.rule, writes)?;
+            Turn::Match
+        }
+        _ => Turn::Leave,
+    };
+    // Every record would leave.
+    if condition.is_none() && if_true == Turn::Leave {
+        return None;
+    }
+    let if_false = if is_enforced && matches!(rule.action, Action::Replace { .. }) { Turn::Filter } else { Turn::Pass };
+    Some(Step { rule: active.rule, condition, edits_if, if_true, if_false })
+}
+
+/// Returns the conditions without one of which no written column becomes another; `None` where that cannot be said.
+fn choices<'s>(
+    native: &'s NativeSet,
+    rule: &CompiledRule,
+    position: usize,
+    writes: &[ColumnWrite],
+) -> Option<Vec<Condition<'s>>> {
+    let program = &rule.flat.program;
+    let mut conditions: Vec<ExprId> = Vec::new();
+    for write in writes {
+        let mut expr = rule.values[write.row_column?]?;
+        while let ExprKind::Case { arms, otherwise } = &program.expr(expr).kind {
+            conditions.extend(arms.iter().map(|(condition, _)| *condition));
+            expr = *otherwise;
+        }
+        if !is_cell(program, expr, write.own_cell) {
+            return None;
+        }
+    }
+    conditions.dedup();
+    conditions.into_iter().map(|condition| native.choice(position, condition)).collect()
+}
+
+fn is_cell(program: &Program, expr: ExprId, cell: Option<u32>) -> bool {
+    matches!(program.expr(expr).kind, ExprKind::Column(column) if Some(column) == cell)
+}
+
+impl Frame<'_> {
+    /// Runs a record through the lane; says whether it goes on, or `None` when it leaves.
+    #[inline]
+    pub(crate) fn run_in_lane(
+        &mut self,
+        lane: &Lane<'_>,
+        agenda: &Agenda<'_>,
+        pass: &mut Pass<'_>,
+        unit: &Unit<'_>,
+        buffers: &BufferTable<'_>,
+    ) -> Option<bool> {
+        lane.native.fill(unit.base.cells.base(), unit.kind, unit.buffers.record, pass.slots)?;
+        let mut matched: SmallVec<[usize; 8]> = SmallVec::new();
+        let mut turns = agenda.lane_turns(pass.slots, &unit.buffers, pass.marked);
+        let mut taken_by = None;
+        while let Some((place, may_match)) = turns.next() {
+            let step = &lane.steps[place];
+            if !self.is_active[step.rule] {
+                continue;
+            }
+            if self.clock.is_some() && !self.state.costs[step.rule].passes_unmeasured() {
+                return None;
+            }
+            let turn = if may_match { self.turn(step, pass.slots, buffers)? } else { step.if_false };
+            match turn {
+                Turn::Pass => {}
+                Turn::Match => matched.push(step.rule),
+                Turn::Leave => return None,
+                Turn::Drop | Turn::Filter => {
+                    if turn == Turn::Drop {
+                        matched.push(step.rule);
+                    }
+                    taken_by = Some(step.rule);
+                    break;
+                }
+            }
+        }
+        matched.iter().for_each(|rule| self.state.accounts[*rule].matched += 1);
+        if let Some(rule) = taken_by {
+            self.take(rule, Fate::Dropped, unit, pass.changes);
+        }
+        Some(taken_by.is_none())
+    }
+
+    /// Returns what a rule does to a record; `None` when that has to be judged in full.
+    #[inline]
+    fn turn(&mut self, step: &Step<'_>, slots: &[Slot], buffers: &BufferTable<'_>) -> Option<Turn> {
+        let looked_up = LookedUp(&self.interpreters[step.rule].subqueries);
+        let mut holds = |condition: &Condition<'_>| {
+            let verdict = condition.decide(&mut self.state.native, &looked_up, slots, buffers);
+            verdict.ok().map(|verdict| verdict == Verdict::True)
+        };
+        if let Some(condition) = &step.condition
+            && !holds(condition)?
+        {
+            return Some(step.if_false);
+        }
+        for condition in &step.edits_if {
+            if holds(condition)? {
+                return Some(Turn::Leave);
+            }
+        }
+        Some(step.if_true)
+    }
+}
