@@ -133,6 +133,11 @@ pub enum Assembled {
 /// # Cost
 /// One look at each change and one copy of the output; a request without changes costs nothing.
 pub fn assemble(request: &[u8], index: &RequestIndex, changes: &Changes) -> Assembled {
+    assemble_into(request, index, changes, &mut Vec::new())
+}
+
+/// Does what [`assemble`] does, and takes the memory of `spare` for the request that leaves, if there is one.
+pub fn assemble_into(request: &[u8], index: &RequestIndex, changes: &Changes, spare: &mut Vec<u8>) -> Assembled {
     if changes.is_empty() {
         return Assembled::Unchanged;
     }
@@ -158,7 +163,7 @@ pub fn assemble(request: &[u8], index: &RequestIndex, changes: &Changes) -> Asse
         return Assembled::Empty;
     }
     assembler.copy(at, u32::try_from(request.len()).expect("the index was read from it"));
-    Assembled::Bytes(assembler.write())
+    Assembled::Bytes(assembler.write(std::mem::take(spare)))
 }
 
 /// Names what happens to a record or resource.
@@ -480,8 +485,9 @@ impl<'a> Assembler<'a> {
         stays
     }
 
-    fn write(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.size);
+    fn write(&self, mut out: Vec<u8>) -> Vec<u8> {
+        out.clear();
+        out.reserve_exact(self.size);
         for piece in &self.pieces {
             match piece {
                 Piece::Copy { start, end } => out.extend_from_slice(&self.request[*start as usize..*end as usize]),

@@ -73,6 +73,8 @@ pub(crate) struct Scratch {
     pub(crate) cache: Cache,
     pub(crate) overlay: Overlay,
     pub(crate) marked: FixedBitSet,
+    /// Memory for the next request that leaves.
+    pub(crate) spare: Vec<u8>,
 }
 
 /// Holds one record while rules judge it.

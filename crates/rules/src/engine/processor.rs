@@ -119,6 +119,13 @@ impl Processor {
         Outcome { output, emissions, notices: std::mem::take(&mut self.state.notices) }
     }
 
+    /// Takes back the bytes of an output that has been sent, so that their memory serves the next one.
+    pub fn recycle(&mut self, sent: Vec<u8>) {
+        if sent.capacity() > self.scratch.spare.capacity() {
+            self.scratch.spare = sent;
+        }
+    }
+
     /// Returns what becomes of a request that its host could not read, as [`Processor::apply`] does for those it cannot.
     pub fn apply_unreadable(
         &mut self,

@@ -15,7 +15,7 @@ use crate::file::rule::Mode;
 use dtq_jit::BufferTable;
 use dtq_record::WireError;
 use dtq_record::otlp::Signal;
-use dtq_record::otlp::assemble::{Assembled, Changes, assemble};
+use dtq_record::otlp::assemble::{Assembled, Changes, assemble_into};
 use dtq_record::otlp::edit::{ColumnEdit, edit_metric_head, edit_point, edit_record};
 use dtq_record::otlp::fill::Level;
 use dtq_record::otlp::index::RequestIndex;
@@ -59,7 +59,7 @@ impl<'s> Frame<'s> {
         from: usize,
         scratch: &mut Scratch,
     ) -> Result<Output, WireError> {
-        let Scratch { index, changes, slots, cache, overlay, marked } = scratch;
+        let Scratch { index, changes, slots, cache, overlay, marked, spare } = scratch;
         index.read(signal, request)?;
         changes.clear();
         let base = self.set.base(RuleSet::base_of(signal));
@@ -86,7 +86,7 @@ impl<'s> Frame<'s> {
             left += self.run_resource(&mut pass);
         }
         self.state.totals.records_out += left;
-        Ok(match assemble(request, index, changes) {
+        Ok(match assemble_into(request, index, changes, spare) {
             Assembled::Unchanged => Output::Unchanged,
             Assembled::Empty => Output::Empty,
             Assembled::Bytes(bytes) => Output::Bytes(bytes),
