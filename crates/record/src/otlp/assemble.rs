@@ -98,6 +98,24 @@ impl Changes {
         }
     }
 
+    /// Returns what a record becomes whose message is `came`; `None` when it is dropped.
+    pub fn record_becomes<'a>(&'a self, record: usize, came: &'a [u8]) -> Option<&'a [u8]> {
+        self.becomes(self.records.get(record), came)
+    }
+
+    /// Returns what a resource becomes whose message is `came`; `None` when it is dropped with its records.
+    pub fn resource_becomes<'a>(&'a self, resource: usize, came: &'a [u8]) -> Option<&'a [u8]> {
+        self.becomes(self.resources.get(resource), came)
+    }
+
+    fn becomes<'a>(&'a self, noted: Option<&u32>, came: &'a [u8]) -> Option<&'a [u8]> {
+        match noted {
+            None | Some(&KEEP) => Some(came),
+            Some(&DROP) => None,
+            Some(content) => Some(self.content(content - 2)),
+        }
+    }
+
     fn add(&mut self, content: &[u8]) -> u32 {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(content);

@@ -38,7 +38,7 @@ pub struct Account {
     pub late: u64,
     /// Records within `above`, on which the rule did not act although they match.
     pub within_rate: u64,
-    /// Records that the rule could not judge.
+    /// Records that the rule could not judge, or whose format has no place for what it wrote.
     pub errors: u64,
     /// Nanoseconds spent, estimated from samples; 0 where the host gives no clock.
     pub ns: u64,

@@ -122,6 +122,7 @@ impl Frame<'_> {
                 for column in columns {
                     let empty = Value::missing(table.columns[*column].ty);
                     work.overlay.set(*column, edit::read_back(rule.base, *column, empty));
+                    self.log_edit(position, *column, None);
                 }
                 work.editors.push(position);
                 None
@@ -263,8 +264,14 @@ impl Frame<'_> {
         }
         for write in found {
             match write {
-                Write::Column(column, value) => work.overlay.set(column, value),
-                Write::Key(column, key, value) => work.overlay.set_key(column, key, value),
+                Write::Column(column, value) => {
+                    self.log_edit(position, column, None);
+                    work.overlay.set(column, value);
+                }
+                Write::Key(column, key, value) => {
+                    self.log_edit(position, column, Some(&key));
+                    work.overlay.set_key(column, key, value);
+                }
             }
         }
         Ok(())

@@ -11,6 +11,7 @@ use crate::engine::overlay::Overlay;
 use crate::engine::scan::{Pipes, Remembered};
 use crate::engine::state::State;
 use crate::engine::tables::{Content, Tables};
+use crate::engine::trace::EditLog;
 use crate::native::NativeSet;
 use crate::state::scan::EndedPartition;
 use dtq_exec::{Feed, Grouping};
@@ -62,6 +63,8 @@ pub(crate) struct Frame<'s> {
     pub(crate) clock: Option<&'s dyn Fn() -> u64>,
     /// Is told what happens to each record.
     pub(crate) observer: Option<&'s mut dyn Observer>,
+    /// Collects what rules write, where somebody wants to know.
+    pub(crate) edits: Option<EditLog>,
 }
 
 /// Holds what is needed to judge records one after the other; reused from request to request.
@@ -131,6 +134,7 @@ impl<'s> Frame<'s> {
             made_count: 0,
             clock,
             observer: None,
+            edits: None,
         }
     }
 

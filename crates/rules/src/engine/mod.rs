@@ -3,7 +3,8 @@
 //! [`Processor`] is what hosts drive: a request in, what leaves out; a tick now and then. Each record goes through all
 //! rules before the next one is looked at, so that results cannot depend on how records are batched. No clock, no I/O.
 //! Read in order: [`processor`], [`outcome`], [`account`], `tables`, `overlay`, `cells`, `state`, `frame`, `compiled`,
-//! `judge`, `scan`, `written`, `act`, `agenda`, `lane`, `request`, `resource`, `wrap`, `metrics`, `guard`, `swap`, [`observe`].
+//! `judge`, `scan`, `written`, `act`, `agenda`, `lane`, `request`, `resource`, `wrap`, `metrics`, `guard`, `swap`,
+//! [`observe`], [`trace`].
 
 pub mod processor;
 
@@ -48,6 +49,8 @@ mod guard;
 mod swap;
 
 pub mod observe;
+
+pub mod trace;
 
 pub use account::{Account, Totals};
 pub use act::Fate;

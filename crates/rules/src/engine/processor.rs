@@ -7,6 +7,7 @@ use crate::engine::observe::Observer;
 use crate::engine::outcome::{Outcome, Output};
 use crate::engine::state::{self, State};
 use crate::engine::tables::Tables;
+use crate::engine::trace::EditLog;
 use crate::native::NativeSet;
 use crate::state::recorder::OnShutdown;
 use dtq_record::otlp::Signal;
@@ -42,14 +43,17 @@ pub struct Processor {
     pub(super) tables: Tables,
     pub(super) state: State,
     pub(super) native: Option<Arc<NativeSet>>,
-    scratch: Scratch,
+    pub(super) scratch: Scratch,
+    /// What rules wrote of the last request, where that is kept.
+    pub(super) edits: Option<EditLog>,
 }
 
 impl Processor {
     /// Returns a processor whose rules remember nothing yet.
     pub fn new(set: Arc<RuleSet>, options: &Options) -> Self {
         let state = State::new(&set, options.start_ticks, options.random_seed);
-        let mut processor = Self { tables: state::tables(&set), state, native: None, scratch: Scratch::default(), set };
+        let (tables, scratch) = (state::tables(&set), Scratch::default());
+        let mut processor = Self { tables, state, native: None, scratch, edits: None, set };
         processor.fill_lookups(options.start_ticks);
         processor
     }
@@ -94,16 +98,19 @@ impl Processor {
         let set = Arc::clone(&self.set);
         self.state.totals.requests += 1;
         self.state.totals.bytes_in += request.len() as u64;
+        self.clear_trace();
         let mut frame = Frame::new(&set, &self.tables, &mut self.state, arrival_ticks, clock);
         frame.native = self.native.as_deref();
         if let Some(observer) = observer {
             frame.observer = Some(observer);
         }
+        frame.edits = self.edits.take();
         let result = frame.run_request(signal, request, 0, &mut self.scratch);
         if result.is_ok() {
             frame.state.totals.records_in += self.scratch.index.records().len() as u64;
             frame.make_points();
         }
+        self.edits = frame.edits.take();
         let emissions = frame.finish().into_vec();
         let output = match result {
             Ok(output) => output,

@@ -11,6 +11,7 @@ use crate::engine::observe::Seen;
 use crate::engine::outcome::Output;
 use crate::engine::overlay::Overlay;
 use crate::engine::resource::{ResourceFate, enter_version};
+use crate::engine::trace::Subject;
 use crate::file::rule::Mode;
 use dtq_jit::BufferTable;
 use dtq_record::WireError;
@@ -377,6 +378,7 @@ impl<'s> Frame<'s> {
     ) -> bool {
         pass.cache.reset(unit.base.plan.slot_count());
         pass.overlay.clear();
+        self.log_subject(Subject::Record(unit.position));
         if fate.versions.len() > 1 {
             // The record before has left a later version, and its slots.
             unit.buffers.resource = &fate.versions[0].message;
@@ -503,6 +505,7 @@ impl<'s> Frame<'s> {
             }
             Err(fault) => {
                 let editors = std::mem::take(&mut work.editors);
+                self.log_undone(Subject::Record(unit.position));
                 for rule in editors {
                     work.overlay.clear();
                     if let Some(fate) = self.fail(rule, &fault, work) {

@@ -6,6 +6,7 @@ use crate::engine::frame::{Frame, Unit};
 use crate::engine::judge::Active;
 use crate::engine::overlay::Overlay;
 use crate::engine::request::{Pass, Work};
+use crate::engine::trace::Subject;
 use crate::engine::wrap;
 use dtq_record::otlp::edit::edit_attributes_message;
 use dtq_record::slot::{Buffers, Slot};
@@ -48,6 +49,7 @@ impl Frame<'_> {
             return fate;
         }
         fate.versions.push(Version { from: 0, message: message.to_vec() });
+        self.log_subject(Subject::Resource(pass.resource));
         let container = pass.index.resources()[pass.resource].place.content(pass.request);
         let head = &wrap::container_head(container).unwrap_or_default();
         let mut plan = base.plan.clone();
