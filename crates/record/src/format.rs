@@ -215,7 +215,7 @@ fn is_json_object(line: &[u8]) -> bool {
 fn is_logfmt(line: &[u8]) -> bool {
     let is_key = |key: &[u8]| key.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_.-/@".contains(byte));
     logfmt::pairs(line).is_ok_and(|pairs| {
-        let with_value = pairs.iter().filter(|(key, value)| value.is_some() && is_key(key)).count();
+        let with_value = pairs.iter().filter(|pair| pair.value.is_some() && is_key(pair.key)).count();
         with_value >= 2 && with_value * 4 >= pairs.len() * 3
     })
 }

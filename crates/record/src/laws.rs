@@ -2,7 +2,9 @@
 
 use crate::format::Format;
 use crate::input::{Input, Inputs, Options};
+use crate::otlp::logs::column;
 use crate::stream::{Catalog, Column, Projection, Row};
+use crate::text::rewrite::Rows;
 use dtq_source::Limits;
 use dtq_value::{Type, Value};
 
@@ -15,7 +17,8 @@ const OWN: &str = "own";
 ///
 /// # Panics
 /// When a row has not the width of its table, a value not the type of its column, a string is null, a second reading
-/// gives other rows, or a projection changes the values of the columns that it reads.
+/// gives other rows, a projection changes the values of the columns that it reads, or records as they stand are not the
+/// input.
 pub fn check(bytes: &[u8], format: Option<Format>) -> u64 {
     let limits = Limits {
         record_bytes_max: 16_384,
@@ -42,6 +45,7 @@ pub fn check(bytes: &[u8], format: Option<Format>) -> u64 {
             check_projection(&inputs, &table, &schema.columns, &rows, bytes.len());
         }
     }
+    check_originals(&inputs, bytes, limits.record_bytes_max);
     let report = inputs.report();
     assert!(report.skips.len() as u64 <= report.skipped_count, "skips are kept only when counted");
     record_count
@@ -53,6 +57,35 @@ fn read(inputs: &Inputs, table: &str, projection: &Projection) -> Vec<Row> {
         while let Ok(true) = stream.read(&mut rows) {}
     }
     rows
+}
+
+/// Reads records as they stand: together they are the input, and edits of them are written or refused.
+fn check_originals(inputs: &Inputs, bytes: &[u8], record_bytes_max: usize) {
+    let Ok(Some(mut originals)) = inputs.originals(0) else { return };
+    let (Ok(mark), Ok(is_array)) = (originals.mark(), originals.is_array()) else { return };
+    let mut rewriter = originals.rewriter();
+    let mut whole = mark.to_vec();
+    while let Ok(Some(original)) = originals.next_record() {
+        whole.extend_from_slice(original.bytes);
+        whole.extend_from_slice(original.end);
+        let Some(row) = &original.row else { continue };
+        let mut after = row.clone();
+        after[column::BODY] = Value::string("\"a b\"=,\n[c");
+        drop(rewriter.rewrite(original.bytes, &Rows { read: row, before: row, after: &after }));
+        if let Value::Bag(bag) = &row[column::ATTRIBUTES] {
+            let edited = bag.iter().map(|(key, _)| (key.clone(), Value::string("] \"'\\\t;=")));
+            after = row.clone();
+            after[column::ATTRIBUTES] = Value::bag(edited.collect());
+            drop(rewriter.rewrite(original.bytes, &Rows { read: row, before: row, after: &after }));
+        }
+        let same = Rows { read: row, before: row, after: row };
+        assert_eq!(rewriter.rewrite(original.bytes, &same).as_deref(), Ok(original.bytes), "what did not change stays");
+    }
+    let is_document = inputs.descriptions().iter().any(|input| input.format == Format::Json);
+    let is_compressed = bytes.starts_with(&[0x1F, 0x8B]) || bytes.starts_with(&[0x28, 0xB5, 0x2F, 0xFD]);
+    if !is_document && !is_array && !is_compressed && bytes.len() <= record_bytes_max {
+        assert!(whole == bytes, "records as they stand are the input");
+    }
 }
 
 fn check_row(row: &Row, columns: &[Column]) {

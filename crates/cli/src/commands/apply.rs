@@ -1,11 +1,13 @@
 //! `dtq apply`: rules and inputs to what leaves, in the format in which it came, and to the account.
 //!
-//! Read in order: `apply/outputs.rs` (where requests go), `apply/otlp.rs` (requests), `apply/records.rs` (all other
-//! formats), `apply/account.rs` (what is said at the end).
+//! Read in order: `apply/outputs.rs` (where requests go), `apply/otlp.rs` (requests), `apply/gather.rs` and
+//! `apply/records.rs` (all other formats), `apply/account.rs` (what is said at the end).
 
 mod outputs;
 
 mod otlp;
+
+mod gather;
 
 mod records;
 
@@ -70,6 +72,7 @@ pub fn execute(arguments: &ApplyArguments, console: &mut Console) -> Outcome {
         now_ticks: arguments.now.is_some().then_some(options.now_ticks),
         notices: Vec::new(),
         notice_count: 0,
+        unwritten_count: 0,
     };
     let result = run.all(&opened, original_out);
     opened.finish_progress();
@@ -77,6 +80,7 @@ pub fn execute(arguments: &ApplyArguments, console: &mut Console) -> Outcome {
     account::write(arguments, &run, &opened, &clock, console)?;
     result?;
     let is_whole = opened.report().skipped_count == 0 && run.processor.totals().malformed == 0;
+    let is_whole = is_whole && run.unwritten_count == 0;
     if is_whole || arguments.input.lenient { Ok(()) } else { Err(Failure::Data) }
 }
 
@@ -160,6 +164,8 @@ struct Run {
     now_ticks: Option<i64>,
     notices: Vec<Notice>,
     notice_count: u64,
+    /// Edited records of which something has no place in their format.
+    unwritten_count: u64,
 }
 
 impl Run {

@@ -14,7 +14,11 @@ use crate::record::{Plan, RowBuilder};
 use crate::stream::{Column, Row, StreamError};
 use crate::tables;
 use crate::text::Decoder;
+use crate::text::rewrite::Rewriter;
 use dtq_source::Limits;
+
+/// The byte order mark of UTF-8.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Holds a record as it stands in its input.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +40,8 @@ pub struct Originals<'i> {
     window: Window<'i>,
     splitter: Splitter,
     decoder: &'i Decoder,
+    split: Split,
+    plan: Plan,
     builder: RowBuilder,
     tracker: Tracker<'i>,
     is_at_header: bool,
@@ -55,10 +61,25 @@ impl<'i> Originals<'i> {
     ) -> Self {
         let standard = tables::standard("logs").map(|table| table.columns.clone()).unwrap_or_default();
         let is_read = vec![true; standard.len()];
-        let builder = RowBuilder::new(Plan::logs(columns, &standard, &is_read, is_mapped(format)));
+        let plan = Plan::logs(columns, &standard, &is_read, is_mapped(format));
+        let builder = RowBuilder::new(plan.clone());
         let is_at_header = matches!(decoder, Decoder::Csv(dialect) if dialect.has_header);
         let splitter = Splitter::new(split, limits.record_bytes_max);
-        Self { window, splitter, decoder, builder, tracker, is_at_header, given: None }
+        Self { window, splitter, decoder, split, plan, builder, tracker, is_at_header, given: None }
+    }
+
+    /// Returns what writes edits into these records.
+    pub fn rewriter(&self) -> Rewriter<'i> {
+        Rewriter::new(self.decoder, self.split, RowBuilder::new(self.plan.clone()))
+    }
+
+    /// Returns the mark in front of the first record, which says that the input is UTF-8; to be asked before it is read.
+    ///
+    /// # Errors
+    /// `E3008` when the input cannot be read.
+    pub fn mark(&mut self) -> Result<&'static [u8], StreamError> {
+        self.window.fill(MARK.len()).map_err(|error| cannot_read(self.tracker.input, &error))?;
+        Ok(if self.given.is_none() && self.window.bytes().starts_with(MARK) { MARK } else { b"" })
     }
 
     /// Says whether the records are the elements of an array.
@@ -85,8 +106,8 @@ impl<'i> Originals<'i> {
         let Some(piece) = piece.map_err(|error| cannot_read(self.tracker.input, &error))? else { return Ok(None) };
         self.given = Some(piece);
         let (bytes, end) = self.window.bytes()[..piece.whole].split_at(piece.size);
-        let (mut row, mut is_malformed) = (None, false);
-        if !bytes.trim_ascii().is_empty() && !std::mem::take(&mut self.is_at_header) {
+        let (mut row, mut is_malformed) = (None, piece.is_malformed);
+        if !is_malformed && !bytes.trim_ascii().is_empty() && !std::mem::take(&mut self.is_at_header) {
             match self.decoder.decode(bytes, &mut self.builder) {
                 Ok(()) => {
                     row = Some(self.builder.finish(piece.place, &self.tracker));

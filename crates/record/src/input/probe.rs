@@ -145,7 +145,7 @@ fn first_record(prefix: &[u8], limits: &Limits) -> Vec<u8> {
     let Ok(mut window) = Window::new(Box::new(prefix), limits) else { return Vec::new() };
     let mut splitter = Splitter::new(Split::Csv, prefix.len() + 1);
     while let Ok(Some(piece)) = splitter.next(&mut window, &Tracker::silent("")) {
-        if piece.size > 0 {
+        if piece.size > 0 && !piece.is_malformed {
             return window.bytes()[..piece.size].to_vec();
         }
         splitter.advance(&mut window, piece);
@@ -172,7 +172,7 @@ fn columns_of(window: &mut Window<'_>, split: Split, decoder: &Decoder, limits: 
     while sampled < limits.sampled_records_max && window.offset < SAMPLE_BYTES_MAX {
         let Some(piece) = splitter.next(window, &Tracker::silent(""))? else { break };
         let record = &window.bytes()[..piece.size];
-        if !record.trim_ascii().is_empty() && !std::mem::take(&mut is_header) {
+        if !piece.is_malformed && !record.trim_ascii().is_empty() && !std::mem::take(&mut is_header) {
             // A malformed record shows what it shows up to its fault; it is counted when it is read.
             drop(decoder.decode(record, &mut sampler));
             sampled += 1;

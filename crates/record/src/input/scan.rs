@@ -159,7 +159,8 @@ impl FileRows for RecordRows<'_> {
             has_more = piece.is_some();
             let Some(piece) = piece else { break };
             let record = &self.window.bytes()[..piece.size];
-            if !record.trim_ascii().is_empty() && !std::mem::take(&mut self.is_at_header) {
+            let is_record = !piece.is_malformed && !record.trim_ascii().is_empty();
+            if is_record && !std::mem::take(&mut self.is_at_header) {
                 match self.decoder.decode(record, &mut self.builder) {
                     Ok(()) => batch.push(self.builder.finish(piece.place, &self.tracker)),
                     Err(reason) => {

@@ -13,6 +13,8 @@ pub(crate) struct Piece {
     pub whole: usize,
     /// Where it begins.
     pub place: Place,
+    /// Whether it is malformed as it stands, which was counted.
+    pub is_malformed: bool,
 }
 
 /// Names how records are separated.
@@ -81,12 +83,17 @@ impl Splitter {
             if let Some(at) = memchr::memchr(b'\n', &bytes[searched..]) {
                 let end = searched + at;
                 let size = end - usize::from(end > 0 && bytes[end - 1] == b'\r');
-                return Ok(Some(Piece { size, whole: end + 1, place: Place::Line(self.line) }));
+                return Ok(Some(Piece { size, whole: end + 1, place: Place::Line(self.line), is_malformed: false }));
             }
             searched = bytes.len();
             if window.is_finished() {
                 let place = Place::Line(self.line);
-                return Ok((searched > 0).then_some(Piece { size: searched, whole: searched, place }));
+                return Ok((searched > 0).then_some(Piece {
+                    size: searched,
+                    whole: searched,
+                    place,
+                    is_malformed: false,
+                }));
             }
             if searched > self.bytes_max {
                 self.skip_line(window, tracker)?;
@@ -144,7 +151,7 @@ impl Splitter {
             let bytes = window.bytes();
             if let Some(end) = scan.find_end(&bytes[searched..]).map(|end| searched + end) {
                 if !is_dropped {
-                    return Ok(Some(Piece { size: end, whole: end, place }));
+                    return Ok(Some(Piece { size: end, whole: end, place, is_malformed: false }));
                 }
                 self.line += count_newlines(&bytes[..end]);
                 window.consume(end);
@@ -163,7 +170,7 @@ impl Splitter {
             if window.is_finished() {
                 // What is there of a cut document is given: its reader keeps what is complete and counts the fault.
                 if !is_dropped {
-                    return Ok(Some(Piece { size: searched, whole: searched, place }));
+                    return Ok(Some(Piece { size: searched, whole: searched, place, is_malformed: false }));
                 }
                 window.consume(searched);
                 return Ok(None);
@@ -198,8 +205,8 @@ impl Splitter {
         }
     }
 
-    /// Finds the next line end outside quotes. A quote that never closes costs its line only: the search begins again
-    /// behind it.
+    /// Finds the next line end outside quotes. A quote that never closes costs its line only, which is malformed: the
+    /// search begins again behind it.
     fn next_csv_record(&mut self, window: &mut Window<'_>, tracker: &Tracker<'_>) -> io::Result<Option<Piece>> {
         let (mut searched, mut is_quoted) = (0, false);
         loop {
@@ -209,17 +216,27 @@ impl Splitter {
                     b'"' => is_quoted = !is_quoted,
                     b'\n' if !is_quoted => {
                         let size = at - usize::from(at > 0 && bytes[at - 1] == b'\r');
-                        return Ok(Some(Piece { size, whole: at + 1, place: Place::Line(self.line) }));
+                        return Ok(Some(Piece {
+                            size,
+                            whole: at + 1,
+                            place: Place::Line(self.line),
+                            is_malformed: false,
+                        }));
                     }
                     _ => {}
                 }
             }
             searched = bytes.len();
-            if searched > self.bytes_max || window.is_finished() && is_quoted {
-                let reason = if window.is_finished() { "a quote does not end" } else { "the record is too long" };
-                tracker.skip(Place::Line(self.line), reason);
-                let line = memchr::memchr(b'\n', bytes);
-                match line {
+            if window.is_finished() && is_quoted && searched <= self.bytes_max {
+                let place = Place::Line(self.line);
+                tracker.skip(place, "a quote does not end");
+                let size = memchr::memchr(b'\n', bytes).unwrap_or(searched);
+                let whole = (size + 1).min(searched);
+                return Ok(Some(Piece { size, whole, place, is_malformed: true }));
+            }
+            if searched > self.bytes_max {
+                tracker.skip(Place::Line(self.line), "the record is too long");
+                match memchr::memchr(b'\n', bytes) {
                     Some(at) => {
                         window.consume(at + 1);
                         self.line += 1;
@@ -231,7 +248,12 @@ impl Splitter {
             }
             if window.is_finished() {
                 let place = Place::Line(self.line);
-                return Ok((searched > 0).then_some(Piece { size: searched, whole: searched, place }));
+                return Ok((searched > 0).then_some(Piece {
+                    size: searched,
+                    whole: searched,
+                    place,
+                    is_malformed: false,
+                }));
             }
             window.read_more()?;
         }

@@ -1,6 +1,7 @@
 //! One `LogRecord` to the columns of `logs`: a view of where the fields are first, then only the columns that are read.
 
 use super::any::{bag_of, id_text, text, time, value_of};
+use crate::stream::Row;
 use crate::wire::{Fields, WireError};
 use dtq_value::Value;
 
@@ -92,4 +93,15 @@ impl<'a> LogView<'a> {
             _ => Value::Null,
         })
     }
+}
+
+/// Returns the row of a `LogRecord` and its `Resource`; Scope is null, as for those who only look at what rules can change.
+///
+/// # Errors
+/// When either is malformed.
+pub fn row(record: &[u8], resource: &[u8], nesting_max: usize) -> Result<Row, WireError> {
+    let view = LogView::parse(record, 0)?;
+    let mut row = (0..column::COUNT).map(|at| view.value(at, nesting_max)).collect::<Result<Row, _>>()?;
+    row[column::RESOURCE] = Value::bag(bag_of(Fields::new(resource), 1, nesting_max)?);
+    Ok(row)
 }

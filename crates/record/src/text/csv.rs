@@ -4,6 +4,7 @@ use crate::convert::type_of_text;
 use crate::record::Sink;
 use dtq_value::Type;
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Holds the delimiter and the names of the columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,16 +67,35 @@ fn is_numeric(field: &str) -> bool {
 
 /// Returns the fields of a record; quotes are taken off and doubled quotes inside made single.
 pub(crate) fn split(record: &[u8], delimiter: u8) -> Vec<Cow<'_, [u8]>> {
-    let mut fields = Vec::new();
-    let mut rest = record;
-    loop {
+    Fields::new(record, delimiter).map(|(field, _)| field).collect()
+}
+
+/// Gives the fields of a record, each with where it stands, quotes included.
+pub(crate) struct Fields<'r> {
+    record: &'r [u8],
+    delimiter: u8,
+    /// Where the next one begins; `None` behind the last.
+    next: Option<usize>,
+}
+
+impl<'r> Fields<'r> {
+    /// Returns the fields of a record.
+    pub fn new(record: &'r [u8], delimiter: u8) -> Self {
+        Self { record, delimiter, next: Some(0) }
+    }
+}
+
+impl<'r> Iterator for Fields<'r> {
+    type Item = (Cow<'r, [u8]>, Range<usize>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let begin = self.next?;
+        let rest = &self.record[begin..];
+        let is_quoted = rest.first() == Some(&b'"');
         let (field, size) =
-            if rest.first() == Some(&b'"') { quoted_field(rest, delimiter) } else { plain_field(rest, delimiter) };
-        fields.push(field);
-        match rest.get(size) {
-            Some(_) => rest = &rest[size + 1..],
-            None => return fields,
-        }
+            if is_quoted { quoted_field(rest, self.delimiter) } else { plain_field(rest, self.delimiter) };
+        self.next = (size < rest.len()).then_some(begin + size + 1);
+        Some((field, begin..begin + size))
     }
 }
 

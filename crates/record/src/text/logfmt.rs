@@ -9,21 +9,34 @@ use std::borrow::Cow;
 /// When a quote does not end or nothing is a pair.
 pub(crate) fn decode(line: &[u8], sink: &mut dyn Sink) -> Result<(), String> {
     let pairs = pairs(line)?;
-    if !pairs.is_empty() && pairs.iter().all(|(_, value)| value.is_none()) {
+    if !pairs.is_empty() && pairs.iter().all(|pair| pair.value.is_none()) {
         return Err("the line has no key=value pair".to_owned());
     }
-    for (key, value) in &pairs {
+    for pair in &pairs {
         // A key alone is a flag (kr/logfmt, "Grammar").
-        // A column's name is text, so two keys that differ only in what is not UTF-8 are one.
-        let key = String::from_utf8_lossy(key);
-        sink.text(key.as_bytes(), value.as_deref().unwrap_or(b"true"));
+        sink.text(pair.name().as_bytes(), pair.value.as_deref().unwrap_or(b"true"));
     }
     Ok(())
 }
 
-type Pair<'a> = (&'a [u8], Option<Cow<'a, [u8]>>);
+/// Holds a key and its value.
+pub(crate) struct Pair<'a> {
+    /// The key as it stands.
+    pub key: &'a [u8],
+    /// The value without quotes; `None` for a key alone.
+    pub value: Option<Cow<'a, [u8]>>,
+    /// The whole pair as it stands.
+    pub raw: &'a [u8],
+}
 
-/// Returns the pairs of a line; the value of a key alone is `None`.
+impl<'a> Pair<'a> {
+    /// Returns the key as the name of a column, which is text: two keys that differ only in what is not UTF-8 are one.
+    pub fn name(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.key)
+    }
+}
+
+/// Returns the pairs of a line in order.
 pub(crate) fn pairs(line: &[u8]) -> Result<Vec<Pair<'_>>, String> {
     let mut pairs = Vec::new();
     let mut rest = line.trim_ascii();
@@ -41,7 +54,7 @@ pub(crate) fn pairs(line: &[u8]) -> Result<Vec<Pair<'_>>, String> {
             }
             _ => (None, behind),
         };
-        pairs.push((key, value));
+        pairs.push(Pair { key, value, raw: &rest[..rest.len() - behind.len()] });
         rest = behind.trim_ascii_start();
     }
     Ok(pairs)
@@ -89,9 +102,9 @@ mod tests {
         let found: Vec<(String, Option<String>)> = pairs(line)
             .unwrap()
             .into_iter()
-            .map(|(key, value)| {
+            .map(|pair| {
                 let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                (text(key), value.map(|value| text(&value)))
+                (text(pair.key), pair.value.map(|value| text(&value)))
             })
             .collect();
         let expected =

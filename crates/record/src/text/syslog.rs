@@ -22,7 +22,7 @@ pub(crate) const COLUMNS: [(&str, dtq_value::Type); 9] = [
 ];
 
 /// Names of the severities by number and their SeverityNumber (RFC 5424, 6.2.1; Logs Data Model, Appendix B).
-const SEVERITIES: [(&str, i32); 8] = [
+pub(crate) const SEVERITIES: [(&str, i32); 8] = [
     ("emerg", 21),
     ("alert", 19),
     ("crit", 18),
@@ -34,7 +34,7 @@ const SEVERITIES: [(&str, i32); 8] = [
 ];
 
 /// Names of the facilities by number (RFC 5424, 6.2.1; the keywords of syslog.conf).
-const FACILITIES: [&str; 24] = [
+pub(crate) const FACILITIES: [&str; 24] = [
     "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp",
     "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
 ];
@@ -97,13 +97,27 @@ fn read_priority(line: &[u8]) -> (Option<u8>, &[u8]) {
     read().map_or((None, line), |(priority, rest)| (Some(priority), rest))
 }
 
-/// Reads what follows the version: `TIMESTAMP HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA [MSG]`.
-fn parse_5424(priority: Option<u8>, rest: &[u8]) -> Option<Message<'_>> {
+/// Holds the parts of an RFC 5424 message behind its version as they stand, `-` for those that are not there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Words<'a> {
+    time: &'a [u8],
+    /// HOSTNAME
+    pub host: &'a [u8],
+    /// APP-NAME
+    pub app: &'a [u8],
+    /// PROCID
+    pub process: &'a [u8],
+    /// MSGID
+    pub id: &'a [u8],
+    /// STRUCTURED-DATA
+    pub data: &'a [u8],
+    /// MSG, without the byte order mark.
+    pub text: &'a [u8],
+}
+
+/// Reads `TIMESTAMP HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA [MSG]`.
+fn words_5424(rest: &[u8]) -> Option<Words<'_>> {
     let (time, rest) = word(rest)?;
-    let ticks = match time {
-        b"-" => None,
-        time => Some(crate::time::ticks_from_iso(time)?),
-    };
     let (host, rest) = word(rest)?;
     let (app, rest) = word(rest)?;
     let (process, rest) = word(rest)?;
@@ -113,6 +127,16 @@ fn parse_5424(priority: Option<u8>, rest: &[u8]) -> Option<Message<'_>> {
     let text = text.strip_prefix(b" ").unwrap_or(text);
     // MSG-UTF8 begins with a byte order mark (RFC 5424, 6.4).
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+    Some(Words { time, host, app, process, id, data, text })
+}
+
+/// Reads what follows the version.
+fn parse_5424(priority: Option<u8>, rest: &[u8]) -> Option<Message<'_>> {
+    let Words { time, host, app, process, id, data, text } = words_5424(rest)?;
+    let ticks = match time {
+        b"-" => None,
+        time => Some(crate::time::ticks_from_iso(time)?),
+    };
     let set = |part| if part == b"-" { None } else { Some(part) };
     Some(Message {
         priority,
@@ -125,6 +149,41 @@ fn parse_5424(priority: Option<u8>, rest: &[u8]) -> Option<Message<'_>> {
         data: set(data).filter(|data| !data.is_empty()),
         text,
     })
+}
+
+/// Holds where the parts of a line stand, for those who write some of them anew.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout<'a> {
+    /// The digits of the priority and what they say.
+    pub priority: Option<(&'a [u8], u8)>,
+    /// What stands behind it.
+    pub rest: Rest<'a>,
+}
+
+/// Holds what stands behind a priority.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rest<'a> {
+    /// RFC 5424.
+    Words(Words<'a>),
+    /// RFC 3164 and lines of files: host, tag, what stands in brackets behind it, text.
+    Tagged(&'a [u8], Option<&'a [u8]>, Option<&'a [u8]>, &'a [u8]),
+    /// No syslog: the whole line is text.
+    Text(&'a [u8]),
+}
+
+/// Returns where the parts of a line stand.
+pub(crate) fn layout(line: &[u8]) -> Layout<'_> {
+    let Some(message) = parse(line, TICKS_MAX) else { return Layout { priority: None, rest: Rest::Text(line) } };
+    let (_, behind) = read_priority(line);
+    let digits = line.len() - behind.len();
+    let priority = message.priority.map(|priority| (&line[1..digits - 1], priority));
+    let words = message.version.and_then(|_| words_5424(&behind[2..]));
+    let rest = match (words, message.host) {
+        (Some(words), _) => Rest::Words(words),
+        (None, Some(host)) => Rest::Tagged(host, message.app, message.process, message.text),
+        (None, None) => Rest::Text(line),
+    };
+    Layout { priority, rest }
 }
 
 /// Returns the size of the structured data in front of a message.
@@ -256,18 +315,26 @@ fn fill_logs(message: &Message<'_>, sink: &mut dyn Sink) {
 
 /// Puts the parameters of structured data where Appendix A has them.
 fn fill_logs_data(data: &[u8], sink: &mut dyn Sink) {
-    for (id, name, value) in parameters(data) {
-        match (id.as_str(), name.as_str()) {
-            ("origin", "swVersion") => sink.resource("service.version", Value::string(value)),
-            ("origin", "ip") => sink.attribute("client.address", Value::string(value)),
-            _ => sink.attribute(&format!("syslog.{id}.{name}"), Value::string(value)),
+    for Parameter { id, name, value, .. } in parameters(data) {
+        match key_of(&id, &name) {
+            (true, key) => sink.resource(&key, Value::string(value)),
+            (false, key) => sink.attribute(&key, Value::string(value)),
         }
+    }
+}
+
+/// Returns where a parameter stands in `logs`: whether in Resource, and under which key.
+pub(crate) fn key_of(id: &str, name: &str) -> (bool, String) {
+    match (id, name) {
+        ("origin", "swVersion") => (true, "service.version".to_owned()),
+        ("origin", "ip") => (false, "client.address".to_owned()),
+        _ => (false, format!("syslog.{id}.{name}")),
     }
 }
 
 fn nested_data(data: &[u8]) -> Bag {
     let mut elements: Vec<(String, Bag)> = Vec::new();
-    for (id, name, value) in parameters(data) {
+    for Parameter { id, name, value, .. } in parameters(data) {
         if elements.last().is_none_or(|(last, _)| *last != id) {
             elements.push((id, Bag::new()));
         }
@@ -282,8 +349,21 @@ fn nested_data(data: &[u8]) -> Bag {
     bag
 }
 
-/// Returns element id, name and value of each parameter of `[id name="value" ...][...]`.
-fn parameters(data: &[u8]) -> Vec<(String, String, Vec<u8>)> {
+/// Holds a parameter of structured data.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Parameter<'a> {
+    /// The id of its element.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: Vec<u8>,
+    /// It as it stands, with the blank in front of it.
+    pub raw: &'a [u8],
+}
+
+/// Returns the parameters of `[id name="value" ...][...]`.
+pub(crate) fn parameters(data: &[u8]) -> Vec<Parameter<'_>> {
     let mut found = Vec::new();
     let mut id = String::new();
     let mut rest = data;
@@ -300,7 +380,9 @@ fn parameters(data: &[u8]) -> Vec<(String, String, Vec<u8>)> {
                 let Some(size) = rest.iter().position(|byte| *byte == b'=') else { break };
                 let name = text(&rest[..size]);
                 let (value, behind) = read_value(&rest[size + 1..]);
-                found.push((id.clone(), name, value));
+                let (begin, end) = (data.len() - rest.len(), data.len() - behind.len());
+                let begin = begin - usize::from(begin > 0 && data[begin - 1] == b' ');
+                found.push(Parameter { id: id.clone(), name, value, raw: &data[begin..end] });
                 rest = behind;
             }
         }
@@ -350,8 +432,12 @@ mod tests {
         let message = parse(line, 0).unwrap();
         assert_eq!(message.text, b"");
         let found = parameters(message.data.unwrap());
-        assert_eq!(found[1], ("exampleSDID@32473".to_owned(), "eventSource".to_owned(), b"Appli\"cation".to_vec()));
-        assert_eq!(found[2].0, "examplePriority@32473");
+        assert_eq!((found[1].id.as_str(), found[1].name.as_str()), ("exampleSDID@32473", "eventSource"));
+        assert_eq!(
+            (&found[1].value[..], found[1].raw),
+            (&b"Appli\"cation"[..], &b" eventSource=\"Appli\\\"cation\""[..])
+        );
+        assert_eq!(found[2].id, "examplePriority@32473");
     }
 
     #[test]

@@ -44,6 +44,13 @@ pub fn write(arguments: &ApplyArguments, run: &Run, opened: &Opened, clock: &Clo
         let count = totals.malformed;
         console.say(&format!("error: {count} requests could not be read by the rules; --lenient accepts that"));
     }
+    if run.unwritten_count > 0 {
+        let count = run.unwritten_count;
+        console.say(&format!(
+            "error: {count} records have edits that their format has no place for; --output otlp-json holds every edit, \
+             --lenient accepts that"
+        ));
+    }
     match arguments.report.as_deref() {
         None => console.say(table(run, console)?.trim_end()),
         Some(path) if path == Path::new("-") => console.say(&json(run, input.skipped_count)),
@@ -77,6 +84,7 @@ fn json(run: &Run, skipped: u64) -> String {
         "totals": totals,
         "is_conserved": totals.is_conserved(),
         "skipped": skipped,
+        "unwritten": run.unwritten_count,
         "without_place": run.others.notes(),
     })
     .to_string()

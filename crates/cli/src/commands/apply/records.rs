@@ -1,16 +1,19 @@
 //! Records that are not OTLP through the rules for `logs`: what no rule changed leaves as the line that came.
 
+use super::gather::Gathered;
 use super::{Run, unreadable};
 use crate::failure::{Failure, Outcome};
+use dtq_record::input::Place;
 use dtq_record::input::originals::Original;
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::encode::request::RequestBuilder;
-use dtq_record::otlp::index::RequestIndex;
-use dtq_record::otlp::logs::{LogView, column};
+use dtq_record::otlp::logs::{self, column};
 use dtq_record::stream::Row;
-use dtq_record::text::rewrite::rewrite;
-use dtq_record::{Format, Inputs, WireError};
+use dtq_record::text::rewrite::{NoPlace, Rewriter, RowPart, Rows};
+use dtq_record::{Format, Inputs};
 use dtq_rules::engine::Output;
+use dtq_rules::engine::trace::{Edit, Parts, Subject};
+use dtq_value::{Bag, Value};
 use std::io::Write;
 
 /// Size of the requests that records are collected in, when they leave as requests.
@@ -52,27 +55,28 @@ impl Run {
     /// Applies the rules to the records of an input, which keep its format.
     pub(super) fn originals(&mut self, inputs: &Inputs, index: usize, format: Format, out: &mut dyn Write) -> Outcome {
         let Some(mut originals) = inputs.originals(index).map_err(unreadable)? else { return Ok(()) };
+        let is_array = originals.is_array().map_err(unreadable)?;
+        out.write_all(originals.mark().map_err(unreadable)?)?;
         let name = inputs.descriptions()[index].name;
-        let mut layout = Layout::new(format, originals.is_array().map_err(unreadable)?);
-        let mut builder = RequestBuilder::new(Signal::Logs);
-        while let Some(original) = originals.next_record().map_err(unreadable)? {
-            let mut changed = None;
-            let leaves = match &original.row {
+        let mut line = Line { name, rewriter: originals.rewriter(), layout: Layout::new(format, is_array), out };
+        let mut gathered = Gathered::new();
+        self.processor.keep_trace();
+        while let Some(mut original) = originals.next_record().map_err(unreadable)? {
+            let row = original.row.take();
+            let leaves_as_is = match row {
                 None if original.is_malformed => self.pass(&original)?,
                 None => true,
-                Some(row) => {
-                    let request = builder.push_row(row).ok().map(|()| builder.take());
-                    match request {
-                        None => self.pass(&original)?,
-                        Some(request) => self.judge(&request, format, name, &original, &mut changed)?,
-                    }
-                }
+                Some(row) => gathered.push_record(&original, row).is_err() && self.pass(&original)?,
             };
-            if leaves {
-                layout.write(out, changed.as_deref().unwrap_or(original.bytes), original.end)?;
+            if leaves_as_is {
+                gathered.push_as_is(&original);
+            }
+            if gathered.is_full() {
+                self.judge(&mut gathered, &mut line)?;
             }
         }
-        Ok(layout.finish(out)?)
+        self.judge(&mut gathered, &mut line)?;
+        Ok(line.layout.finish(line.out)?)
     }
 
     /// Says whether a record leaves that cannot be judged.
@@ -84,62 +88,162 @@ impl Run {
         Ok(leaves)
     }
 
-    /// Says whether a record leaves, and puts what it has become into `changed`.
-    fn judge(
-        &mut self,
-        request: &[u8],
-        format: Format,
-        name: &str,
-        original: &Original<'_>,
-        changed: &mut Option<Vec<u8>>,
-    ) -> Result<bool, Failure> {
-        let outcome = self.apply(Signal::Logs, request);
-        let leaves = match &outcome.output {
-            Output::Unchanged => true,
-            Output::Empty => false,
-            Output::Bytes(bytes) => {
-                let nesting_max = self.limits.value_nesting_max;
-                let rows = (row_of(request, nesting_max), row_of(bytes, nesting_max));
-                let result = match rows {
-                    (Ok(before), Ok(after)) => rewrite(format, original.bytes, &before, &after),
-                    (Err(error), _) | (_, Err(error)) => Err(error.reason.to_owned()),
-                };
-                *changed = Some(result.map_err(|reason| self.no_place(name, original, &reason))?);
-                true
+    /// Judges the records that were gathered, and writes everything that leaves.
+    fn judge(&mut self, gathered: &mut Gathered, line: &mut Line<'_, '_>) -> Outcome {
+        let request = gathered.take_request().unwrap_or_default();
+        let outcome = (!request.is_empty()).then(|| self.apply(Signal::Logs, &request));
+        let mut record = 0;
+        for entry in gathered.entries() {
+            let (bytes, end) = gathered.original(entry);
+            let Some(row) = &entry.row else {
+                line.layout.write(line.out, bytes, end)?;
+                continue;
+            };
+            let trace = self.processor.trace(&request);
+            let (came, left) = (trace.came(record), trace.left(record));
+            record += 1;
+            match left {
+                None => {}
+                Some(left) if left == came => line.layout.write(line.out, bytes, end)?,
+                Some(left) => {
+                    let edits: Vec<Edit> = trace.edits(record - 1).cloned().collect();
+                    let edited = Edited { bytes, row, came, left, edits };
+                    let rewritten = edited.rewritten(&mut line.rewriter, self.limits.value_nesting_max);
+                    let size = left.record.len();
+                    if !self.lacks(&rewritten, size, (line.name, entry.place)) {
+                        line.layout.write(line.out, &rewritten.bytes, end)?;
+                    }
+                }
             }
-        };
-        self.emit(outcome)?;
-        Ok(leaves)
+        }
+        gathered.clear();
+        match outcome {
+            Some(outcome) => Ok(self.emit(outcome)?),
+            None => Ok(()),
+        }
     }
 
-    /// An edit that the format cannot hold ends the run: passing the record on as it was would undo the rule.
-    fn no_place(&self, name: &str, original: &Original<'_>, reason: &str) -> Failure {
-        let accounts = self.processor.accounts();
-        let rules = self.processor.rules().rules.iter().zip(&accounts).filter(|(_, account)| account.edited > 0);
-        let rules: Vec<String> = rules.map(|(rule, _)| format!("`{}`", rule.name.as_text())).collect();
-        let (place, rules) = (original.place, rules.join(", "));
-        Failure::Row(format!(
-            "{name}: {place}: edited by {rules}, and the edit cannot be written in this format: {reason}; \
-             use --output otlp-json, which holds every edit"
-        ))
+    /// Counts a record of which something cannot be written; says whether it is dropped for that.
+    fn lacks(&mut self, rewritten: &Rewritten, size: usize, (name, place): (&str, Place)) -> bool {
+        let Some(reason) = &rewritten.lacks else { return false };
+        self.unwritten_count += 1;
+        let arrival = self.arrival();
+        self.processor.unwritten(&rewritten.undone, size, &format!("{name}: {place}: {reason}"), arrival)
     }
 }
 
-/// Returns the row of `logs` of a request with one record.
-fn row_of(request: &[u8], nesting_max: usize) -> Result<Row, WireError> {
-    let mut index = RequestIndex::default();
-    index.read(Signal::Logs, request)?;
-    let (Some(record), Some(resource)) = (index.records().first(), index.resources().first()) else {
-        return Err(WireError { offset: 0, reason: "the request has no record" });
+/// Holds what the records of one input are written with.
+struct Line<'i, 'o> {
+    name: &'i str,
+    rewriter: Rewriter<'i>,
+    layout: Layout,
+    out: &'o mut dyn Write,
+}
+
+/// Holds a record that rules have edited.
+struct Edited<'r> {
+    bytes: &'r [u8],
+    row: &'r Row,
+    came: Parts<'r>,
+    left: Parts<'r>,
+    edits: Vec<Edit>,
+}
+
+/// Holds what a record is written as.
+struct Rewritten {
+    bytes: Vec<u8>,
+    /// What could not be written first, if anything.
+    lacks: Option<String>,
+    /// The rules whose edits were undone for that.
+    undone: Vec<usize>,
+}
+
+impl Edited<'_> {
+    /// Returns the record with all edits that its format has a place for.
+    ///
+    /// A rule is undone as a whole: half of its edits, such as a key renamed to one that has no column, would lose data.
+    fn rewritten(&self, rewriter: &mut Rewriter<'_>, nesting_max: usize) -> Rewritten {
+        let row = |parts: &Parts<'_>| logs::row(parts.record, parts.resource, nesting_max);
+        let mut written = Rewritten { bytes: self.bytes.to_vec(), lacks: None, undone: Vec::new() };
+        let (before, mut after) = match (row(&self.came), row(&self.left)) {
+            (Ok(before), Ok(after)) => (before, after),
+            (Err(error), _) | (_, Err(error)) => {
+                written.lacks = Some(error.reason.to_owned());
+                written.undone = self.rules();
+                return written;
+            }
+        };
+        loop {
+            let rows = Rows { read: self.row, before: &before, after: &after };
+            let no_place = match rewriter.rewrite(self.bytes, &rows) {
+                Ok(bytes) => {
+                    written.bytes = bytes;
+                    return written;
+                }
+                Err(no_place) => no_place,
+            };
+            written.lacks.get_or_insert_with(|| no_place.to_string());
+            if !self.undo(&no_place, &before, &mut after, &mut written.undone) {
+                written.undone = self.rules();
+                return written;
+            }
+        }
+    }
+
+    /// Undoes the rules that wrote what has no place, and those whose edits of the same are undone with them; says
+    /// whether there was one.
+    fn undo(&self, no_place: &NoPlace, before: &Row, after: &mut Row, undone: &mut Vec<usize>) -> bool {
+        let Some(part) = &no_place.part else { return false };
+        let count = undone.len();
+        let mut parts = vec![part.clone()];
+        while let Some(part) = parts.pop() {
+            undo_part(&part, before, after);
+            for edit in self.edits.iter().filter(|edit| overlaps(&part_of(edit), &part)) {
+                if !undone.contains(&edit.rule) {
+                    undone.push(edit.rule);
+                    let of_rule = self.edits.iter().filter(|other| other.rule == edit.rule);
+                    parts.extend(of_rule.map(part_of));
+                }
+            }
+        }
+        undone.len() > count
+    }
+
+    /// Returns all rules that edited the record.
+    fn rules(&self) -> Vec<usize> {
+        let mut rules: Vec<usize> = self.edits.iter().map(|edit| edit.rule).collect();
+        rules.sort_unstable();
+        rules.dedup();
+        rules
+    }
+}
+
+/// Returns the part of a row of `logs` that an edit wrote.
+fn part_of(edit: &Edit) -> RowPart {
+    let column = match edit.subject {
+        Subject::Record(_) => edit.column,
+        Subject::Resource(_) => column::RESOURCE,
     };
-    let view = LogView::parse(record.place.content(request), 0)?;
-    let own = |at: usize| !matches!(at, column::RESOURCE | column::SCOPE);
-    let value = |at: usize| if own(at) { view.value(at, nesting_max) } else { Ok(dtq_value::Value::Null) };
-    let mut row = (0..column::COUNT).map(value).collect::<Result<Row, _>>()?;
-    // Only whether it changed counts.
-    let own = resource.resource.map_or(&[][..], |place| place.content(request));
-    row[column::RESOURCE] = dtq_value::Value::string(own);
-    Ok(row)
+    RowPart { column, key: edit.key.clone() }
+}
+
+fn overlaps(one: &RowPart, other: &RowPart) -> bool {
+    one.column == other.column && (one.key.is_none() || other.key.is_none() || one.key == other.key)
+}
+
+/// Gives a part of a row the value that it had.
+fn undo_part(part: &RowPart, before: &Row, after: &mut Row) {
+    let old = before[part.column].clone();
+    let (Some(key), Value::Bag(new), Value::Bag(old)) = (&part.key, &after[part.column], &old) else {
+        after[part.column] = old;
+        return;
+    };
+    let mut bag = Bag::clone(new);
+    match old.get(key.as_bytes()) {
+        Some(value) => bag.set(key.clone(), value.clone()),
+        None => drop(bag.remove(key.as_bytes())),
+    }
+    after[part.column] = Value::bag(bag);
 }
 
 /// Writes records behind each other as their format has them.
