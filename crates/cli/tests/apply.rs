@@ -171,6 +171,85 @@ fn dropped_records_are_absent_and_layouts_stay() {
 }
 
 #[test]
+fn lines_of_many_hosts_keep_their_order_and_their_edits() {
+    let folder = folder("hosts");
+    let rules = file(
+        &folder,
+        "rules.yaml",
+        b"apiVersion: dtq/v1\nrules:\n\
+          \x20 - {name: hosts, to: replace, kql: 'resources | extend Attributes = bag_set_key(Attributes, \"host.name\", strcat(tostring(Attributes[\"host.name\"]), \"-x\"))'}\n\
+          \x20 - {name: no-2, to: drop, kql: 'logs | where tostring(Body) endswith \"2\"'}\n\
+          \x20 - {name: mark, to: replace, kql: 'logs | where tostring(Body) endswith \"5\" | extend Body = strcat(tostring(Body), \"!\")'}\n",
+    );
+    // More than one request holds, hosts that alternate, and lines that are no records among them.
+    let (mut input, mut expected) = (String::new(), String::new());
+    for number in 0..2_000 {
+        let host = ["a", "b", "c"][number / 2 % 3];
+        let end = if number % 3 == 0 { "\r\n" } else { "\n" };
+        input += &format!("<13>1 - {host} app - - - n {number}{end}");
+        if number % 10 != 2 {
+            let mark = if number % 10 == 5 { "!" } else { "" };
+            expected += &format!("<13>1 - {host}-x app - - - n {number}{mark}{end}");
+        }
+        if number % 100 == 7 {
+            input += "\n";
+            expected += "\n";
+        }
+    }
+    let arguments = ["apply", "-r", &rules, "--format", "syslog", "-"];
+    let ran = dtq_with(&arguments, input.as_bytes()).code(0);
+    assert!(ran.stdout == expected, "{}", ran.stderr);
+    assert!(ran.stderr.contains("records: 2000 in = 1800 out + 200 dropped"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_edit_without_a_place_undoes_its_rule_and_no_other() {
+    let folder = folder("no-place");
+    let rule = |name: &str, more: &str, kql: &str| format!("  - {{name: {name}, to: replace, {more} kql: '{kql}'}}\n");
+    let hide = rule("hide", "", "logs | extend Attributes = bag_remove_keys(Attributes, dynamic([\"mail\"]))");
+    let rename = "logs | where tostring(Attributes.n) == \"2\" | extend Attributes = \
+                  bag_remove_keys(bag_set_key(Attributes, \"o\", Attributes.k), dynamic([\"k\"]))";
+    let upper = rule("upper", "", "logs | extend Attributes = bag_set_key(Attributes, \"n\", strcat(tostring(Attributes.n), \"0\"))");
+    let input = b"k,mail,n\na,a@x,1\nb,b@x,2\n";
+    for (more, expected, law) in [
+        ("", "k,mail,n\na,,10\nb,,20\n", "records: 2 in = 2 out;"),
+        ("on_error: drop,", "k,mail,n\na,,10\n", "records: 2 in = 1 out + 1 dropped;"),
+    ] {
+        let text = format!("apiVersion: dtq/v1\nrules:\n{hide}{}{upper}", rule("rename", more, rename));
+        let rules = file(&folder, "rules.yaml", text.as_bytes());
+        let ran = dtq_with(&["apply", "-r", &rules, "-"], input).code(65);
+        assert_eq!(ran.stdout, expected);
+        assert!(ran.stderr.contains("`rename`: an edit cannot be written: -: line 3: "), "{}", ran.stderr);
+        assert!(ran.stderr.contains(law), "{}", ran.stderr);
+        let ran = dtq_with(&["apply", "-r", &rules, "--lenient", "--report", "-", "--out", "/dev/null", "-"], input);
+        let ran = ran.code(0);
+        let report = ran.stderr.lines().last().expect("a report");
+        let report: serde_json::Value = serde_json::from_str(report).expect("a report");
+        let count = |name: &str| report["rules"][1][name].as_u64();
+        assert_eq!((count("errors"), count("edited"), report["unwritten"].as_u64()), (Some(1), Some(0), Some(1)));
+        assert_eq!(report["is_conserved"], true);
+    }
+}
+
+#[test]
+fn records_that_rules_make_go_to_a_file_of_their_own() {
+    let folder = folder("made");
+    let rules = file(
+        &folder,
+        "rules.yaml",
+        b"apiVersion: dtq/v1\nrules:\n  - {name: alarm, to: logs, kql: 'logs | where tostring(Attributes.k) == \"b\" | project Body'}\n",
+    );
+    let made = folder.join("made.jsonl").to_str().expect("the path is UTF-8").to_owned();
+    let input = b"k,msg\na,x\nb,y\n";
+    let ran = dtq_with(&["apply", "-r", &rules, "--logs", &made, "-"], input).code(0);
+    assert_eq!(ran.stdout.as_bytes(), input);
+    let made = lines(&std::fs::read(made).expect("the file was made"));
+    assert_eq!(made[0].resource_logs[0].scope_logs[0].log_records.len(), 1);
+    let ran = dtq_with(&["apply", "-r", &rules, "-"], input).code(0);
+    assert!(ran.stderr.contains("of logs that rules made had no place to go"), "{}", ran.stderr);
+}
+
+#[test]
 fn rules_with_mistakes_write_nothing() {
     let folder = folder("mistakes");
     let out = folder.join("out");
