@@ -46,8 +46,9 @@ pub fn write(arguments: &ApplyArguments, run: &Run, opened: &Opened, clock: &Clo
     }
     if run.unwritten_count > 0 {
         let count = run.unwritten_count;
+        let records = if count == 1 { "record has" } else { "records have" };
         console.say(&format!(
-            "error: {count} records have edits that their format has no place for; --output otlp-json holds every edit, \
+            "error: {count} {records} edits that their format has no place for; --output otlp-json holds every edit, \
              --lenient accepts that"
         ));
     }
