@@ -219,7 +219,7 @@ fn an_edit_without_a_place_undoes_its_rule_and_no_other() {
         let rules = file(&folder, "rules.yaml", text.as_bytes());
         let ran = dtq_with(&["apply", "-r", &rules, "-"], input).code(65);
         assert_eq!(ran.stdout, expected);
-        assert!(ran.stderr.contains("`rename`: an edit cannot be written: -: line 2: "), "{}", ran.stderr);
+        assert!(ran.stderr.contains("`rename`: an edit cannot be written: stdin: line 2: "), "{}", ran.stderr);
         assert!(ran.stderr.contains(law), "{}", ran.stderr);
         let ran = dtq_with(&["apply", "-r", &rules, "--lenient", "--report", "-", "--out", "/dev/null", "-"], input);
         let ran = ran.code(0);
