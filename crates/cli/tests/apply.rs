@@ -207,9 +207,13 @@ fn an_edit_without_a_place_undoes_its_rule_and_no_other() {
     let folder = folder("no-place");
     let rule = |name: &str, more: &str, kql: &str| format!("  - {{name: {name}, to: replace, {more} kql: '{kql}'}}\n");
     let hide = rule("hide", "", "logs | extend Attributes = bag_remove_keys(Attributes, dynamic([\"mail\"]))");
-    let rename = "logs | extend Attributes = \
-                  bag_remove_keys(bag_set_key(Attributes, \"o\", Attributes.k), dynamic([\"k\"]))";
-    let upper = rule("upper", "", "logs | extend Attributes = bag_set_key(Attributes, \"n\", strcat(tostring(Attributes.n), \"0\"))");
+    let rename = "logs | extend Attributes = iff(isnotempty(Attributes.k), \
+                  bag_remove_keys(bag_set_key(Attributes, \"o\", Attributes.k), dynamic([\"k\"])), Attributes)";
+    let upper = rule(
+        "upper",
+        "",
+        "logs | extend Attributes = bag_set_key(Attributes, \"n\", strcat(tostring(Attributes.n), \"0\"))",
+    );
     let input = b"k,mail,n\na,a@x,1\nb,b@x,2\n";
     for (more, expected, law) in [
         ("", "k,mail,n\na,,10\nb,,20\n", "records: 2 in = 2 out;"),

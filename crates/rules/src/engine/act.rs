@@ -238,7 +238,7 @@ impl Frame<'_> {
             let message = "`to: replace` got several rows for one record; leave out `mv-expand`, or steps of `scan` that match the same record";
             return Err(Fault::new(Code::E3009, message));
         }
-        let found = {
+        let (found, held) = {
             let cells = self.cells(unit, work.slots, work.cache, work.overlay);
             let mut found = Vec::new();
             for write in writes {
@@ -256,22 +256,25 @@ impl Frame<'_> {
                     Written::Value(new) => writes_of(rule.table, write, &new, &cells, &mut found)?,
                 }
             }
-            found
+            let held = match self.edits {
+                Some(_) => {
+                    let reads: Vec<(usize, u32)> =
+                        writes.iter().flat_map(|write| write.reads.iter().copied()).collect();
+                    cells.record_row(&reads)?
+                }
+                None => Row::new(),
+            };
+            (found, held)
         };
         check_writes(unit, &found, self.set.limits.value_nesting_max)?;
         if !found.is_empty() {
             work.editors.push(position);
         }
         for write in found {
+            self.log_write(position, &write, &held);
             match write {
-                Write::Column(column, value) => {
-                    self.log_edit(position, column, None);
-                    work.overlay.set(column, value);
-                }
-                Write::Key(column, key, value) => {
-                    self.log_edit(position, column, Some(&key));
-                    work.overlay.set_key(column, key, value);
-                }
+                Write::Column(column, value) => work.overlay.set(column, value),
+                Write::Key(column, key, value) => work.overlay.set_key(column, key, value),
             }
         }
         Ok(())

@@ -11,7 +11,8 @@ use crate::file::rule::Mode;
 use dtq_record::otlp::assemble::Changes;
 use dtq_record::otlp::index::RequestIndex;
 use dtq_record::tables::Base;
-use dtq_value::Str;
+use dtq_record::tables::derive::Write;
+use dtq_value::{Str, Value};
 
 /// Names what a rule edited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,23 @@ impl Frame<'_> {
     pub(crate) fn log_edit(&mut self, rule: usize, column: usize, key: Option<&Str>) {
         if let Some(log) = self.edits.as_mut().filter(|_| self.depth == 0) {
             log.edits.push(Edit { subject: log.subject, rule, column, key: key.cloned() });
+        }
+    }
+
+    /// Notes what a rule writes into a record with these columns: of a bag that is written whole the keys that differ.
+    pub(crate) fn log_write(&mut self, rule: usize, write: &Write, held: &[Value]) {
+        let (column, new) = match write {
+            Write::Key(column, key, _) => return self.log_edit(rule, *column, Some(key)),
+            Write::Column(column, new) => (*column, new),
+        };
+        let (Value::Bag(new), Some(Value::Bag(old))) = (new, held.get(column)) else {
+            return self.log_edit(rule, column, None);
+        };
+        for (key, _) in new.iter().filter(|(key, value)| old.get(key.as_bytes()) != Some(value)) {
+            self.log_edit(rule, column, Some(key));
+        }
+        for (key, _) in old.iter().filter(|(key, _)| new.get(key.as_bytes()).is_none()) {
+            self.log_edit(rule, column, Some(key));
         }
     }
 
