@@ -1,13 +1,13 @@
 //! Rule sets by the book: each record a row, each rule a query over that row, run by the engine of queries.
 
-use crate::rows::{bag, log_row, metric_rows, span_row};
+use crate::rows::{bag, dynamic, log_row, metric_rows, span_row};
 use crate::write;
 use dtq_engine::{Options, Query, compile};
 use dtq_record::stream::{Catalog, Projection, Row, RowStream, StreamError, TableSchema};
 use dtq_record::tables::derive::Write;
 use dtq_record::tables::{self, Table};
 use dtq_value::Value;
-use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -75,6 +75,16 @@ impl Catalog for OneRow<'_> {
     fn scan(&self, _: &str, _: &Projection) -> Result<Box<dyn RowStream + '_>, StreamError> {
         Ok(Box::new(Once(Some(self.row))))
     }
+}
+
+/// How the edits of several rules come into a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// Each rule's where it runs: the book.
+    OneByOne,
+    /// All at the end, onto the record as it came, of which a part stays that reads as it is to read: what decision 0009
+    /// leaves to the engine. Resources are written one by one nevertheless.
+    Composed,
 }
 
 /// What a rule makes of a row.
@@ -198,6 +208,34 @@ impl Record {
         }
         Ok(new)
     }
+
+    /// Returns the record as edits write it that are composed before: what `self` reads as, written onto `original`.
+    fn composed(self, original: &Record) -> Self {
+        let attributes = |old: &[KeyValue], new: &[KeyValue]| {
+            let Value::Bag(read) = bag(new) else { unreachable!("attributes are a bag") };
+            write::attributes(old, &read)
+        };
+        match (self, original) {
+            (Record::Log(mut log), Record::Log(old)) => {
+                log.attributes = attributes(&old.attributes, &log.attributes);
+                log.body = log.body.map(|body| write::any(old.body.as_ref(), &dynamic(&body)));
+                Record::Log(log)
+            }
+            (Record::Span(mut span), Record::Span(old)) => {
+                span.attributes = attributes(&old.attributes, &span.attributes);
+                Record::Span(span)
+            }
+            (Record::Metric(mut metric), Record::Metric(old)) => {
+                if let (Some(new), Some(old)) =
+                    (write::point_attributes(&mut metric), write::point_attributes(&mut old.clone()))
+                {
+                    *new = attributes(old, new);
+                }
+                Record::Metric(metric)
+            }
+            _ => unreachable!("rules keep the signal"),
+        }
+    }
 }
 
 /// Runs a resource alone through the rules over `resources`: the versions, by the rule that sees each, and what drops it.
@@ -247,7 +285,9 @@ pub fn judge(
     dropped_by: Option<usize>,
     scope: &Option<InstrumentationScope>,
     counts: &mut [Counts],
+    written: Written,
 ) -> Option<Record> {
+    let original = record;
     let mut record = record.clone();
     let mut editors = Vec::new();
     for (position, judge) in judges.iter().enumerate() {
@@ -301,5 +341,5 @@ pub fn judge(
         }
     }
     editors.iter().for_each(|position| counts[*position].edited += 1);
-    Some(record)
+    Some(if written == Written::Composed { record.composed(original) } else { record })
 }

@@ -1,6 +1,6 @@
 //! Requests of each signal as the oracle takes them apart, judges them and puts them together.
 
-use crate::judge::{Counts, Judge, Record, judge, resource_versions};
+use crate::judge::{Counts, Judge, Record, Written, judge, resource_versions};
 use base64::Engine;
 use dtq_record::otlp::Signal;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -22,7 +22,7 @@ pub trait Request: Message + Clone + Default + PartialEq + std::fmt::Debug {
     const SIGNAL: Signal;
 
     /// Returns what the rules leave of it.
-    fn judged(&self, judges: &[Judge], counts: &mut [Counts]) -> Self;
+    fn judged(&self, judges: &[Judge], counts: &mut [Counts], written: Written) -> Self;
 
     /// Returns how many records it has.
     fn count(&self) -> u64;
@@ -34,7 +34,7 @@ pub trait Request: Message + Clone + Default + PartialEq + std::fmt::Debug {
 
 /// Judges the records of one resource; `scopes` gives how many records each scope keeps.
 macro_rules! judged {
-    ($request:expr, $judges:expr, $counts:expr, $resources:ident, $scopes:ident, $records:ident, $signal:expr, $split:expr, $merge:expr) => {{
+    ($request:expr, $judges:expr, $counts:expr, $resources:ident, $scopes:ident, $records:ident, $signal:expr, $split:expr, $merge:expr, $written:expr) => {{
         let mut out = Self::default();
         for container in &$request.$resources {
             let (versions, dropped_by) =
@@ -49,7 +49,7 @@ macro_rules! judged {
                     .into_iter()
                     .filter_map(|record| match record {
                         Err(whole) => Some(whole),
-                        Ok(record) => judge($judges, &record, &versions, dropped_by, &scope.scope, $counts),
+                        Ok(record) => judge($judges, &record, &versions, dropped_by, &scope.scope, $counts, $written),
                     })
                     .collect();
                 if dropped_by.is_none() && (!kept.is_empty() || had == 0) {
@@ -102,13 +102,13 @@ type Part = Result<Record, Record>;
 impl Request for ExportLogsServiceRequest {
     const SIGNAL: Signal = Signal::Logs;
 
-    fn judged(&self, judges: &[Judge], counts: &mut [Counts]) -> Self {
+    fn judged(&self, judges: &[Judge], counts: &mut [Counts], written: Written) -> Self {
         let split = |records: &[_]| -> Vec<Part> { records.iter().cloned().map(Record::Log).map(Ok).collect() };
         let merge = |kept: Vec<Record>| {
             let log = |record| if let Record::Log(log) = record { log } else { unreachable!() };
             kept.into_iter().map(log).collect()
         };
-        judged!(self, judges, counts, resource_logs, scope_logs, log_records, "logs", split, merge)
+        judged!(self, judges, counts, resource_logs, scope_logs, log_records, "logs", split, merge, written)
     }
 
     fn count(&self) -> u64 {
@@ -135,13 +135,13 @@ impl Request for ExportLogsServiceRequest {
 impl Request for ExportTraceServiceRequest {
     const SIGNAL: Signal = Signal::Spans;
 
-    fn judged(&self, judges: &[Judge], counts: &mut [Counts]) -> Self {
+    fn judged(&self, judges: &[Judge], counts: &mut [Counts], written: Written) -> Self {
         let split = |records: &[_]| -> Vec<Part> { records.iter().cloned().map(Record::Span).map(Ok).collect() };
         let merge = |kept: Vec<Record>| {
             let span = |record| if let Record::Span(span) = record { span } else { unreachable!() };
             kept.into_iter().map(span).collect()
         };
-        judged!(self, judges, counts, resource_spans, scope_spans, spans, "spans", split, merge)
+        judged!(self, judges, counts, resource_spans, scope_spans, spans, "spans", split, merge, written)
     }
 
     fn count(&self) -> u64 {
@@ -206,14 +206,14 @@ fn points(metric: &Metric) -> Vec<Part> {
 impl Request for ExportMetricsServiceRequest {
     const SIGNAL: Signal = Signal::Metrics;
 
-    fn judged(&self, judges: &[Judge], counts: &mut [Counts]) -> Self {
+    fn judged(&self, judges: &[Judge], counts: &mut [Counts], written: Written) -> Self {
         let split = |metrics: &[Metric]| -> Vec<Part> { metrics.iter().flat_map(points).collect() };
         let merge = |kept: Vec<Record>| {
             let metric = |record| if let Record::Metric(metric) = record { metric } else { unreachable!() };
             kept.into_iter().map(metric).collect()
         };
         let judged: Self =
-            judged!(self, judges, counts, resource_metrics, scope_metrics, metrics, "metrics", split, merge);
+            judged!(self, judges, counts, resource_metrics, scope_metrics, metrics, "metrics", split, merge, written);
         // Points that were taken apart are one metric again when nothing has changed.
         let mut apart = self.clone();
         for scope in apart.resource_metrics.iter_mut().flat_map(|resource| &mut resource.scope_metrics) {

@@ -157,6 +157,17 @@ pub fn span(span: &mut Span, column: &str, value: &Value) -> Result<bool, Refuse
     Ok(true)
 }
 
+/// Returns the attributes of a metric's one point.
+pub fn point_attributes(metric: &mut Metric) -> Option<&mut Vec<KeyValue>> {
+    Some(match metric.data.as_mut()? {
+        Data::Gauge(data) => &mut data.data_points[0].attributes,
+        Data::Sum(data) => &mut data.data_points[0].attributes,
+        Data::Histogram(data) => &mut data.data_points[0].attributes,
+        Data::ExponentialHistogram(data) => &mut data.data_points[0].attributes,
+        Data::Summary(data) => &mut data.data_points[0].attributes,
+    })
+}
+
 /// Writes a column of `metrics` into a metric with one point.
 pub fn metric(metric: &mut Metric, column: &str, value: &Value) -> Result<bool, Refused> {
     match column {
@@ -164,13 +175,7 @@ pub fn metric(metric: &mut Metric, column: &str, value: &Value) -> Result<bool, 
         "MetricUnit" => metric.unit = text(value)?,
         "MetricDescription" => metric.description = text(value)?,
         "Attributes" => {
-            let old = match metric.data.as_mut().unwrap() {
-                Data::Gauge(data) => &mut data.data_points[0].attributes,
-                Data::Sum(data) => &mut data.data_points[0].attributes,
-                Data::Histogram(data) => &mut data.data_points[0].attributes,
-                Data::ExponentialHistogram(data) => &mut data.data_points[0].attributes,
-                Data::Summary(data) => &mut data.data_points[0].attributes,
-            };
+            let old = point_attributes(metric).unwrap();
             *old = attributes(old, &bag_of(value)?);
         }
         "MetricValue" => {
