@@ -270,6 +270,9 @@ pub struct ApplyArguments {
     /// File for the account as JSON, instead of a table on stderr; `-` is stderr
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub report: Option<PathBuf>,
+    /// File for log records on the rules themselves: those that turned themselves off, expired or failed
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub notices: Option<PathBuf>,
     /// Write records, bytes, time by stage and the engine to stderr
     #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "text")]
     pub stats: Option<StatsForm>,

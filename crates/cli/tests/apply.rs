@@ -296,6 +296,34 @@ fn the_report_is_json_and_nothing_is_lost() {
     assert!(!std::fs::read(metrics).expect("the recorded file is whole").is_empty());
 }
 
+/// A rule that cannot do what it says: it is said on stderr, and stands as a log record in the file of notices.
+#[test]
+fn what_rules_say_of_themselves_is_a_log_record() {
+    let folder = folder("notices");
+    let rules = file(
+        &folder,
+        "rules.yaml",
+        b"apiVersion: dtq/v1\nrules:\n  - {name: odd, to: replace, kql: 'logs | extend TraceId = \"no id\"'}\n",
+    );
+    let (out, notices) = (folder.join("out.otlp"), folder.join("notices.jsonl"));
+    let [out, notices] = [&out, &notices].map(|path| path.to_str().expect("the path is text"));
+    let now = "2025-11-23T12:40:00Z";
+    let arguments = ["apply", "--now", now, "--rules", &rules, "--out", out, "--notices", notices, LOGS];
+    let ran = dtq(&arguments).code(0);
+    assert!(ran.stderr.contains("note: rule `odd`: cannot judge a record: "), "{}", ran.stderr);
+    assert_eq!(std::fs::read(out).expect("it was written"), read(LOGS));
+    let requests = lines(&std::fs::read(notices).expect("it was written"));
+    let [request] = requests.as_slice() else { panic!("{requests:?}") };
+    let record = &request.resource_logs[0].scope_logs[0].log_records[0];
+    assert_eq!((record.event_name.as_str(), record.severity_text.as_str()), ("dtq.rule.error", "WARN"));
+    assert_eq!(record.time_unix_nano, 1_763_901_600_000_000_000);
+    let rule = &record.attributes[0];
+    let name = rule.value.as_ref().and_then(|value| value.value.clone());
+    assert_eq!((rule.key.as_str(), name), ("dtq.rule", Some(Value::StringValue("odd".to_owned()))));
+    // Where a file is read it cannot be written.
+    dtq(&["apply", "--rules", &rules, "--notices", &rules, LOGS]).code(64);
+}
+
 #[test]
 fn what_cannot_be_read_passes_is_counted_and_ends_with_65() {
     let folder = folder("malformed");

@@ -208,6 +208,7 @@ impl Run {
 
     /// Writes what left besides, and keeps what is to be said.
     fn emit(&mut self, outcome: engine::Outcome) -> io::Result<()> {
+        self.others.write_notices(&outcome.notices, self.arrival())?;
         self.notice_count += outcome.notices.len() as u64;
         let room = NOTICES_SHOWN_MAX.saturating_sub(self.notices.len());
         self.notices.extend(outcome.notices.into_iter().take(room));

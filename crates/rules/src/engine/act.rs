@@ -85,10 +85,12 @@ impl Frame<'_> {
             }
             Ok(judged) => {
                 self.state.accounts[active.rule].matched += 1;
-                match is_enforced {
+                let acted = match is_enforced {
                     true => self.act_above(active.rule, judged, unit, work),
                     false => self.sample(active.rule, unit, work).map(|()| None),
-                }
+                };
+                self.state.failed_matches[active.rule] += u64::from(acted.is_err());
+                acted
             }
             Err(fault) => Err(fault),
         };

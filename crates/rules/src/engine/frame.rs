@@ -5,6 +5,7 @@ use crate::compile::rule::Lookup;
 use crate::compile::set::BaseCells;
 use crate::engine::agenda::Agenda;
 use crate::engine::cells::{Cache, RecordCells};
+use crate::engine::notice::NoticeKind;
 use crate::engine::observe::Observer;
 use crate::engine::outcome::Emissions;
 use crate::engine::overlay::Overlay;
@@ -250,8 +251,10 @@ impl<'s> Frame<'s> {
         account.errors += 1;
         if account.first_error.is_none() {
             account.first_error = Some(message.to_owned());
+            self.state.failing_since_ticks[position] = Some(self.arrival_ticks);
             let name = &self.set.rules[position].name;
-            self.state.notice(Some(name), self.arrival_ticks, format!("cannot judge a record: {message}"));
+            let message = format!("cannot judge a record: {message}");
+            self.state.notice(Some(name), NoticeKind::FirstError, self.arrival_ticks, message);
         }
     }
 }

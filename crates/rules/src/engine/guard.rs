@@ -6,6 +6,7 @@ use crate::compile::rule::Failure;
 use crate::engine::act::Fate;
 use crate::engine::frame::{Frame, Unit};
 use crate::engine::judge::Active;
+use crate::engine::notice::{Excess, Notice, NoticeKind, shown};
 use crate::engine::request::Work;
 
 /// One record in so many is measured.
@@ -41,8 +42,8 @@ impl Costs {
         !is_measured
     }
 
-    /// Takes a cost; returns the median once in ten seconds.
-    fn add(&mut self, ns: u64, now_ticks: i64) -> Option<u64> {
+    /// Takes a cost; returns the median once in ten seconds, and since when it was measured.
+    fn add(&mut self, ns: u64, now_ticks: i64) -> Option<(u64, i64)> {
         let since_ticks = *self.since_ticks.get_or_insert(now_ticks);
         if self.last_ns.len() < SAMPLES_MAX {
             self.last_ns.push(ns);
@@ -54,7 +55,7 @@ impl Costs {
         let median = self.last_ns[self.last_ns.len() / 2];
         self.last_ns.clear();
         self.since_ticks = None;
-        Some(median)
+        Some((median, since_ticks))
     }
 }
 
@@ -78,13 +79,11 @@ impl Frame<'_> {
         let ns = clock().saturating_sub(start);
         self.state.accounts[rule].ns += ns * SAMPLE_EVERY;
         let median = self.state.costs[rule].add(ns, self.arrival_ticks);
-        if let (Some(median), Some(bound)) = (median, self.set.rules[rule].ns_per_record_max)
-            && median > bound
+        if let (Some((measured, since_ticks)), Some(limit)) = (median, self.set.rules[rule].ns_per_record_max)
+            && measured > limit
         {
-            self.disable(
-                rule,
-                &format!("it costs {median} ns a record, and its bound is {bound} (limits.ns_per_record)"),
-            );
+            let excess = Excess { bound: "limits.ns_per_record", limit, measured };
+            self.disable(rule, NoticeKind::DisabledCost, excess, since_ticks);
         }
         self.check_errors(rule);
         fate
@@ -92,24 +91,65 @@ impl Frame<'_> {
 
     fn check_errors(&mut self, rule: usize) {
         let account = &self.state.accounts[rule];
-        if account.errors < ERRORS_MIN || account.errors <= account.matched {
+        let judged = account.matched.saturating_sub(self.state.failed_matches[rule]);
+        if account.errors < ERRORS_MIN || account.errors <= judged {
             return;
         }
-        let message =
-            format!("it could not judge {} records and judged {} that match", account.errors, account.matched);
-        self.disable(rule, &message);
+        let excess = Excess { bound: "errors", limit: judged, measured: account.errors };
+        let since_ticks = self.state.failing_since_ticks[rule].unwrap_or(self.arrival_ticks);
+        self.disable(rule, NoticeKind::DisabledErrors, excess, since_ticks);
+    }
+
+    /// Says of rules whose time is over since the last request that they no longer act.
+    pub(crate) fn note_expired_rules(&mut self) {
+        for (position, rule) in self.set.rules.iter().enumerate() {
+            let Some(since_ticks) = rule.expires_ticks.filter(|expires| *expires <= self.arrival_ticks) else {
+                continue;
+            };
+            if std::mem::replace(&mut self.state.has_reported_expiry[position], true) {
+                continue;
+            }
+            let message = format!("its time is over since {}; records pass it from now on", shown(since_ticks));
+            self.state.notices.push(Notice {
+                rule: Some(rule.name.clone()),
+                kind: NoticeKind::Expired,
+                time_ticks: self.arrival_ticks,
+                since_ticks,
+                excess: None,
+                message,
+            });
+        }
     }
 
     /// Turns a rule off, unless it is protective.
-    pub(crate) fn disable(&mut self, position: usize, why: &str) {
+    pub(crate) fn disable(&mut self, position: usize, kind: NoticeKind, excess: Excess, since_ticks: i64) {
         let rule = &self.set.rules[position];
         if rule.on_error != Failure::Pass || self.state.is_disabled[position] {
             return;
         }
         self.state.is_disabled[position] = true;
         self.is_active[position] = false;
-        self.state.accounts[position].disabled = Some(why.to_owned());
+        let why = why(kind, &excess, since_ticks);
         let message = format!("turned itself off: {why}; records pass it from now on");
-        self.state.notice(Some(&rule.name), self.arrival_ticks, message);
+        self.state.accounts[position].disabled = Some(why);
+        self.state.notices.push(Notice {
+            rule: Some(rule.name.clone()),
+            kind,
+            time_ticks: self.arrival_ticks,
+            since_ticks,
+            excess: Some(excess),
+            message,
+        });
     }
+}
+
+/// Says why a rule turns itself off: which bound, by how much, since when.
+fn why(kind: NoticeKind, excess: &Excess, since_ticks: i64) -> String {
+    let Excess { bound, limit, measured } = excess;
+    let what = match kind {
+        NoticeKind::DisabledCost => format!("it costs {measured} ns a record, and its bound is {limit} ({bound})"),
+        NoticeKind::DisabledState => format!("its windows hold {measured} bytes, and its bound is {limit} ({bound})"),
+        _ => format!("it could not judge {measured} records and judged {limit} that match"),
+    };
+    format!("{what}, since {}", shown(since_ticks))
 }

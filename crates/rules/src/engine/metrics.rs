@@ -5,6 +5,7 @@
 use crate::compile::rule::{CompiledRule, Measure, WindowRule};
 use crate::engine::DEFAULT_STATE_BYTES;
 use crate::engine::frame::Frame;
+use crate::engine::notice::{Excess, NoticeKind};
 use crate::engine::state::{KEYS_MAX, bounds, key_shape};
 use crate::file::rule::{MetricColumn, MetricKind, MetricsOutput, Temporality};
 use crate::state::aggregate::spec::{DEFAULT_BOUNDS, DEFAULT_CARDINALITY_MAX};
@@ -246,8 +247,10 @@ impl Frame<'_> {
             let Ok(group) = entry else { continue };
             let grown_bytes = grouping.add(group, &row)?;
             if !windows.charge(start, grown_bytes) {
-                let bytes_max = bounds(&self.set.rules[position]).bytes_max;
-                self.disable(position, &format!("its windows hold more than {bytes_max} bytes (limits.state_bytes)"));
+                let measured = windows.counts().bytes as u64;
+                let limit = bounds(&self.set.rules[position]).bytes_max as u64;
+                let excess = Excess { bound: "limits.state_bytes", limit, measured };
+                self.disable(position, NoticeKind::DisabledState, excess, self.arrival_ticks);
                 break;
             }
         }

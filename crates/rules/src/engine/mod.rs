@@ -2,13 +2,15 @@
 //!
 //! [`Processor`] is what hosts drive: a request in, what leaves out; a tick now and then. Each record goes through all
 //! rules before the next one is looked at, so that results cannot depend on how records are batched. No clock, no I/O.
-//! Read in order: [`processor`], [`outcome`], [`account`], `tables`, `overlay`, `cells`, `state`, `frame`, `compiled`,
-//! `judge`, `scan`, `written`, `act`, `agenda`, `lane`, `request`, `resource`, `wrap`, `metrics`, `guard`, `swap`,
-//! [`observe`], [`trace`].
+//! Read in order: [`processor`], [`outcome`], [`notice`], [`account`], `tables`, `overlay`, `cells`, `state`, `frame`,
+//! `compiled`, `judge`, `scan`, `written`, `act`, `agenda`, `lane`, `request`, `resource`, `wrap`, `metrics`, `guard`,
+//! `swap`, [`observe`], [`trace`].
 
 pub mod processor;
 
 pub mod outcome;
+
+pub mod notice;
 
 pub mod account;
 
@@ -54,8 +56,9 @@ pub mod trace;
 
 pub use account::{Account, Totals};
 pub use act::Fate;
+pub use notice::{Excess, Notice, NoticeKind, notices_request};
 pub use observe::{Observer, Passage};
-pub use outcome::{Emission, Notice, Outcome, Output};
+pub use outcome::{Emission, Outcome, Output};
 pub use processor::{Options, Processor};
 
 /// Bytes of what one rule remembers, where its `limits` say nothing.

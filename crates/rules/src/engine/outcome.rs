@@ -1,5 +1,6 @@
 //! What becomes of a request.
 
+use crate::engine::notice::Notice;
 use dtq_record::otlp::Signal;
 use dtq_value::Str;
 
@@ -34,17 +35,6 @@ pub struct Outcome {
     pub emissions: Vec<Emission>,
     /// What the host should tell its operator.
     pub notices: Vec<Notice>,
-}
-
-/// Says something that an operator should know, once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
-    /// The rule; `None` when it is about a request.
-    pub rule: Option<Str>,
-    /// When, in ticks.
-    pub time_ticks: i64,
-    /// What happened, what was measured, and what it means for telemetry.
-    pub message: String,
 }
 
 /// Collects emissions; those that go the same way and carry the same are one request.

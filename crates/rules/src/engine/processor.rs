@@ -3,6 +3,7 @@
 use crate::compile::RuleSet;
 use crate::engine::account::{Account, Totals};
 use crate::engine::frame::{Frame, Scratch};
+use crate::engine::notice::NoticeKind;
 use crate::engine::observe::Observer;
 use crate::engine::outcome::{Outcome, Output};
 use crate::engine::state::{self, State};
@@ -63,7 +64,8 @@ impl Processor {
         let set = Arc::clone(&self.set);
         let mut frame = Frame::new(&set, &self.tables, &mut self.state, now_ticks, None);
         if let Err(fault) = frame.fill_lookups() {
-            frame.state.notice(None, now_ticks, format!("a table cannot be looked up: {fault}"));
+            let message = format!("a table cannot be looked up: {fault}");
+            frame.state.notice(None, NoticeKind::LookupFailed, now_ticks, message);
         }
         frame.finish();
     }
@@ -105,6 +107,7 @@ impl Processor {
             frame.observer = Some(observer);
         }
         frame.edits = self.edits.take();
+        frame.note_expired_rules();
         let result = frame.run_request(signal, request, 0, &mut self.scratch);
         if result.is_ok() {
             frame.state.totals.records_in += self.scratch.index.records().len() as u64;
@@ -169,7 +172,7 @@ impl Processor {
                 "a request of {size} bytes cannot be read at byte {}: {}; it {what}, and further ones are only counted",
                 error.offset, error.reason
             );
-            self.state.notice(None, arrival_ticks, message);
+            self.state.notice(None, NoticeKind::MalformedRequest, arrival_ticks, message);
         }
         if is_dropped { Output::Empty } else { Output::Unchanged }
     }
@@ -204,6 +207,7 @@ impl Processor {
         if let Some(observer) = observer {
             frame.observer = Some(observer);
         }
+        frame.note_expired_rules();
         frame.expire_tables(now_ticks);
         // In order: what a rule gives goes to the rules after it.
         for position in 0..set.rules.len() {

@@ -508,6 +508,7 @@ impl<'s> Frame<'s> {
                 self.log_undone(Subject::Record(unit.position));
                 for rule in editors {
                     work.overlay.clear();
+                    self.state.failed_matches[rule] += 1;
                     if let Some(fate) = self.fail(rule, &fault, work) {
                         self.take(rule, fate, unit, changes);
                         return false;

@@ -9,7 +9,7 @@ use crate::engine::DEFAULT_STATE_BYTES;
 use crate::engine::account::{Account, Totals};
 use crate::engine::guard::Costs;
 use crate::engine::metrics::MetricState;
-use crate::engine::outcome::Notice;
+use crate::engine::notice::{Notice, NoticeKind};
 use crate::engine::scan::Remembered;
 use crate::engine::tables::{Content, LiveTable, Tables};
 use crate::state::bounds::{Bounds, KeyShape};
@@ -51,6 +51,12 @@ pub(crate) struct State {
     pub(crate) flows: Vec<Flow>,
     /// Whether a rule turned itself off.
     pub(crate) is_disabled: Vec<bool>,
+    /// Whether it was said that the time of a rule is over.
+    pub(crate) has_reported_expiry: Vec<bool>,
+    /// Records that a rule matched and then could not act on, which are both matched and errors.
+    pub(crate) failed_matches: Vec<u64>,
+    /// When a rule first could not judge a record.
+    pub(crate) failing_since_ticks: Vec<Option<i64>>,
     /// Requests with the first records that a rule in mode observe matched.
     pub(crate) samples: Vec<Vec<Vec<u8>>>,
     /// What judging records cost lately.
@@ -85,6 +91,9 @@ impl State {
             accounts: vec![Account::default(); set.rules.len()],
             flows: vec![flow; Base::ALL.len()],
             is_disabled: vec![false; set.rules.len()],
+            has_reported_expiry: vec![false; set.rules.len()],
+            failed_matches: vec![0; set.rules.len()],
+            failing_since_ticks: vec![None; set.rules.len()],
             samples: vec![Vec::new(); set.rules.len()],
             costs: vec![Costs::default(); set.rules.len()],
             totals: Totals::default(),
@@ -144,9 +153,10 @@ impl State {
         totals
     }
 
-    /// Says something about a rule.
-    pub(crate) fn notice(&mut self, rule: Option<&Str>, time_ticks: i64, message: String) {
-        self.notices.push(Notice { rule: rule.cloned(), time_ticks, message });
+    /// Says something that is so since now and no bound that was passed.
+    pub(crate) fn notice(&mut self, rule: Option<&Str>, kind: NoticeKind, time_ticks: i64, message: String) {
+        let (rule, since_ticks) = (rule.cloned(), time_ticks);
+        self.notices.push(Notice { rule, kind, time_ticks, since_ticks, excess: None, message });
     }
 }
 

@@ -161,6 +161,10 @@ fn move_state(old: &mut State, old_set: &RuleSet, new: &mut State, set: &RuleSet
         let is_same = old_set.rules[before].query_text == set.rules[at].query_text;
         new.accounts[at] = baseline(old, old_set, before, moves);
         new.is_disabled[at] = old.is_disabled[before] && is_same;
+        new.failed_matches[at] = old.failed_matches[before];
+        new.failing_since_ticks[at] = old.failing_since_ticks[before];
+        new.has_reported_expiry[at] =
+            old.has_reported_expiry[before] && old_set.rules[before].expires_ticks == set.rules[at].expires_ticks;
         if !new.is_disabled[at] {
             new.accounts[at].disabled = None;
         }

@@ -5,7 +5,7 @@
 
 use crate::compile::rule::{Action, Failure};
 use crate::engine::frame::Frame;
-use crate::engine::outcome::Notice;
+use crate::engine::notice::NoticeKind;
 use crate::engine::processor::Processor;
 use crate::file::rule::Mode;
 use dtq_record::otlp::assemble::Changes;
@@ -178,7 +178,8 @@ impl Processor {
                     None => "the record goes on without what the rule wrote",
                 };
                 let message = format!("an edit cannot be written: {reason}; {what}, and further ones are only counted");
-                self.state.notices.push(Notice { rule: Some(compiled.name.clone()), time_ticks: now_ticks, message });
+                let kind = NoticeKind::FirstError;
+                self.state.notice(Some(&compiled.name), kind, now_ticks, message);
             }
         }
         if let Some(rule) = dropped_by {

@@ -10,7 +10,7 @@ use dtq_record::otlp::Signal;
 use dtq_record::otlp::requests::Envelope;
 use dtq_rules::compile::RuleSet;
 use dtq_rules::compile::rule::Action;
-use dtq_rules::engine::Emission;
+use dtq_rules::engine::{Emission, Notice, notices_request};
 use dtq_rules::file::rule::Mode;
 use dtq_source::Limits;
 use std::collections::BTreeMap;
@@ -29,6 +29,8 @@ pub struct Places {
     named: BTreeMap<String, PathBuf>,
     /// By signal, for what rules make.
     made: Vec<(Signal, PathBuf)>,
+    /// For what rules say of themselves.
+    notices: Option<PathBuf>,
 }
 
 /// Returns the files of the command line, each checked against the rules.
@@ -36,7 +38,8 @@ pub struct Places {
 /// # Errors
 /// [`Failure::Usage`] when a name has no file, a file no name, or two outputs are one file.
 pub fn places(arguments: &ApplyArguments, set: &RuleSet) -> Result<Places, Failure> {
-    let mut places = Places { main: None, named: BTreeMap::new(), made: Vec::new() };
+    let mut places =
+        Places { main: None, named: BTreeMap::new(), made: Vec::new(), notices: arguments.notices.clone() };
     let routes = routes(set);
     for word in &arguments.outs {
         let (name, path) = match word.split_once('=') {
@@ -87,7 +90,8 @@ fn routes(set: &RuleSet) -> BTreeMap<String, String> {
 
 impl Places {
     fn all(&self) -> impl Iterator<Item = &PathBuf> {
-        self.main.iter().chain(self.named.values()).chain(self.made.iter().map(|(_, path)| path))
+        let made = self.made.iter().map(|(_, path)| path);
+        self.main.iter().chain(self.named.values()).chain(made).chain(&self.notices)
     }
 
     /// An output that is also an input would be emptied before it is read.
@@ -144,6 +148,7 @@ impl Places {
         Ok(Others {
             named: named.collect::<Result<_, Failure>>()?,
             made: made.collect::<Result<_, Failure>>()?,
+            notices: self.notices.as_ref().map(open).transpose()?,
             homeless: BTreeMap::new(),
         })
     }
@@ -169,6 +174,7 @@ fn envelope_of(path: &Path, envelope: Envelope) -> Envelope {
 pub struct Others {
     named: BTreeMap<String, RequestWriter>,
     made: Vec<(Signal, RequestWriter)>,
+    notices: Option<RequestWriter>,
     /// Bytes and count of requests that have no place, by what they are.
     homeless: BTreeMap<String, (u64, u64)>,
 }
@@ -203,13 +209,26 @@ impl Others {
         Ok(())
     }
 
+    /// Writes what rules say of themselves as log records, where that is asked for.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn write_notices(&mut self, notices: &[Notice], observed_ticks: i64) -> io::Result<()> {
+        match &mut self.notices {
+            Some(writer) if !notices.is_empty() => {
+                writer.write(Signal::Logs, &notices_request(notices, observed_ticks))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Ends all outputs.
     ///
     /// # Errors
     /// When one cannot be written.
     pub fn finish(&mut self) -> io::Result<()> {
         let made = self.made.iter_mut().map(|(_, writer)| writer);
-        self.named.values_mut().chain(made).try_for_each(RequestWriter::finish)
+        self.named.values_mut().chain(made).chain(&mut self.notices).try_for_each(RequestWriter::finish)
     }
 
     /// Returns what to say about requests that had no place.
@@ -229,6 +248,6 @@ impl Others {
     /// Returns how many requests have no form in the encoding of their output.
     pub fn unwritable_count(&self) -> u64 {
         let made = self.made.iter().map(|(_, writer)| writer);
-        self.named.values().chain(made).map(|writer| writer.unwritable_count).sum()
+        self.named.values().chain(made).chain(&self.notices).map(|writer| writer.unwritable_count).sum()
     }
 }
