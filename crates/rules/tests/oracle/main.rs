@@ -2,7 +2,8 @@
 //!
 //! The oracle decodes with prost, runs the rules one by one over one row each, edits prost's structs and encodes. It
 //! shares with the engine the meaning of queries and the mapping of aliases, which have tests of their own, and nothing
-//! of slots, levels, overlays and splices. `DTQ_CASES` sets how many cases are run.
+//! of slots, levels, overlays and splices. `DTQ_CASES` sets how many cases are run; `DTQ_DUMP` names a folder into which
+//! rule sets with requests are written, for `tests/protobuf/check.py`.
 #![allow(clippy::unwrap_used, clippy::result_large_err, clippy::print_stderr, missing_docs)]
 
 #[path = "../../../record/tests/requests/mod.rs"]
@@ -32,9 +33,11 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngSeed, TestRunner};
 use prost::Message;
 use request::Request;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -195,14 +198,39 @@ proptest! {
     }
 }
 
+/// Requests that are written beside a rule set.
+const REQUESTS_DUMPED: usize = 20;
+
+/// Writes rules to `NAME.SIGNAL.yaml` and requests, each with its length in front, to `NAME.SIGNAL.otlp` beside it.
+fn dump(folder: &Path, name: usize, signal_index: usize, rules: &[Rule], runner: &mut TestRunner) {
+    fn requests<R: Request>(strategy: impl Strategy<Value = R>, runner: &mut TestRunner) -> Vec<u8> {
+        let request = |_| strategy.new_tree(runner).unwrap().current().encode_length_delimited_to_vec();
+        (0..REQUESTS_DUMPED).flat_map(request).collect()
+    }
+    let (signal, bytes) = match signal_index {
+        0 => ("logs", requests(logs_request(), runner)),
+        1 => ("traces", requests(spans_request(), runner)),
+        _ => ("metrics", requests(metrics_request(), runner)),
+    };
+    std::fs::write(folder.join(format!("{name:03}.{signal}.yaml")), yaml(rules)).unwrap();
+    std::fs::write(folder.join(format!("{name:03}.{signal}.otlp")), bytes).unwrap();
+}
+
 /// Most generated rule sets are accepted, and many change something; or else the tests above show little.
 #[test]
 fn generated_rules_are_of_use() {
     let mut accepted = 0;
+    let folder = std::env::var_os("DTQ_DUMP");
+    let mut runner = TestRunner::deterministic();
     for seed in 0..300 {
         let rules = programs::rules(seed % 3, &mut Choices::Seed(seed as u64));
         match processor(&rules) {
-            Ok(_) => accepted += 1,
+            Ok(_) => {
+                accepted += 1;
+                if let Some(folder) = &folder {
+                    dump(Path::new(folder), seed, seed % 3, &rules, &mut runner);
+                }
+            }
             Err(reason) if std::env::var_os("DTQ_SHOW").is_some() => eprintln!("{reason}{}", yaml(&rules)),
             Err(_) => {}
         }
