@@ -7,7 +7,7 @@ use dtq_record::otlp::Signal;
 use dtq_record::stream::Row;
 use dtq_record::tables::{self, Table};
 use dtq_source::Span;
-use dtq_value::scalar::format;
+use dtq_value::scalar::{format, time};
 use dtq_value::{Bag, Str, Value, json};
 
 /// Rows that came that are shown when their count is not as expected.
@@ -63,7 +63,8 @@ fn row_differences(what: &str, expected: &TestRow, came: &Came, table: &'static 
     found
 }
 
-/// Says whether two values are the same to a test: numbers by value, bags in any order of their keys.
+/// Says whether two values are the same to a test: numbers by value, bags in any order of their keys, and times that stand
+/// inside a dynamic, such as those of span events, as their text.
 fn is_same(wanted: &Value, came: &Value) -> bool {
     match (wanted, came) {
         (Value::Array(wanted), Value::Array(came)) => {
@@ -74,6 +75,7 @@ fn is_same(wanted: &Value, came: &Value) -> bool {
                 && wanted.iter().all(|(key, wanted)| came.get(key.as_bytes()).is_some_and(|came| is_same(wanted, came)))
         }
         (Value::Long(whole), Value::Real(real)) | (Value::Real(real), Value::Long(whole)) => *whole as f64 == *real,
+        (Value::String(text), Value::DateTime(ticks)) => time::parse_datetime(text.as_bytes()) == Some(*ticks),
         (Value::Real(wanted), Value::Real(came)) => wanted == came || wanted.to_bits() == came.to_bits(),
         _ => wanted == came,
     }
