@@ -180,7 +180,7 @@ impl Frame<'_> {
             Action::Drop => Ok(Some(Fate::Dropped)),
             Action::Replace { writes } => self.replace(position, writes, &judged, unit, work).map(|()| None),
             Action::Logs { columns } => {
-                let heads = wrap::heads(unit).map_err(|error| crate::engine::cells::malformed(&error))?;
+                let heads = self.heads_of(unit)?;
                 self.make_logs(position, columns, rows(judged), &heads, unit.time_ticks).map(|()| None)
             }
             Action::Measure(measure) => {
@@ -215,9 +215,13 @@ impl Frame<'_> {
     /// Returns a request with this record alone, as rules have left it.
     pub(crate) fn alone(&self, unit: &Unit<'_>, overlay: &Overlay) -> Result<Vec<u8>, Fault> {
         let record = self.current(unit, overlay)?;
-        let heads = wrap::heads(unit).map_err(|error| crate::engine::cells::malformed(&error))?;
+        let heads = self.heads_of(unit)?;
         wrap::request(&heads.resource, &heads.scope, heads.metric.as_deref(), &record)
             .map_err(|error| crate::engine::cells::malformed(&error))
+    }
+
+    fn heads_of(&self, unit: &Unit<'_>) -> Result<wrap::Heads, Fault> {
+        self.heads.borrow_mut().heads(unit).map_err(|error| crate::engine::cells::malformed(&error))
     }
 
     pub(crate) fn current<'r>(&self, unit: &Unit<'r>, overlay: &Overlay) -> Result<Cow<'r, [u8]>, Fault> {
@@ -353,7 +357,7 @@ impl Frame<'_> {
             return Ok(None);
         }
         let record = self.current(unit, work.overlay)?;
-        let held = wrap::held(unit, &record).map_err(|error| crate::engine::cells::malformed(&error))?;
+        let held = wrap::held(unit, self.heads_of(unit)?, &record);
         self.state.recorders[recorder].hold(key, held, unit.time_ticks);
         Ok(Some(Fate::Held))
     }

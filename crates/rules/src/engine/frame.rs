@@ -13,6 +13,7 @@ use crate::engine::scan::{Pipes, Remembered};
 use crate::engine::state::State;
 use crate::engine::tables::{Content, Tables};
 use crate::engine::trace::EditLog;
+use crate::engine::wrap::HeadMaker;
 use crate::native::NativeSet;
 use crate::state::scan::EndedPartition;
 use dtq_exec::{Feed, Grouping};
@@ -27,6 +28,7 @@ use dtq_record::stream::Row;
 use dtq_record::tables::Base;
 use dtq_value::scalar::Fault;
 use fixedbitset::FixedBitSet;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 /// How deep requests that rules make may make others.
@@ -57,6 +59,8 @@ pub(crate) struct Frame<'s> {
     pub(crate) shared: Option<(Base, usize, Rc<Agenda<'s>>)>,
     /// Whether a rule takes part in this call.
     pub(crate) is_active: Vec<bool>,
+    /// What records of the request are sent with, where they are sent apart.
+    pub(crate) heads: RefCell<HeadMaker>,
     pub(crate) depth: u32,
     /// How many log records rules have made.
     pub(crate) made_count: u64,
@@ -131,6 +135,7 @@ impl<'s> Frame<'s> {
             state,
             emissions: Emissions::default(),
             arrival_ticks,
+            heads: RefCell::default(),
             depth: 0,
             made_count: 0,
             clock,

@@ -107,7 +107,9 @@ impl<'s> Frame<'s> {
     pub(crate) fn run_made(&mut self, signal: Signal, request: &[u8], from: usize) -> Result<(), Fault> {
         self.check_depth()?;
         self.depth += 1;
+        let heads = std::mem::take(&mut self.heads);
         let output = self.run_request(signal, request, from, &mut Scratch::default());
+        self.heads = heads;
         self.depth -= 1;
         match output.map_err(|error| malformed(&error))? {
             Output::Unchanged => self.emissions.add(None, signal, request),

@@ -9,7 +9,7 @@ use crate::engine::cells::malformed;
 use crate::engine::frame::{Frame, Unit};
 use crate::engine::judge::Judged;
 use crate::engine::state::scan_spec;
-use crate::engine::wrap::{self, Heads};
+use crate::engine::wrap::Heads;
 use crate::file::rule::Mode;
 use crate::state::scan::EndedPartition;
 use dtq_exec::{Feed, ScanState, Scanning};
@@ -87,7 +87,7 @@ impl Frame<'_> {
                 let rows = scanning.push(&mut remembered.steps, &row, next_match_id);
                 // Also of a row that failed, which some steps may have taken.
                 if scan.keeps_source && remembered.steps.bytes() > 0 {
-                    let heads = wrap::heads(unit).map_err(|error| malformed(&error))?;
+                    let heads = self.heads.borrow_mut().heads(unit).map_err(|error| malformed(&error))?;
                     remembered.source = Some(Source { heads, time_ticks: unit.time_ticks });
                 }
                 rows

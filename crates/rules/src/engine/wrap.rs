@@ -33,31 +33,73 @@ pub(crate) fn container_head(container: &[u8]) -> Result<Vec<u8>, WireError> {
     without(&without(container, SCOPES)?, RESOURCES)
 }
 
-/// Returns what a record is sent with: its resource and scope, each with its schema, and for a point its metric.
+/// Holds what a record is sent with: its resource and scope, each with its schema, and for a point its metric.
 pub(crate) struct Heads {
-    pub(crate) resource: Vec<u8>,
-    pub(crate) scope: Vec<u8>,
-    pub(crate) metric: Option<Vec<u8>>,
+    pub(crate) resource: Arc<[u8]>,
+    pub(crate) scope: Arc<[u8]>,
+    pub(crate) metric: Option<Arc<[u8]>>,
 }
 
-/// Returns the heads of a record; the resource is as rules have left it.
-pub(crate) fn heads(unit: &Unit<'_>) -> Result<Heads, WireError> {
-    let resource_entry = unit.index.resources()[unit.resource];
-    let container = resource_entry.place.content(unit.request);
-    let mut resource = without(container, SCOPES)?;
-    let own = resource_entry.resource.map_or(&[][..], |place| place.content(unit.request));
-    if own != unit.buffers.resource {
-        let rest = without(&resource, RESOURCES)?;
-        resource.clear();
-        append_bytes_field(&mut resource, RESOURCES, unit.buffers.resource);
-        resource.extend_from_slice(&rest);
+/// Holds a head that was made, with what it is the head of.
+type Made<K> = Option<(K, Arc<[u8]>)>;
+
+/// Makes the heads of the records of one request, each once for the records that share it: to find a head all siblings of
+/// a record are passed by, which for each record anew would take the square of their count.
+#[derive(Default)]
+pub(crate) struct HeadMaker {
+    /// Containers like `ResourceLogs` without their scopes, by position of the resource.
+    container: Made<usize>,
+    /// By where the content of the resource stands, too: rules make versions of it.
+    resource: Made<(usize, *const u8, usize)>,
+    scope: Made<usize>,
+    metric: Made<u32>,
+}
+
+impl HeadMaker {
+    /// Returns the heads of a record; the resource is as rules have left it.
+    pub(crate) fn heads(&mut self, unit: &Unit<'_>) -> Result<Heads, WireError> {
+        let place = unit.index.resources()[unit.resource].place;
+        let container = made(&mut self.container, unit.resource, || without(place.content(unit.request), SCOPES))?;
+        let content = unit.buffers.resource;
+        let key = (unit.resource, content.as_ptr(), content.len());
+        let resource = made(&mut self.resource, key, || resource_head(unit, &container))?;
+        let scope = unit.index.scopes()[unit.scope].place;
+        let scope = made(&mut self.scope, unit.scope, || without(scope.content(unit.request), RECORDS))?;
+        let metric = match unit.kind {
+            Some(kind) => {
+                let key = unit.index.records()[unit.position].parent;
+                Some(made(&mut self.metric, key, || metric_head(unit.buffers.metric, kind))?)
+            }
+            None => None,
+        };
+        Ok(Heads { resource, scope, metric })
     }
-    let scope = without(unit.index.scopes()[unit.scope].place.content(unit.request), RECORDS)?;
-    let metric = match unit.kind {
-        Some(kind) => Some(metric_head(unit.buffers.metric, kind)?),
-        None => None,
-    };
-    Ok(Heads { resource, scope, metric })
+}
+
+/// Returns the head that is there, if it is of `key`, or makes it.
+fn made<K: PartialEq>(
+    place: &mut Made<K>,
+    key: K,
+    make: impl FnOnce() -> Result<Vec<u8>, WireError>,
+) -> Result<Arc<[u8]>, WireError> {
+    if let Some((_, head)) = place.as_ref().filter(|(own, _)| *own == key) {
+        return Ok(Arc::clone(head));
+    }
+    let head: Arc<[u8]> = Arc::from(make()?);
+    *place = Some((key, Arc::clone(&head)));
+    Ok(head)
+}
+
+/// Returns the head of a resource from what its container has besides scopes: with the resource as rules have left it.
+fn resource_head(unit: &Unit<'_>, container: &[u8]) -> Result<Vec<u8>, WireError> {
+    let own = unit.index.resources()[unit.resource].resource.map_or(&[][..], |place| place.content(unit.request));
+    if own == unit.buffers.resource {
+        return Ok(container.to_vec());
+    }
+    let mut resource = Vec::with_capacity(container.len() + unit.buffers.resource.len());
+    append_bytes_field(&mut resource, RESOURCES, unit.buffers.resource);
+    resource.extend_from_slice(&without(container, RESOURCES)?);
+    Ok(resource)
 }
 
 /// Returns a metric without its points.
@@ -107,16 +149,9 @@ pub(crate) fn request(
 }
 
 /// Returns a record as a recorder holds it.
-pub(crate) fn held(unit: &Unit<'_>, record: &[u8]) -> Result<HeldRecord, WireError> {
-    let heads = heads(unit)?;
-    Ok(HeldRecord {
-        signal: unit.signal,
-        resource: Arc::from(heads.resource),
-        scope: Arc::from(heads.scope),
-        metric: heads.metric.map(Arc::from),
-        record: record.to_vec(),
-        time_ticks: unit.time_ticks,
-    })
+pub(crate) fn held(unit: &Unit<'_>, heads: Heads, record: &[u8]) -> HeldRecord {
+    let Heads { resource, scope, metric } = heads;
+    HeldRecord { signal: unit.signal, resource, scope, metric, record: record.to_vec(), time_ticks: unit.time_ticks }
 }
 
 /// Returns a request with a record that was held.

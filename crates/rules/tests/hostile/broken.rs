@@ -181,3 +181,46 @@ fn a_million_attributes_are_edited() {
     assert_eq!(left.attributes.len(), 199_999);
     assert_eq!(left.attributes[7], crate::attribute("key7", "new"));
 }
+
+/// What a record is sent with is made once for all that share it: else this would take the square of their count, hours.
+#[test]
+fn records_of_one_crowded_scope_are_sent_apart() {
+    const COUNT: usize = 100_000;
+    let field = |out: &mut Vec<u8>, number: u32, content: &[u8]| {
+        dtq_record::wire::append_bytes_field(out, number, content);
+    };
+    let repeated = |number: u32, content: &[u8]| {
+        let mut out = Vec::new();
+        (0..COUNT).for_each(|_| field(&mut out, number, content));
+        out
+    };
+    let within = |number: u32, content: &[u8]| {
+        let mut out = Vec::new();
+        field(&mut out, number, content);
+        out
+    };
+    // Many records in one scope; many scopes with a record each; many points in one metric.
+    let crowds = [
+        (Signal::Logs, within(1, &within(2, &repeated(2, &[])))),
+        (Signal::Spans, within(1, &repeated(2, &within(2, &[])))),
+        (Signal::Metrics, within(1, &within(2, &within(2, &within(5, &repeated(1, &[])))))),
+    ];
+    let mut processor = processor(&[
+        "to: route:away\ncopy: true\nkql: logs",
+        "to: route:away\ncopy: true\nkql: spans",
+        "to: route:away\nkql: metrics",
+        "to: recorder:ring\nrecorder: {keep: 1m, bytes_per_key: 1GiB}\nlimits: {state_bytes: 1GiB}\nkql: logs",
+        "to: replace\nphase: reduce\nkql: resources | extend Attributes = bag_pack(\"a\", Signal)",
+        "to: recorder:other\nrecorder: {keep: 1m, bytes_per_key: 1GiB}\nlimits: {state_bytes: 1GiB}\nkql: spans",
+        "to: flush:ring\nkql: metrics | where MetricName == \"a\"",
+        "to: flush:other\nkql: metrics | where MetricName == \"a\"",
+    ]);
+    for (signal, request) in crowds {
+        let outcome = processor.apply(signal, &request, NOW, None);
+        assert_eq!(outcome.output, Output::Empty);
+        assert_eq!(count(signal, &outcome.emissions[0].request).unwrap(), COUNT);
+    }
+    let totals = processor.totals();
+    assert!(totals.is_conserved(), "{totals:?}");
+    assert_eq!((totals.held as usize, totals.rerouted as usize), (2 * COUNT, COUNT));
+}
