@@ -38,8 +38,8 @@ use proptest::test_runner::{RngSeed, TestRunner};
 use prost::Message;
 use request::Request;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
 /// When requests arrive.
 pub const NOW: i64 = 639_000_000_000_000_000;
@@ -80,6 +80,7 @@ fn processor(rules: &[Rule]) -> Result<Processor, String> {
 }
 
 /// What the cases of a signal were.
+#[derive(Default)]
 struct Tally {
     accepted: AtomicUsize,
     refused: AtomicUsize,
@@ -88,14 +89,7 @@ struct Tally {
     composed: AtomicUsize,
 }
 
-const NO_CASES: Tally = Tally {
-    accepted: AtomicUsize::new(0),
-    refused: AtomicUsize::new(0),
-    changed: AtomicUsize::new(0),
-    composed: AtomicUsize::new(0),
-};
-
-static TALLIES: [Tally; 3] = [NO_CASES; 3];
+static TALLIES: LazyLock<[Tally; 3]> = LazyLock::new(Default::default);
 
 /// Compares, and prints what the cases were after the last one.
 fn compare<R: Request>(request: &R, signal_index: usize, bytes: &[u8]) -> Result<(), TestCaseError> {
