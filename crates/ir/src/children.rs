@@ -3,6 +3,17 @@
 use crate::expr::{ExprId, ExprKind};
 use crate::rel::{AggregateCall, RelId, RelKind};
 
+/// Says which row an expression of a relation is evaluated over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sees {
+    /// None: it is a constant of the run.
+    Nothing,
+    /// The rows of this relation.
+    Row(RelId),
+    /// A row of the relation's own making, such as the states of `scan`.
+    More,
+}
+
 impl ExprKind {
     /// Returns the expressions that it is made of, in order of evaluation.
     pub fn children(&self) -> Vec<ExprId> {
@@ -20,12 +31,41 @@ impl ExprKind {
             ExprKind::InRel { value, .. } => vec![*value],
         }
     }
+
+    /// Returns the same with other operands and other relations inside.
+    #[must_use]
+    pub fn mapped(&self, expr: &mut dyn FnMut(ExprId) -> ExprId, rel: &mut dyn FnMut(RelId) -> RelId) -> Self {
+        let mut kind = self.clone();
+        match &mut kind {
+            ExprKind::Const(_) | ExprKind::Column(_) => {}
+            ExprKind::Scalar(inner) => *inner = rel(*inner),
+            ExprKind::Call { args, .. } => args.iter_mut().for_each(|arg| *arg = expr(*arg)),
+            ExprKind::And(left, right) | ExprKind::Or(left, right) => {
+                (*left, *right) = (expr(*left), expr(*right));
+            }
+            ExprKind::Case { arms, otherwise } => {
+                arms.iter_mut().for_each(|arm| *arm = (expr(arm.0), expr(arm.1)));
+                *otherwise = expr(*otherwise);
+            }
+            ExprKind::Coalesce(items) => items.iter_mut().for_each(|item| *item = expr(*item)),
+            ExprKind::Property { base, .. } => *base = expr(*base),
+            ExprKind::Element { base, index } => (*base, *index) = (expr(*base), expr(*index)),
+            ExprKind::InRel { value, rel: inner, .. } => (*value, *inner) = (expr(*value), rel(*inner)),
+        }
+        kind
+    }
 }
 
 impl AggregateCall {
     /// Returns the expressions that it reads: arguments, then the condition.
     pub fn exprs(&self) -> impl Iterator<Item = ExprId> {
         self.args.iter().copied().chain(self.condition)
+    }
+
+    /// Visits the expressions that it reads with whether each is asked only whether it is true.
+    fn visit_mut(&mut self, visit: &mut dyn FnMut(&mut ExprId, bool)) {
+        self.args.iter_mut().for_each(|arg| visit(arg, false));
+        self.condition.iter_mut().for_each(|condition| visit(condition, true));
     }
 }
 
@@ -110,6 +150,120 @@ impl RelKind {
             | RelKind::MvApply { .. }
             | RelKind::Materialize { .. }
             | RelKind::BagUnpack { .. } => Vec::new(),
+        }
+    }
+
+    /// Visits the relations that it reads, in the order of [`RelKind::inputs`].
+    pub fn visit_inputs_mut(&mut self, visit: &mut dyn FnMut(&mut RelId)) {
+        match self {
+            RelKind::Scan { .. } | RelKind::Input | RelKind::Values { .. } | RelKind::Range { .. } => {}
+            RelKind::Filter { input, .. }
+            | RelKind::Project { input, .. }
+            | RelKind::Take { input, .. }
+            | RelKind::Distinct { input }
+            | RelKind::Aggregate { input, .. }
+            | RelKind::Sort { input, .. }
+            | RelKind::Top { input, .. }
+            | RelKind::MvExpand { input, .. }
+            | RelKind::Window { input, .. }
+            | RelKind::Materialize { input }
+            | RelKind::Sample { input, .. }
+            | RelKind::TopNested { input, .. }
+            | RelKind::BagUnpack { input, .. }
+            | RelKind::Pivot { input, .. } => visit(input),
+            RelKind::Join { left, right, .. } => [left, right].into_iter().for_each(visit),
+            RelKind::Union { inputs } => inputs.iter_mut().for_each(visit),
+            RelKind::MvApply { input, body } | RelKind::Partition { input, body, .. } => {
+                [input, body].into_iter().for_each(visit);
+            }
+            RelKind::Parse(parse) => visit(&mut parse.input),
+            RelKind::ParseKv(parse) => visit(&mut parse.input),
+            RelKind::MakeSeries(series) => visit(&mut series.input),
+            RelKind::ScanSteps(scan) => visit(&mut scan.input),
+        }
+    }
+
+    /// Visits the expressions of [`RelKind::exprs`] with the row that each sees and whether it is asked only whether it
+    /// is true.
+    pub fn visit_exprs_mut(&mut self, visit: &mut dyn FnMut(&mut ExprId, Sees, bool)) {
+        match self {
+            RelKind::Range { from, to, step } => {
+                [from, to, step].into_iter().for_each(|expr| visit(expr, Sees::Nothing, false));
+            }
+            RelKind::Filter { input, predicate } => visit(predicate, Sees::Row(*input), true),
+            RelKind::Project { input, exprs } => {
+                exprs.iter_mut().for_each(|expr| visit(expr, Sees::Row(*input), false))
+            }
+            RelKind::Take { count, .. } | RelKind::Sample { count, .. } => visit(count, Sees::Nothing, false),
+            RelKind::Aggregate { input, keys, aggregates } => {
+                let row = Sees::Row(*input);
+                keys.iter_mut().for_each(|key| visit(key, row, false));
+                aggregates.iter_mut().for_each(|call| call.visit_mut(&mut |expr, asked| visit(expr, row, asked)));
+            }
+            RelKind::Sort { input, keys } => {
+                keys.iter_mut().for_each(|key| visit(&mut key.expr, Sees::Row(*input), false));
+            }
+            RelKind::Top { input, count, keys } => {
+                visit(count, Sees::Nothing, false);
+                keys.iter_mut().for_each(|key| visit(&mut key.expr, Sees::Row(*input), false));
+            }
+            RelKind::Join { left, right, keys, .. } => {
+                for (left_key, right_key) in keys {
+                    visit(left_key, Sees::Row(*left), false);
+                    visit(right_key, Sees::Row(*right), false);
+                }
+            }
+            RelKind::MvExpand { input, items, limit, .. } => {
+                items.iter_mut().for_each(|item| visit(&mut item.expr, Sees::Row(*input), false));
+                limit.iter_mut().for_each(|limit| visit(limit, Sees::Nothing, false));
+            }
+            RelKind::Partition { input, key, .. } => visit(key, Sees::Row(*input), false),
+            RelKind::Parse(parse) => visit(&mut parse.value, Sees::Row(parse.input), false),
+            RelKind::ParseKv(parse) => visit(&mut parse.value, Sees::Row(parse.input), false),
+            kind => kind.visit_other_exprs_mut(visit),
+        }
+    }
+
+    /// Visits the expressions of the kinds that are seldom used.
+    fn visit_other_exprs_mut(&mut self, visit: &mut dyn FnMut(&mut ExprId, Sees, bool)) {
+        match self {
+            RelKind::Window { calls, .. } => {
+                calls.iter_mut().flat_map(|call| &mut call.args).for_each(|arg| visit(arg, Sees::More, false));
+            }
+            RelKind::MakeSeries(series) => {
+                let row = Sees::Row(series.input);
+                series.keys.iter_mut().for_each(|key| visit(key, row, false));
+                for (call, default) in &mut series.aggregates {
+                    call.visit_mut(&mut |expr, asked| visit(expr, row, asked));
+                    visit(default, Sees::Nothing, false);
+                }
+                visit(&mut series.axis, row, false);
+                let bounds = series.from.iter_mut().chain(&mut series.to).chain([&mut series.step]);
+                bounds.for_each(|bound| visit(bound, Sees::Nothing, false));
+            }
+            RelKind::TopNested { input, levels } => {
+                for level in levels {
+                    level.count.iter_mut().chain(&mut level.others).for_each(|one| visit(one, Sees::Nothing, false));
+                    visit(&mut level.of, Sees::Row(*input), false);
+                    level.by.visit_mut(&mut |expr, asked| visit(expr, Sees::Row(*input), asked));
+                }
+            }
+            RelKind::ScanSteps(scan) => {
+                let row = Sees::Row(scan.input);
+                scan.partition.iter_mut().for_each(|key| visit(key, row, false));
+                scan.order.iter_mut().for_each(|key| visit(&mut key.expr, row, false));
+                scan.declared.iter_mut().for_each(|(_, default)| visit(default, Sees::Nothing, false));
+                for step in &mut scan.steps {
+                    visit(&mut step.condition, Sees::More, true);
+                    step.assignments.iter_mut().for_each(|(_, value)| visit(value, Sees::More, false));
+                }
+            }
+            RelKind::Pivot { input, keys, pivot, aggregate, .. } => {
+                let row = Sees::Row(*input);
+                keys.iter_mut().chain([pivot]).for_each(|key| visit(key, row, false));
+                aggregate.visit_mut(&mut |expr, asked| visit(expr, row, asked));
+            }
+            _ => {}
         }
     }
 }

@@ -25,6 +25,8 @@ pub struct Function {
     pub nulls: Nulls,
     /// What the result depends on besides the arguments. Only [`Effect::Pure`] is folded, shared or moved.
     pub effect: Effect,
+    /// When a call fails. Only what never does is dropped or moved.
+    pub failure: Failure,
     /// How the name of a column is generated from a call without a name: see [`Naming`].
     pub naming: Naming,
     /// One sentence, third person.
@@ -101,6 +103,17 @@ pub enum Effect {
     Random,
     /// State that outlives a record.
     State,
+}
+
+/// Says when a call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// With no arguments and under no bounds.
+    Never,
+    /// Only when its part of the constant pool could not be built before: a pattern that is no constant.
+    Unprepared,
+    /// With some arguments, or when a bound is passed.
+    Possible,
 }
 
 /// Says how a call without a name names its column.
@@ -282,7 +295,7 @@ impl Param {
 }
 
 impl Function {
-    /// Returns an entry: pure, null-propagating, numbered; change with the methods below.
+    /// Returns an entry: pure, null-propagating, perhaps failing, numbered; change with the methods below.
     pub const fn new(name: &'static str, group: Group, signatures: &'static [Signature]) -> Self {
         Self {
             name,
@@ -291,6 +304,7 @@ impl Function {
             signatures,
             nulls: Nulls::Propagate,
             effect: Effect::Pure,
+            failure: Failure::Possible,
             naming: Naming::Numbered,
             doc: "",
             example: "",
@@ -335,6 +349,19 @@ impl Function {
     pub const fn effect(mut self, effect: Effect) -> Self {
         self.effect = effect;
         self
+    }
+
+    /// Sets when a call fails.
+    #[must_use]
+    pub const fn failure(mut self, failure: Failure) -> Self {
+        self.failure = failure;
+        self
+    }
+
+    /// Says that no call fails.
+    #[must_use]
+    pub const fn never_fails(self) -> Self {
+        self.failure(Failure::Never)
     }
 
     /// Sets how a column is named after a call.

@@ -18,7 +18,7 @@ pub mod rel;
 
 pub mod program;
 
-mod children;
+pub mod children;
 
 pub mod verify;
 
@@ -32,9 +32,10 @@ pub mod effects;
 
 pub mod condition;
 
+pub use children::Sees;
 pub use condition::Condition;
 pub use expr::{Expr, ExprId, ExprKind, PoolId};
-pub use function::{Effect, Function, FunctionRef, Nulls, Param, ParamKind, Returns, Signature};
+pub use function::{Effect, Failure, Function, FunctionRef, Nulls, Param, ParamKind, Returns, Signature};
 pub use program::{Output, Program};
 pub use rel::{Rel, RelId, RelKind};
 pub use verify::verify;

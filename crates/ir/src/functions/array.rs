@@ -15,6 +15,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         )],
     )
     .aliases(&["arraylength"])
+    .never_fails()
     .doc(
         "Counts the elements of an array; null for anything else.",
         "array_length(dynamic([1, 2, 3, 'four']))",
@@ -180,6 +181,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         )
         .at_least(2)],
     )
+    .never_fails()
     .doc(
         "Finds the position of an element, from 0; -1 when it is not there.",
         "array_index_of(dynamic(['this', 'is', 'an']), 'an')",
@@ -318,6 +320,7 @@ pub(crate) static ENTRIES: &[Function] = &[
             array::set_has_element,
         )],
     )
+    .never_fails()
     .doc(
         "Says whether an array has an element.",
         "set_has_element(dynamic(['this', 'is']), 'is')",
@@ -396,6 +399,7 @@ pub(crate) static ENTRIES: &[Function] = &[
             array::set_equals,
         )],
     )
+    .never_fails()
     .doc(
         "Says whether two arrays have the same different elements.",
         "set_equals(dynamic([1, 2]), dynamic([2, 1, 2]))",
@@ -414,6 +418,7 @@ pub(crate) static ENTRIES: &[Function] = &[
             array::jaccard_index,
         )],
     )
+    .never_fails()
     .doc(
         "Gives the share of elements that two sets have in common.",
         "jaccard_index(dynamic([1, 2, 3]), dynamic([1, 2, 3, 4]))",

@@ -1,6 +1,6 @@
 //! Conditions. `iff`, `case` and `coalesce` become nodes of their own, which evaluate only what they need.
 
-use crate::function::{Function, Group, Param, ParamKind, Returns, Signature};
+use crate::function::{Failure, Function, Group, Param, ParamKind, Returns, Signature};
 use dtq_value::Type;
 use dtq_value::scalar::logic;
 
@@ -9,7 +9,7 @@ const ANY: [Param; 1] = [Param::of("value", ParamKind::Scalar)];
 
 /// Returns an entry of the group that sees nulls.
 const fn conditional(name: &'static str, signatures: &'static [Signature]) -> Function {
-    Function::new(name, Group::Conditional, signatures).handles_nulls()
+    Function::new(name, Group::Conditional, signatures).handles_nulls().never_fails()
 }
 
 pub(crate) static ENTRIES: &[Function] = &[
@@ -95,6 +95,7 @@ pub(crate) static ENTRIES: &[Function] = &[
             logic::eval_assert,
         )],
     )
+    .failure(Failure::Possible)
     .doc(
         "Is true, or ends the run with the message if the condition is not true.",
         "assert(1 < 2, \"one is less than two\")",

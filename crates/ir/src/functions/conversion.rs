@@ -11,7 +11,7 @@ const STRING: [Param; 1] = [Param::of("value", ParamKind::Exactly(Type::String))
 
 /// Returns an entry of a conversion with one overload.
 const fn conversion(name: &'static str, signatures: &'static [Signature]) -> Function {
-    Function::new(name, Group::Conversion, signatures).naming(Naming::FirstArgument)
+    Function::new(name, Group::Conversion, signatures).never_fails().naming(Naming::FirstArgument)
 }
 
 const fn to(ty: Type, eval: Eval) -> Signature {

@@ -1,6 +1,6 @@
 //! Functions of datetimes and timespans.
 
-use crate::function::{Effect, Function, Group, Naming, Param, ParamKind, Returns, Signature};
+use crate::function::{Effect, Failure, Function, Group, Naming, Param, ParamKind, Returns, Signature};
 use dtq_value::Type;
 use dtq_value::scalar::{Eval, convert, datetime, time_zone};
 
@@ -10,7 +10,7 @@ const PERIOD: Param = Param::is("period", Type::String);
 const ANY: [Param; 1] = [Param::of("value", ParamKind::Scalar)];
 
 const fn time_function(name: &'static str, signatures: &'static [Signature]) -> Function {
-    Function::new(name, Group::DateTime, signatures)
+    Function::new(name, Group::DateTime, signatures).never_fails()
 }
 
 const fn date_of(params: &'static [Param], eval: Eval) -> Signature {
@@ -215,6 +215,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         )],
     )
     .naming(Naming::FirstArgument)
+    .failure(Failure::Possible)
     .doc(
         "Writes a datetime by a format of letters: y M d h H m s f F tt.",
         "format_datetime(datetime(2017-01-29 09:00:05), 'yy-MM-dd [HH:mm:ss]')",
@@ -230,6 +231,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         )],
     )
     .naming(Naming::FirstArgument)
+    .failure(Failure::Possible)
     .doc(
         "Writes a timespan by a format of letters: d h H m s f F.",
         "format_timespan(time(29.09:00:05.12345), 'dd.hh:mm:ss:FF')",

@@ -34,6 +34,7 @@ pub(crate) static ENTRIES: &[Function] = &[
             dynamic::bag_keys,
         )],
     )
+    .never_fails()
     .doc(
         "Gives the keys of a bag.",
         "bag_keys(dynamic({'a': 'b', 'c': 123}))",
@@ -49,6 +50,7 @@ pub(crate) static ENTRIES: &[Function] = &[
             dynamic::bag_has_key,
         )],
     )
+    .never_fails()
     .doc(
         "Says whether a bag has a key, or a JSONPath leads to something.",
         "bag_has_key(dynamic({'a': {'b': 1}}), '$.a.b')",
@@ -86,6 +88,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         )],
     )
     .handles_nulls()
+    .never_fails()
     .doc(
         "Removes keys, or what JSONPaths lead to, from a bag.",
         "bag_remove_keys(dynamic({'a': 1, 'b': 2}), dynamic(['b', 'c']))",

@@ -16,6 +16,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         .at_least(1)],
     )
     .aliases(&["hash_xxhash64"])
+    .never_fails()
     .doc(
         "Gives the xxHash64 of a value, or its rest by a modulus.",
         "hash('World')",

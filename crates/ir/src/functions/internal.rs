@@ -13,6 +13,7 @@ pub(crate) static ENTRIES: &[Function] = &[Function::new(
     &[Signature::new(&[Param::of("value", ParamKind::Scalar)], Returns::Type(Type::Dynamic), as_dynamic)],
 )
 .handles_nulls()
+.never_fails()
 .doc(
     "Gives a value as a dynamic; stands where types are mixed, and cannot be written in a query.",
     "iff(true, 1, 'a')",

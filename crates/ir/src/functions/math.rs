@@ -11,7 +11,7 @@ const SHIFT: [Param; 2] = [Param::of("value", ParamKind::Integer), Param::of("sh
 
 /// Returns an entry named after its first argument, as most of these are.
 const fn math_function(name: &'static str, signatures: &'static [Signature]) -> Function {
-    Function::new(name, Group::Math, signatures).naming(Naming::FirstArgument)
+    Function::new(name, Group::Math, signatures).never_fails().naming(Naming::FirstArgument)
 }
 
 const fn real_of(params: &'static [Param], eval: Eval) -> Signature {

@@ -10,6 +10,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         Group::Network,
         &[Signature::new(&[Param::is("ip", Type::String)], Returns::Type(Type::Long), network::parse_ipv4)],
     )
+    .never_fails()
     .doc(
         "Gives an IPv4 address as a number; null when it is none.",
         "parse_ipv4('192.168.1.1/24')",
@@ -25,6 +26,7 @@ pub(crate) static ENTRIES: &[Function] = &[
             network::parse_ipv4_mask,
         )],
     )
+    .never_fails()
     .doc(
         "Gives an IPv4 address, of which so many bits count, as a number.",
         "parse_ipv4_mask('127.0.0.1', 24)",
@@ -36,6 +38,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         Group::Network,
         &[Signature::new(&[Param::is("ip", Type::String)], Returns::Type(Type::String), network::parse_ipv6)],
     )
+    .never_fails()
     .doc(
         "Writes an IPv6 or IPv4 address in full as IPv6.",
         "parse_ipv6('192.168.255.255')",
@@ -51,6 +54,7 @@ pub(crate) static ENTRIES: &[Function] = &[
             network::parse_ipv6_mask,
         )],
     )
+    .never_fails()
     .doc(
         "Writes an IPv6 or IPv4 address, of which so many bits count, in full as IPv6.",
         "parse_ipv6_mask('fe80::85d:e82c:9446:7994/120', 124)",
@@ -67,6 +71,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         )
         .at_least(1)],
     )
+    .never_fails()
     .doc(
         "Writes a number or text as an IPv4 address, of which so many bits count.",
         "format_ipv4('192.168.1.1', 24)",
@@ -83,6 +88,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         )
         .at_least(1)],
     )
+    .never_fails()
     .doc(
         "Writes a number or text as an IPv4 address with its prefix length.",
         "format_ipv4_mask('192.168.1.1', 24)",
@@ -99,6 +105,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         )
         .at_least(2)],
     )
+    .never_fails()
     .doc(
         "Compares two IPv4 addresses: -1, 0 or 1; the shortest prefix counts.",
         "ipv4_compare('192.168.1.1/24', '192.168.1.255')",
@@ -115,6 +122,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         )
         .at_least(2)],
     )
+    .never_fails()
     .doc(
         "Says whether two IPv4 addresses are equal in the shortest prefix.",
         "ipv4_is_match('192.168.1.1/24', '192.168.1.255')",
@@ -130,6 +138,7 @@ pub(crate) static ENTRIES: &[Function] = &[
             network::ipv4_is_match,
         )],
     )
+    .never_fails()
     .doc(
         "Says whether an IPv4 address is in a range.",
         "ipv4_is_in_range('192.168.1.6', '192.168.1.1/24')",
@@ -155,6 +164,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         ],
     )
     .prepare(network::prepare_ranges)
+    .never_fails()
     .doc(
         "Says whether an IPv4 address is in one of several ranges.",
         "ipv4_is_in_any_range('192.168.1.6', '192.168.1.1/24', '10.0.0.1/8')",
@@ -166,6 +176,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         Group::Network,
         &[Signature::new(&[Param::is("ip", Type::String)], Returns::Type(Type::Bool), network::ipv4_is_private)],
     )
+    .never_fails()
     .doc(
         "Says whether an IPv4 address is in a private network.",
         "ipv4_is_private('192.168.1.1/24')",
@@ -177,6 +188,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         Group::Network,
         &[Signature::new(&[Param::is("ip", Type::String)], Returns::Type(Type::Long), network::ipv4_netmask_suffix)],
     )
+    .never_fails()
     .doc(
         "Gives the prefix length of an IPv4 address, 32 when none is written.",
         "ipv4_netmask_suffix('192.168.1.1/24')",
@@ -192,6 +204,7 @@ pub(crate) static ENTRIES: &[Function] = &[
             network::ipv4_range_to_cidr_list,
         )],
     )
+    .never_fails()
     .doc(
         "Covers the IPv4 addresses from one to another by as few ranges as possible.",
         "ipv4_range_to_cidr_list('1.1.128.0', '1.1.140.255')",
@@ -208,6 +221,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         )
         .at_least(2)],
     )
+    .never_fails()
     .doc(
         "Compares two IPv6 or IPv4 addresses: -1, 0 or 1; the shortest prefix counts.",
         "ipv6_compare('192.168.1.1', '::ffff:c0a8:0101')",
@@ -224,6 +238,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         )
         .at_least(2)],
     )
+    .never_fails()
     .doc(
         "Says whether two IPv6 or IPv4 addresses are equal in the shortest prefix.",
         "ipv6_is_match('fe80::85d:e82c:9446:7994/120', 'fe80::85d:e82c:9446:7998')",
@@ -239,6 +254,7 @@ pub(crate) static ENTRIES: &[Function] = &[
             network::ipv6_is_match,
         )],
     )
+    .never_fails()
     .doc(
         "Says whether an IPv6 address is in a range.",
         "ipv6_is_in_range('a5e:f127:8a9d:146d:e102:b5d3:c755:abcd', 'a5e:f127:8a9d:146d:e102:b5d3:c755:0/112')",
@@ -263,6 +279,7 @@ pub(crate) static ENTRIES: &[Function] = &[
             ),
         ],
     )
+    .never_fails()
     .doc(
         "Says whether an IPv6 address is in one of several ranges.",
         "ipv6_is_in_any_range('::1', '::/64', 'fe80::/10')",
@@ -278,6 +295,7 @@ pub(crate) static ENTRIES: &[Function] = &[
             network::has_any_ipv4,
         )],
     )
+    .never_fails()
     .doc(
         "Says whether an IPv4 address stands in a text.",
         "has_ipv4('05:04:54 127.0.0.1 GET', '127.0.0.1')",
@@ -302,6 +320,7 @@ pub(crate) static ENTRIES: &[Function] = &[
             ),
         ],
     )
+    .never_fails()
     .doc(
         "Says whether one of several IPv4 addresses stands in a text.",
         "has_any_ipv4('05:04:54 127.0.0.1 GET', '127.0.0.1', '127.0.0.2')",
@@ -317,6 +336,7 @@ pub(crate) static ENTRIES: &[Function] = &[
             network::has_any_ipv4_prefix,
         )],
     )
+    .never_fails()
     .doc(
         "Says whether an IPv4 address in a text starts so.",
         "has_ipv4_prefix('05:04:54 127.0.0.1 GET', '127.0.')",
@@ -344,6 +364,7 @@ pub(crate) static ENTRIES: &[Function] = &[
             ),
         ],
     )
+    .never_fails()
     .doc(
         "Says whether an IPv4 address in a text starts in one of several ways.",
         "has_any_ipv4_prefix('05:04:54 127.0.0.1 GET', '127.0.', '10.')",

@@ -3,7 +3,7 @@
 //! Their meaning: `dtq_value::scalar::{compare, arithmetic, logic, string_match}`. `-` and `+` have one operand or two.
 //! `and` and `or` become nodes of their own, which evaluate the right operand only when needed.
 
-use crate::function::{Function, Group, Param, ParamKind, Returns, Signature};
+use crate::function::{Failure, Function, Group, Param, ParamKind, Returns, Signature};
 use dtq_value::Type;
 use dtq_value::scalar::{Eval, arithmetic, compare, logic, pool, string_match};
 
@@ -20,7 +20,7 @@ const fn pair(left: ParamKind, right: ParamKind) -> [Param; 2] {
 
 /// Returns an entry of the group.
 const fn operator(name: &'static str, signatures: &'static [Signature]) -> Function {
-    Function::new(name, Group::Operator, signatures)
+    Function::new(name, Group::Operator, signatures).never_fails()
 }
 
 const DYNAMIC: ParamKind = ParamKind::Exactly(Type::Dynamic);
@@ -469,6 +469,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         "Says whether the regular expression on the right occurs in the left text.",
         "\"Fabrikam\" matches regex \"b.*k\"" = "true"
     )
+    .failure(Failure::Unprepared)
     .prepare(pool::prepare_regex::<1>),
     operator("in", &[list(&ITEMS, compare::eval_in)]).handles_nulls().prepare(string_match::prepare_words).doc(
         "Says whether the value equals one of the items; arrays count as their elements.",

@@ -35,6 +35,7 @@ pub(crate) static ENTRIES: &[Function] = &[
             other::has_any_index,
         )],
     )
+    .never_fails()
     .doc(
         "Finds the first of several words that a text has; -1 when it has none.",
         "has_any_index('this is an example', dynamic(['not', 'example']))",

@@ -1,6 +1,6 @@
 //! Regular expressions: the entries for `dtq_value::scalar::regex`.
 
-use crate::function::{Function, Group, Param, ParamKind, Returns, Signature};
+use crate::function::{Failure, Function, Group, Param, ParamKind, Returns, Signature};
 use dtq_value::Type;
 use dtq_value::scalar::{pool, regex};
 
@@ -19,6 +19,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         )],
     )
     .prepare(pool::prepare_regex::<0>)
+    .failure(Failure::Unprepared)
     .doc(
         "Gives what a group of the first match of a regular expression holds; group 0 is the match.",
         r#"extract(@'x=(\d+)', 1, 'hello x=45')"#,
@@ -103,6 +104,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         )],
     )
     .prepare(regex::prepare_trim)
+    .failure(Failure::Unprepared)
     .doc(
         "Removes one match of a regular expression at each end of a text.",
         r#"trim(@'\s+', '  hello  ')"#,
@@ -119,6 +121,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         )],
     )
     .prepare(regex::prepare_trim)
+    .failure(Failure::Unprepared)
     .doc(
         "Removes one match of a regular expression at the start of a text.",
         "trim_start('https://', 'https://bing.com')",
@@ -135,6 +138,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         )],
     )
     .prepare(regex::prepare_trim)
+    .failure(Failure::Unprepared)
     .doc(
         "Removes one match of a regular expression at the end of a text.",
         "trim_end('.com', 'bing.com')",
@@ -159,6 +163,7 @@ pub(crate) static ENTRIES: &[Function] = &[
     )
     .handles_nulls()
     .prepare(pool::prepare_regex::<1>)
+    .failure(Failure::Unprepared)
     .doc(
         "Finds where a regular expression matches, from 0; -1 when it does not.",
         "indexof_regex('abcabc', 'c.b')",
@@ -180,6 +185,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         .at_least(2)],
     )
     .prepare(regex::prepare_countof)
+    .failure(Failure::Unprepared)
     .doc(
         "Counts the occurrences of a text, overlapping ones too, or the matches of a regular expression.",
         "countof('aaaa', 'aa')",

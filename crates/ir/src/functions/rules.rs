@@ -46,6 +46,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         Group::Rules,
         &[Signature::new(&[Param::is("TraceId", Type::String)], Returns::Type(Type::Real), sampling::trace_ratio)],
     )
+    .never_fails()
     .doc(
         "Gives where a trace stands in [0, 1): below a probability for exactly the traces that OpenTelemetry's consistent probability samplers keep; null for what is no trace id.",
         "trace_ratio('0af7651916cd43dd8448eb211c80319c')",

@@ -77,6 +77,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         &[Signature::new(&[Param::of("text", ParamKind::StringOrDynamic)], Returns::Type(Type::Long), string::strlen)],
     )
     .naming(Naming::Prefixed("strlen"))
+    .never_fails()
     .doc("Counts the characters of a text.", "strlen('hello')", "5", "strlen-function.md"),
     Function::new(
         "string_size",
@@ -88,6 +89,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         )],
     )
     .naming(Naming::Prefixed("string_size"))
+    .never_fails()
     .doc("Counts the bytes of a text.", "string_size('hello')", "5", "string-size-function.md"),
     Function::new(
         "substring",
@@ -104,6 +106,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         .at_least(2)],
     )
     .handles_nulls()
+    .never_fails()
     .doc(
         "Cuts out a part of a text, from a character on; a negative start counts from the end.",
         "substring('123456', 2, 2)",
@@ -166,6 +169,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         .at_least(2)],
     )
     .handles_nulls()
+    .never_fails()
     .doc(
         "Finds where a text occurs in another, from 0; -1 when it does not.",
         "indexof('abcdefg', 'cde')",
@@ -234,6 +238,7 @@ pub(crate) static ENTRIES: &[Function] = &[
             string::strcmp,
         )],
     )
+    .never_fails()
     .doc(
         "Compares two texts: -1, 0 or 1 as the first stands before, at or after the second.",
         "strcmp('abc', 'ABC')",
@@ -245,6 +250,7 @@ pub(crate) static ENTRIES: &[Function] = &[
         Group::String,
         &[Signature::new(&[Param::of("text", ParamKind::Text)], Returns::Type(Type::Bool), string::isascii)],
     )
+    .never_fails()
     .doc("Says whether a text is ASCII.", "isascii('some string')", "true", "isascii.md"),
     Function::new(
         "isutf8",

@@ -10,12 +10,14 @@ const FROM_TO: [Param; 3] =
 /// One entry of a function that converts one quantity.
 macro_rules! unit_conversion {
     ($name:literal, $eval:ident, $what:literal, $example:literal = $result:literal) => {
-        Function::new($name, Group::Math, &[Signature::new(&FROM_TO, Returns::Type(Type::Real), units::$eval)]).doc(
-            concat!("Converts ", $what, " from one unit to another, both by name; null for an unknown one."),
-            $example,
-            $result,
-            concat!($name, "()"),
-        )
+        Function::new($name, Group::Math, &[Signature::new(&FROM_TO, Returns::Type(Type::Real), units::$eval)])
+            .never_fails()
+            .doc(
+                concat!("Converts ", $what, " from one unit to another, both by name; null for an unknown one."),
+                $example,
+                $result,
+                concat!($name, "()"),
+            )
     };
 }
 
