@@ -52,7 +52,7 @@ pub fn of(program: &Program) -> Vec<Read> {
 }
 
 /// Says for each relation whether an output needs it.
-pub(crate) fn reached(program: &Program) -> Vec<bool> {
+pub fn reached(program: &Program) -> Vec<bool> {
     let mut is_reached = vec![false; program.rels().len()];
     let mut is_seen = vec![false; program.exprs().len()];
     let mut rels: Vec<RelId> = program.outputs.iter().map(|output| output.rel).collect();

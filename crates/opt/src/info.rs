@@ -1,0 +1,138 @@
+//! Expressions to what may be done with them: dropped, moved, asked whether they are null.
+//!
+//! Every answer errs to the careful side. Nothing here evaluates anything. Next: `build.rs`.
+
+use dtq_ir::{Effect, Expr, ExprKind, Failure, Nulls, ParamKind, Program, Signature};
+use dtq_value::{Type, Value};
+
+/// Holds what is known of an expression, operands included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Info {
+    /// Whether the same operands always give the same value.
+    pub is_pure: bool,
+    /// Whether evaluating it can fail.
+    pub may_fail: bool,
+    /// Whether a relation stands inside, which runs and may fail whether or not the expression is evaluated.
+    pub has_rel: bool,
+    /// Whether it can be null.
+    pub may_be_null: bool,
+    /// Whether it reads a column.
+    pub reads_row: bool,
+    /// How many nodes it has, a shared one counted each time.
+    pub size: u32,
+    /// How deep it nests along operands other than the first, as interpreters count it.
+    pub depth: u32,
+}
+
+impl Info {
+    /// Says whether it may be evaluated for other rows than before, at another place, or more often.
+    pub fn is_movable(self) -> bool {
+        self.is_pure && !self.may_fail
+    }
+
+    /// Says whether it may be left out.
+    pub fn is_droppable(self) -> bool {
+        self.is_movable() && !self.has_rel
+    }
+
+    /// Returns what is known of a node from what is known of its operands, in order.
+    ///
+    /// `is_column_null` says whether a column can be null, for a node that is one.
+    pub fn of(expr: &Expr, operands: &[Info], is_column_null: bool) -> Self {
+        let any = |holds: fn(&Info) -> bool| operands.iter().any(holds);
+        let depths = operands.iter().enumerate().map(|(index, info)| info.depth.saturating_add(u32::from(index > 0)));
+        let mut info = Info {
+            is_pure: !any(|info| !info.is_pure),
+            may_fail: any(|info| info.may_fail),
+            has_rel: any(|info| info.has_rel),
+            may_be_null: expr.ty != Type::String && may_be_null(expr, operands, is_column_null),
+            reads_row: any(|info| info.reads_row),
+            size: operands.iter().fold(1, |sum, info| sum.saturating_add(info.size)),
+            depth: depths.max().unwrap_or(0),
+        };
+        match &expr.kind {
+            ExprKind::Column(_) => info.reads_row = true,
+            ExprKind::Call { function, pooled, .. } => {
+                info.is_pure &= function.effect == Effect::Pure;
+                info.may_fail |= match function.failure {
+                    Failure::Never => false,
+                    Failure::Unprepared => pooled.is_none(),
+                    Failure::Possible => true,
+                };
+            }
+            // One that depends on the rows around it fails when it is evaluated.
+            ExprKind::Scalar(_) | ExprKind::InRel { .. } => (info.has_rel, info.may_fail) = (true, true),
+            _ => {}
+        }
+        info
+    }
+}
+
+/// Returns what is known of every expression of a program, of whatever row.
+pub(crate) fn all(program: &Program) -> Vec<Info> {
+    let mut infos: Vec<Info> = Vec::with_capacity(program.exprs().len());
+    for expr in program.exprs() {
+        let operands: Vec<Info> = expr.kind.children().iter().map(|child| infos[child.0 as usize]).collect();
+        infos.push(Info::of(expr, &operands, true));
+    }
+    infos
+}
+
+/// Says whether a node that is no string can be null.
+fn may_be_null(expr: &Expr, operands: &[Info], is_column_null: bool) -> bool {
+    let any = || operands.iter().any(|info| info.may_be_null);
+    match &expr.kind {
+        ExprKind::Const(value) => value.is_null(),
+        ExprKind::Column(_) => is_column_null,
+        ExprKind::Call { function, signature, .. } => match function.name {
+            "==" | "!=" => operands.iter().all(|info| info.may_be_null),
+            "in" | "!in" => operands[0].may_be_null,
+            name if is_never_null(name) => false,
+            name if is_total(name, &function.signatures[usize::from(*signature)], expr.ty) => any(),
+            _ => true,
+        },
+        ExprKind::And(..) | ExprKind::Or(..) => any(),
+        ExprKind::Case { arms, .. } => {
+            let values = operands.iter().enumerate().filter(|(index, _)| index % 2 == 1 || *index == 2 * arms.len());
+            values.map(|(_, info)| info).any(|info| info.may_be_null)
+        }
+        ExprKind::Coalesce(_) => expr.ty == Type::Dynamic || operands.iter().all(|info| info.may_be_null),
+        ExprKind::Property { .. } | ExprKind::Element { .. } | ExprKind::Scalar(_) => true,
+        ExprKind::InRel { .. } => operands[0].may_be_null,
+    }
+}
+
+/// Says whether an operator or function answers a bool whatever its operands.
+fn is_never_null(name: &str) -> bool {
+    let stem = name.strip_prefix('!').unwrap_or(name);
+    let stem = stem.strip_suffix("_cs").unwrap_or(stem);
+    matches!(
+        stem,
+        "=~" | "~" | "contains" | "startswith" | "endswith" | "has" | "hasprefix" | "hassuffix" | "has_any" | "has_all"
+    ) || matches!(name, "matches regex" | "in~" | "!in~" | "isnull" | "isnotnull" | "isempty" | "isnotempty" | "assert")
+}
+
+/// Says whether an overload is null only when an operand is.
+fn is_total(name: &str, signature: &Signature, ty: Type) -> bool {
+    let has_dynamic = || signature.params.iter().any(|param| param.kind == ParamKind::Exactly(Type::Dynamic));
+    match name {
+        "not" | "strlen" | "string_size" | "isascii" | "strcmp" => true,
+        "<" | "<=" | ">" | ">=" | "between" | "!between" => !has_dynamic(),
+        // Longs wrap and reals have an infinity; decimals, datetimes and timespans out of range are null.
+        "+" | "-" | "*" => matches!(ty, Type::Long | Type::Real),
+        _ => false,
+    }
+}
+
+/// Says whether a call of this function with a null operand gives null without being made.
+pub(crate) fn propagates_null(kind: &ExprKind) -> bool {
+    matches!(kind, ExprKind::Call { function, .. } if function.nulls == Nulls::Propagate)
+}
+
+/// Returns the constant that an expression is.
+pub(crate) fn constant(program: &Program, id: dtq_ir::ExprId) -> Option<&Value> {
+    match &program.expr(id).kind {
+        ExprKind::Const(value) => Some(value),
+        _ => None,
+    }
+}
