@@ -2,7 +2,8 @@
 //!
 //! A generated query is meant to be accepted: every name exists and the types fit the signatures of the one table of
 //! functions, so that tests reach what lies behind the front end. It is for tests only; nothing that ships uses it.
-//! Read in order: [`choices`], [`literal`], `words`, [`scalar`], [`pipeline`], [`events`].
+//! Read in order: [`choices`], [`literal`], `words`, [`scalar`], [`pipeline`], [`events`],
+//! [`patterns`].
 
 pub mod choices;
 
@@ -16,6 +17,9 @@ pub mod pipeline;
 
 pub mod events;
 
+pub mod patterns;
+
 pub use choices::Choices;
 pub use events::Events;
+pub use patterns::Patterns;
 pub use pipeline::query;

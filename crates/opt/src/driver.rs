@@ -2,7 +2,7 @@
 
 use crate::options::Options;
 use crate::walk::{Asked, Rule, Walked, walk, walk_roots};
-use crate::{fold, info, simplify};
+use crate::{fold, info, simplify, strings};
 use dtq_ir::{ExprId, Program};
 use std::fmt;
 
@@ -43,6 +43,9 @@ const fn over_exprs(name: &'static str, doc: &'static str, rule: fn(&Options) ->
 pub static PASSES: &[Pass] = &[
     over_exprs("fold", "Computes what depends on nothing at run time.", |_| Box::new(fold::Fold)),
     over_exprs("simplify", "Says logic with null in fewer nodes.", |_| Box::new(simplify::Simplify)),
+    over_exprs("strings", "Searches strings by the cheapest operator that finds the same.", |_| {
+        Box::new(strings::Strings)
+    }),
 ];
 
 /// Says what the passes did.

@@ -63,7 +63,8 @@ fn call(build: &mut Builder<'_>, node: &Node) -> Option<ExprId> {
     let pooled = pooled.map(|id| build.program.pooled(id));
     let eval = function.signatures[usize::from(*signature)].eval;
     let value = eval(&mut Call { args: &values, pooled, ctx: &mut ctx }).ok()?;
-    (is_small(&value) && !depends_on_bounds(function.name)).then(|| build.add_constant(value, node.ty, node.span))
+    (is_small(&value) && is_written(&value) && !depends_on_bounds(function.name))
+        .then(|| build.add_constant(value, node.ty, node.span))
 }
 
 /// Says whether a function gives another result, and no fault, where a bound is narrower.
@@ -78,6 +79,16 @@ fn is_small(value: &Value) -> bool {
         &Limits { value_bytes_max: RESULT_BYTES_MAX, value_nesting_max: RESULT_NESTING_MAX, ..Limits::default() },
     )
     .is_ok()
+}
+
+/// Says whether the text of a program keeps the value: that of a decimal does not keep the sign of zero.
+fn is_written(value: &Value) -> bool {
+    match value {
+        Value::Decimal(number) => !number.is_zero() || number.is_sign_positive(),
+        Value::Array(items) => items.iter().all(is_written),
+        Value::Bag(bag) => bag.iter().all(|(_, item)| is_written(item)),
+        _ => true,
+    }
 }
 
 /// Returns null for a call that null makes null, if its other operands may be left out.

@@ -21,6 +21,10 @@ mod negate;
 
 mod simplify;
 
+mod pattern;
+
+mod strings;
+
 pub mod order;
 
 pub use driver::{PASSES, Report, Root, optimize, optimize_roots};
