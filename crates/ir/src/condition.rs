@@ -40,6 +40,11 @@ impl Condition {
         Self { term: Builder::new(program).expr(input, predicate) }
     }
 
+    /// Returns the condition of a bool expression over one row, whose columns are taken as they are.
+    pub fn of_row(program: &Program, predicate: ExprId) -> Self {
+        Self { term: Builder::new(program).over_row(predicate) }
+    }
+
     /// Returns when a record of the table is among the rows of a relation, or `None` if the relation is not row-local.
     ///
     /// Row-local is made of `where`, `extend`, `project` and its relatives, `parse` and `as` over one table.

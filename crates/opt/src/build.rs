@@ -161,6 +161,12 @@ impl<'o> Builder<'o> {
         out
     }
 
+    /// Returns the operands in pieces: neighbours that are movable together, each other one by itself.
+    pub fn movable_parts<'e>(&self, operands: &'e [ExprId]) -> Vec<&'e [ExprId]> {
+        let are_movable = |one: &ExprId, next: &ExprId| self.info(*one).is_movable() && self.info(*next).is_movable();
+        operands.chunk_by(are_movable).collect()
+    }
+
     /// Returns the operands joined from the left; there is at least one.
     pub fn join(&mut self, operands: &[ExprId], link: Link) -> ExprId {
         let (first, rest) = operands.split_first().expect("a chain has an operand");
@@ -250,20 +256,25 @@ pub(crate) fn is_same_value(left: &Value, right: &Value) -> bool {
 }
 
 /// Returns a hash that is the same for nodes that are written alike.
-pub(crate) fn hash_of(kind: &ExprKind, ty: Type) -> u64 {
+fn hash_of(kind: &ExprKind, ty: Type) -> u64 {
     let mut state = FxHasher::default();
-    std::mem::discriminant(kind).hash(&mut state);
-    ty.name().hash(&mut state);
+    hash_own(kind, ty, &mut state);
     kind.children().hash(&mut state);
+    state.finish()
+}
+
+/// Hashes a node without its operands.
+pub(crate) fn hash_own(kind: &ExprKind, ty: Type, state: &mut FxHasher) {
+    std::mem::discriminant(kind).hash(state);
+    ty.name().hash(state);
     match kind {
-        ExprKind::Const(value) => hash_value(value, &mut state),
-        ExprKind::Column(index) => index.hash(&mut state),
-        ExprKind::Call { function, signature, .. } => (function.name, signature).hash(&mut state),
-        ExprKind::Property { key, .. } => key.hash(&mut state),
-        ExprKind::Scalar(rel) | ExprKind::InRel { rel, .. } => rel.hash(&mut state),
+        ExprKind::Const(value) => hash_value(value, state),
+        ExprKind::Column(index) => index.hash(state),
+        ExprKind::Call { function, signature, .. } => (function.name, signature).hash(state),
+        ExprKind::Property { key, .. } => key.hash(state),
+        ExprKind::Scalar(rel) | ExprKind::InRel { rel, .. } => rel.hash(state),
         _ => {}
     }
-    state.finish()
 }
 
 fn hash_value(value: &Value, state: &mut FxHasher) {

@@ -2,7 +2,7 @@
 
 use crate::options::Options;
 use crate::walk::{Asked, Rule, Walked, walk, walk_roots};
-use crate::{fold, info, simplify, strings};
+use crate::{chains, facts, fold, info, order, simplify, strings};
 use dtq_ir::{ExprId, Program};
 use std::fmt;
 
@@ -45,6 +45,13 @@ pub static PASSES: &[Pass] = &[
     over_exprs("simplify", "Says logic with null in fewer nodes.", |_| Box::new(simplify::Simplify)),
     over_exprs("strings", "Searches strings by the cheapest operator that finds the same.", |_| {
         Box::new(strings::Strings)
+    }),
+    over_exprs("facts", "Drops conditions that follow from others, and finds those that exclude each other.", |_| {
+        Box::new(facts::Facts)
+    }),
+    over_exprs("chains", "Joins comparisons of one operand to a membership test.", |_| Box::new(chains::Chains)),
+    over_exprs("order", "Asks the cheapest and most deciding first.", |options| {
+        Box::new(order::Order::new(&options.feedback))
     }),
 ];
 

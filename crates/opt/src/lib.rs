@@ -25,7 +25,14 @@ mod pattern;
 
 mod strings;
 
+mod chains;
+
+mod facts;
+
+mod cost;
+
 pub mod order;
 
 pub use driver::{PASSES, Report, Root, optimize, optimize_roots};
 pub use options::Options;
+pub use order::{Feedback, fingerprint};

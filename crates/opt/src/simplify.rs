@@ -49,9 +49,7 @@ fn linked(build: &mut Builder<'_>, node: &Node, link: Link, left: ExprId, right:
         if is_opposed(build, node, link, &kept, &seen) {
             return Some(build.add_bool(link.decisive(), node.span));
         }
-        let is_kept = |id: &ExprId| !is_absorbed(build, link, *id, &seen);
-        let remaining: Vec<ExprId> = kept.iter().copied().filter(is_kept).collect();
-        kept = remaining;
+        kept = unabsorbed(build, link, &kept);
     }
     (kept.len() < operands.len()).then(|| build.join(&kept, link))
 }
@@ -70,11 +68,19 @@ fn is_opposed(build: &mut Builder<'_>, node: &Node, link: Link, operands: &[Expr
         })
 }
 
-/// Says whether an operand is a chain of the other link with a part that stands beside it: `x and (x or y)`.
-fn is_absorbed(build: &Builder<'_>, link: Link, id: ExprId, beside: &FxHashSet<ExprId>) -> bool {
-    Link::of(build.kind(id)) == Some(link.dual())
-        && build.info(id).is_droppable()
-        && build.chain(id, link.dual()).iter().any(|part| beside.contains(part))
+/// Returns the operands without those that are a chain of the other link with a part that stands beside it, as in
+/// `x and (x or y)`.
+///
+/// The part stands before it, or what stands between is evaluated for other rows.
+fn unabsorbed(build: &Builder<'_>, link: Link, operands: &[ExprId]) -> Vec<ExprId> {
+    let is_all_movable = operands.iter().all(|one| build.info(*one).is_movable());
+    let beside = |index: usize| if is_all_movable { operands } else { &operands[..index] };
+    let is_kept = |(index, id): (usize, &ExprId)| {
+        let is_chain = Link::of(build.kind(*id)) == Some(link.dual()) && build.info(*id).is_droppable();
+        let stands = |part: &ExprId| beside(index).contains(part);
+        (!(is_chain && build.chain(*id, link.dual()).iter().any(stands))).then_some(*id)
+    };
+    operands.iter().enumerate().filter_map(is_kept).collect()
 }
 
 /// `iff` of bools as `and`, `or`, `not`; neighbours with the same value; conditions that were asked before.

@@ -122,6 +122,15 @@ pub(super) struct Builder<'p> {
     nodes_left: usize,
 }
 
+/// Says where the columns of an expression come from.
+#[derive(Clone, Copy)]
+enum Row {
+    /// From this relation, and behind it from a table.
+    Of(RelId),
+    /// Nobody asks: a column is a field of its own.
+    Itself,
+}
+
 impl<'p> Builder<'p> {
     pub(super) fn new(program: &'p Program) -> Self {
         Self { program, nodes_left: NODES_MAX }
@@ -129,10 +138,15 @@ impl<'p> Builder<'p> {
 
     /// Returns the term of an expression over the rows of a relation.
     pub(super) fn expr(&mut self, input: RelId, id: ExprId) -> Term {
-        self.at(input, id, DEPTH_MAX)
+        self.at(Row::Of(input), id, DEPTH_MAX)
     }
 
-    fn at(&mut self, input: RelId, id: ExprId, depth_left: u32) -> Term {
+    /// Returns the term of an expression over a row whose columns are taken as they are.
+    pub(super) fn over_row(&mut self, id: ExprId) -> Term {
+        self.at(Row::Itself, id, DEPTH_MAX)
+    }
+
+    fn at(&mut self, input: Row, id: ExprId, depth_left: u32) -> Term {
         if depth_left == 0 || self.nodes_left == 0 {
             return Term::unknown();
         }
@@ -141,7 +155,10 @@ impl<'p> Builder<'p> {
         let expr = self.program.expr(id);
         match &expr.kind {
             ExprKind::Const(value) => Term::Const(value.clone()),
-            ExprKind::Column(position) => self.column(input, *position, depth_left),
+            ExprKind::Column(position) => match input {
+                Row::Of(rel) => self.column(rel, *position, depth_left),
+                Row::Itself => own_column(*position, expr.ty),
+            },
             ExprKind::And(left, right) => {
                 let [left, right] = [left, right].map(|side| Box::new(self.at(input, *side, depth_left)));
                 Term::And(left, right)
@@ -172,7 +189,7 @@ impl<'p> Builder<'p> {
         }
     }
 
-    fn node(&mut self, kind: NodeKind, input: RelId, children: &[ExprId], depth_left: u32) -> Term {
+    fn node(&mut self, kind: NodeKind, input: Row, children: &[ExprId], depth_left: u32) -> Term {
         Term::Node(kind, children.iter().map(|child| self.at(input, *child, depth_left)).collect())
     }
 
@@ -190,7 +207,7 @@ impl<'p> Builder<'p> {
                 RelKind::Filter { input, .. } | RelKind::Materialize { input } => *input,
                 RelKind::Project { input, exprs } => {
                     let Some(expr) = exprs.get(position as usize) else { return Term::unknown() };
-                    return self.at(*input, *expr, depth_left);
+                    return self.at(Row::Of(*input), *expr, depth_left);
                 }
                 RelKind::Parse(parse) => {
                     let is_captured =
@@ -210,6 +227,10 @@ impl<'p> Builder<'p> {
             };
         }
     }
+}
+
+fn own_column(position: u32, ty: Type) -> Term {
+    Term::Field(Path { table: String::new(), column: position.to_string(), keys: Vec::new() }, ty)
 }
 
 /// Returns a call in the one form in which equal things are the same term.
@@ -239,7 +260,8 @@ fn text_of(value: Term) -> Term {
 
 fn property(base: Term, index: Value, ty: Type) -> Term {
     match (base, index) {
-        (Term::Field(mut path, Type::Dynamic), Value::String(key)) => {
+        // A path holds text: two keys that are not might look alike.
+        (Term::Field(mut path, Type::Dynamic), Value::String(key)) if std::str::from_utf8(key.as_bytes()).is_ok() => {
             path.keys.push(key.as_text().into_owned());
             Term::Field(path, ty)
         }
