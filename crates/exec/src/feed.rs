@@ -3,7 +3,6 @@
 //! Only operators that look at one row at a time may stand there ([`is_rowwise`]): each row comes out before the next
 //! goes in, so that results cannot depend on where a batch ends. Next: [`crate::run`].
 
-use crate::columns::{find_needed, find_needed_for};
 use crate::env::Env;
 use crate::operator::{BoxedOperator, Demand, Operator, build};
 use crate::run::Options;
@@ -27,13 +26,13 @@ pub struct Feed<'a> {
 
 /// Returns which columns of a relation something behind it looks at.
 pub fn needed_columns(program: &Program, rel: RelId) -> Vec<bool> {
-    find_needed(program).swap_remove(rel.0 as usize)
+    dtq_ir::needed::of(program).swap_remove(rel.0 as usize)
 }
 
 /// Returns which columns of a relation something behind it looks at when only some columns of the end are wanted.
 pub fn needed_columns_for(program: &Program, rel: RelId, top: RelId, wanted: &[bool]) -> Vec<bool> {
     let wanted = wanted.iter().enumerate().filter(|(_, is_wanted)| **is_wanted).map(|(index, _)| index);
-    find_needed_for(program, top, wanted).swap_remove(rel.0 as usize)
+    dtq_ir::needed::of_some(program, top, wanted).swap_remove(rel.0 as usize)
 }
 
 /// Says whether an operator gives the rows that follow from a row without looking at others.

@@ -22,8 +22,6 @@ mod operator;
 
 mod plan;
 
-mod columns;
-
 mod leaves;
 
 mod rows;

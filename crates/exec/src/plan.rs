@@ -1,6 +1,6 @@
 //! Facts about the relations of a program that are found once, before any row is read.
 
-use crate::columns::{Needed, find_needed};
+use dtq_ir::needed::Needed;
 use dtq_ir::rel::{RelId, RelKind};
 use dtq_ir::{ExprId, ExprKind, Program};
 use dtq_source::Code;
@@ -55,7 +55,7 @@ impl Plan {
         let mut plan = Self {
             readers: vec![0; program.rels().len()],
             is_bound: find_bound(program),
-            needed: find_needed(program),
+            needed: dtq_ir::needed::of(program),
             subqueries: BTreeSet::new(),
         };
         plan.count_readers(program);

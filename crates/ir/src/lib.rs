@@ -4,7 +4,7 @@
 //! before it, so it cannot contain a cycle, and a node used twice is stored once. Types are decided and conversions are
 //! explicit calls. Read in order: [`function`] (the one table of functions and operators), [`functions`] (its entries),
 //! [`aggregate`], [`expr`], [`rel`], [`program`], [`mod@verify`], [`text`]; then what can be asked of a
-//! program: [`reads`], [`writes`], [`effects`], [`condition`].
+//! program: [`reads`], [`needed`], [`writes`], [`effects`], [`condition`].
 
 pub mod function;
 
@@ -25,6 +25,8 @@ pub mod verify;
 pub mod text;
 
 pub mod reads;
+
+pub mod needed;
 
 pub mod writes;
 

@@ -63,14 +63,38 @@ impl Estimates {
                 (-0.5 * at(*right).cost, 1.0 - (1.0 - at(*left).share) * (1.0 - at(*right).share))
             }
             ExprKind::Case { .. } | ExprKind::Coalesce(_) => (1.0, 0.5),
-            ExprKind::Property { .. } | ExprKind::Element { .. } => (12.0, 0.5),
+            ExprKind::Property { .. } | ExprKind::Element { .. } => (PROPERTY_COST, 0.5),
             ExprKind::Scalar(_) => (1.0, 0.5),
-            ExprKind::InRel { is_negated, .. } => (25.0, if *is_negated { 0.7 } else { 0.3 }),
+            ExprKind::InRel { is_negated, .. } => (MEMBER_COST, if *is_negated { 0.7 } else { 0.3 }),
         };
         let share = feedback.share(fingerprint).unwrap_or(guess).clamp(0.0, 1.0);
         Estimate { cost: operands + own, share, fingerprint }
     }
 }
+
+/// Returns what a small expression costs; recursive along its depth.
+pub(crate) fn of_tree(program: &Program, id: ExprId) -> f64 {
+    let expr = program.expr(id);
+    let children = expr.kind.children();
+    let operands: f64 = children.iter().map(|child| of_tree(program, *child)).sum();
+    let own = match &expr.kind {
+        ExprKind::Const(_) => 0.0,
+        ExprKind::Property { .. } | ExprKind::Element { .. } => PROPERTY_COST,
+        ExprKind::InRel { .. } => MEMBER_COST,
+        ExprKind::Call { function, args, pooled, .. } => {
+            let ty = args.first().map_or(Type::Bool, |arg| program.expr(*arg).ty);
+            cost_of(function.name, args.len(), ty, pooled.is_some())
+        }
+        _ => 1.0,
+    };
+    operands + own
+}
+
+/// What reading a property costs.
+const PROPERTY_COST: f64 = 12.0;
+
+/// What looking into a table costs.
+const MEMBER_COST: f64 = 25.0;
 
 /// Returns what a call costs beside its arguments.
 fn cost_of(name: &str, args_count: usize, ty: Type, is_prepared: bool) -> f64 {

@@ -2,7 +2,7 @@
 
 use crate::options::Options;
 use crate::walk::{Asked, Rule, Walked, walk, walk_roots};
-use crate::{chains, facts, fold, info, order, simplify, strings};
+use crate::{chains, facts, fold, info, order, prune, simplify, strings};
 use dtq_ir::{ExprId, Program};
 use std::fmt;
 
@@ -11,6 +11,9 @@ const ROUNDS_MAX: usize = 4;
 
 /// How deep a pass may make an expression that was not as deep before; interpreters take a thousand levels.
 const DEPTH_MAX: u32 = 500;
+
+/// How many operators a pass may put behind each other that were not before; engines take five hundred.
+const REL_DEPTH_MAX: usize = 250;
 
 /// A pass by its name.
 #[derive(Clone, Copy)]
@@ -27,6 +30,8 @@ pub struct Pass {
 enum Kind {
     /// Every expression, by a rule for one node.
     Exprs(fn(&Options) -> Box<dyn Rule + '_>),
+    /// Relations too.
+    Rels(fn(&Program) -> Box<dyn Rule>),
 }
 
 impl fmt::Debug for Pass {
@@ -50,6 +55,11 @@ pub static PASSES: &[Pass] = &[
         Box::new(facts::Facts)
     }),
     over_exprs("chains", "Joins comparisons of one operand to a membership test.", |_| Box::new(chains::Chains)),
+    Pass {
+        name: "prune",
+        doc: "Drops rows before anything is computed for them, and computes nothing that nobody looks at.",
+        kind: Kind::Rels(|program| Box::new(prune::Prune::new(program))),
+    },
     over_exprs("order", "Asks the cheapest and most deciding first.", |options| {
         Box::new(order::Order::new(&options.feedback))
     }),
@@ -148,7 +158,7 @@ pub fn optimize_roots(
         report.rounds += 1;
         let mut changes = 0;
         for (index, pass) in enabled(options) {
-            let Kind::Exprs(rule) = pass.kind;
+            let Kind::Exprs(rule) = pass.kind else { continue };
             let count = step(&mut current, &mut at, &mut *rule(options), false);
             report.changes[index].1 += count;
             changes += count;
@@ -176,6 +186,7 @@ impl Pass {
     fn run(&self, program: &Program, options: &Options) -> Walked {
         match self.kind {
             Kind::Exprs(rule) => walk(program, &mut *rule(options), options),
+            Kind::Rels(rule) => walk(program, &mut *rule(program), options),
         }
     }
 }
@@ -203,9 +214,17 @@ fn verified(program: &Program, pass: &str) {
     }
 }
 
-/// Says whether a pass made an expression so deep that engines might refuse it.
+/// Says whether a pass made an expression, or operators behind each other, so deep that engines might refuse it.
 fn is_too_deep(new: &Program, old: &Program) -> bool {
     let depth = |program: &Program| info::all(program).iter().map(|info| info.depth).max().unwrap_or(0);
-    let found = depth(new);
-    found > DEPTH_MAX && found > depth(old)
+    let (exprs, rels) = (depth(new), rel_depth(new));
+    (exprs > DEPTH_MAX && exprs > depth(old)) || (rels > REL_DEPTH_MAX && rels > rel_depth(old))
+}
+
+fn rel_depth(program: &Program) -> usize {
+    let mut depths: Vec<usize> = Vec::with_capacity(program.rels().len());
+    for rel in program.rels() {
+        depths.push(rel.kind.inputs().iter().map(|input| depths[input.0 as usize] + 1).max().unwrap_or(0));
+    }
+    depths.into_iter().max().unwrap_or(0)
 }

@@ -33,6 +33,8 @@ mod cost;
 
 pub mod order;
 
+mod prune;
+
 pub use driver::{PASSES, Report, Root, optimize, optimize_roots};
 pub use options::Options;
 pub use order::{Feedback, fingerprint};

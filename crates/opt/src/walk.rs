@@ -64,6 +64,13 @@ struct Use {
 pub(crate) trait Rule {
     /// Returns what stands for a node instead of it, or `None` when it stays.
     fn apply(&mut self, build: &mut Builder<'_>, node: &Node) -> Option<ExprId>;
+
+    /// Returns what stands for a relation instead of it, or `None` when it stays; `rel` names what is in the new
+    /// program, `old` is its id in the old one.
+    fn apply_rel(&mut self, build: &mut Builder<'_>, old: RelId, rel: &Rel) -> Option<RelId> {
+        let _ = (build, old, rel);
+        None
+    }
 }
 
 /// Holds what a walk made.
@@ -155,7 +162,14 @@ impl<'w> Walk<'w> {
         kind.visit_exprs_mut(&mut |expr, sees, _| *expr = copied[&(sees, *expr)]);
         let nulls = self.column_nulls(id, &kind);
         kind.visit_inputs_mut(&mut |input| *input = self.rels[input]);
-        let new = self.build.program.add_rel(Rel { kind, ..rel.clone() });
+        let mapped = Rel { kind, columns: rel.columns.clone(), ..*rel };
+        let new = match self.rule.apply_rel(&mut self.build, id, &mapped) {
+            Some(found) => {
+                self.changes += 1;
+                found
+            }
+            None => self.build.program.add_rel(mapped),
+        };
         self.rels.insert(id, new);
         self.nulls.insert(id, nulls);
     }

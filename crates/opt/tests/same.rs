@@ -2,6 +2,8 @@
 //!
 //! `DTQ_CASES=100000 DTQ_SEED=1` makes the run longer, or another one.
 
+#![expect(clippy::print_stdout, reason = "its numbers are for people")]
+
 use dtq_engine::{Options, compile};
 use dtq_exec::Run;
 use dtq_generate::{Choices, Events, Patterns};

@@ -1,17 +1,18 @@
-//! Which columns of each relation are looked at, so that a table need not produce the others.
+//! A program to the columns of each relation that something looks at, so that nothing need produce the others.
 //!
 //! Walks the program from its outputs to its tables. What is not listed here as passing columns through is taken to
 //! look at all of them. A column nobody looks at may hold anything, null included.
 
-use dtq_ir::rel::{BagUnpackSource, RelId, RelKind, ScanSteps};
-use dtq_ir::{ExprId, ExprKind, Program};
-use rustc_hash::FxHashSet;
+use crate::expr::{ExprId, ExprKind};
+use crate::program::Program;
+use crate::rel::{BagUnpackSource, RelId, RelKind, ScanSteps};
+use std::collections::HashSet;
 
 /// For each relation, whether each of its columns is looked at.
-pub(crate) type Needed = Vec<Vec<bool>>;
+pub type Needed = Vec<Vec<bool>>;
 
 /// Returns which columns of each relation are looked at.
-pub(crate) fn find_needed(program: &Program) -> Needed {
+pub fn of(program: &Program) -> Needed {
     let mut walk = Walk::new(program);
     for output in &program.outputs {
         walk.need_all(output.rel);
@@ -20,7 +21,7 @@ pub(crate) fn find_needed(program: &Program) -> Needed {
 }
 
 /// Returns which columns of each relation are looked at when only these columns of one are wanted.
-pub(crate) fn find_needed_for(program: &Program, top: RelId, wanted: impl IntoIterator<Item = usize>) -> Needed {
+pub fn of_some(program: &Program, top: RelId, wanted: impl IntoIterator<Item = usize>) -> Needed {
     let mut walk = Walk::new(program);
     walk.need(top, wanted);
     walk.finish()
@@ -167,7 +168,7 @@ impl<'p> Walk<'p> {
     /// Notes the relations inside expressions, of which the first column is looked at; returns the columns of the row.
     fn need_subqueries(&mut self, exprs: Vec<ExprId>) -> Vec<usize> {
         let mut columns = Vec::new();
-        let mut seen = FxHashSet::default();
+        let mut seen = HashSet::new();
         let mut pending = exprs;
         while let Some(expr) = pending.pop() {
             if !seen.insert(expr) {
