@@ -134,7 +134,8 @@ fn through_project(
         return Some(moved);
     }
     let kind = RelKind::Filter { input: moved, predicate: build.join(&rest, Link::And) };
-    Some(build.program.add_rel(Rel { kind, columns: rel.columns.clone(), ..*rel }))
+    let (columns, is_ordered) = (project.columns.clone(), project.is_ordered);
+    Some(build.program.add_rel(Rel { kind, columns, is_ordered, span: rel.span }))
 }
 
 /// Says whether an expression may be computed twice.
