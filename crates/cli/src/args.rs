@@ -145,13 +145,13 @@ pub struct RunArguments {
     /// Form of the result [default: table on a terminal, else ndjson]
     #[arg(short, long, value_name = "FORM", env = "DTQ_OUTPUT", hide_env_values = true)]
     pub output: Option<Form>,
-    /// Write records, bytes, time by stage and the engine to stderr
+    /// Write records, bytes, time by stage, the engine and what the optimizer did to stderr
     #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "text")]
     pub stats: Option<StatsForm>,
     /// What evaluates expressions; this version has the interpreter only
     #[arg(long, value_name = "ENGINE", default_value = "auto")]
     pub engine: Engine,
-    /// Run without the optimizer; this version has none, so it changes nothing
+    /// Run without the optimizer
     #[arg(long)]
     pub no_opt: bool,
     /// Memory for rows that operators hold at once (sort, summarize, join), such as 512MiB
@@ -380,8 +380,7 @@ pub enum Stage {
     Ast,
     /// The typed program
     Ir,
-    /// The typed program after the optimizer; not in this version
-    #[value(hide = true)]
+    /// The typed program after the optimizer
     Opt,
     /// Cranelift's form of the native code; not in this version
     #[value(hide = true)]

@@ -3,6 +3,7 @@
 use crate::args::StatsForm;
 use crate::console::Console;
 use crate::observe::NeverSeen;
+use dtq_engine::PassReport;
 use dtq_record::input::Report;
 use std::time::{Duration, Instant};
 
@@ -91,7 +92,13 @@ pub struct Counts {
 }
 
 /// Writes the statistics of a run.
-pub fn stats(form: StatsForm, counts: &Counts, stages: &[(&'static str, Duration)], console: &Console) {
+pub fn stats(
+    form: StatsForm,
+    counts: &Counts,
+    passes: Option<&PassReport>,
+    stages: &[(&'static str, Duration)],
+    console: &Console,
+) {
     let Counts { records, bytes, skipped } = counts;
     match form {
         StatsForm::Json => {
@@ -99,16 +106,20 @@ pub fn stats(form: StatsForm, counts: &Counts, stages: &[(&'static str, Duration
                 .iter()
                 .map(|(stage, took)| ((*stage).to_owned(), u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).into()))
                 .collect();
+            let changes: Option<serde_json::Map<String, serde_json::Value>> = passes.map(|passes| {
+                passes.changes.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect()
+            });
             let object = serde_json::json!({
-                "records": records, "bytes": bytes, "skipped": skipped, "ns": ns, "engine": "interp",
+                "records": records, "bytes": bytes, "skipped": skipped, "ns": ns, "engine": "interp", "passes": changes,
             });
             console.say(&object.to_string());
         }
         StatsForm::Text => {
             let times: Vec<String> = stages.iter().map(|(stage, took)| format!("{stage} {took:.1?}")).collect();
             console.say(&format!(
-                "stats: {records} records, {bytes} bytes, {skipped} skipped; {}; engine interp",
-                times.join(", ")
+                "stats: {records} records, {bytes} bytes, {skipped} skipped; {}; engine interp{}",
+                times.join(", "),
+                passes.map(|passes| format!("; optimizer: {passes}")).unwrap_or_default()
             ));
         }
     }

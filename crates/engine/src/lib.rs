@@ -21,5 +21,6 @@ pub mod query;
 pub mod profile;
 
 pub use dtq_exec::Run;
+pub use dtq_opt::Report as PassReport;
 pub use profile::Profile;
 pub use query::{NoTables, Options, Query, compile};

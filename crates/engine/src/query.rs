@@ -3,6 +3,7 @@
 use dtq_exec::Run;
 use dtq_ir::Program;
 use dtq_ir::rel::RelId;
+use dtq_opt::Report;
 use dtq_record::stream::{Catalog, Column, Projection, Row, RowStream, StreamError, TableSchema};
 use dtq_source::{Code, Diagnostic, Limits, diagnostic};
 use dtq_value::scalar::Fault;
@@ -21,6 +22,8 @@ pub struct Options<'a> {
     pub params: BTreeMap<String, String>,
     /// Says whether the run should end early; asked once a batch and every few thousand expressions.
     pub is_cancelled: Option<&'a dyn Fn() -> bool>,
+    /// Whether the program runs as it is written, without the optimizer.
+    pub without_optimizer: bool,
 }
 
 impl<'a> Options<'a> {
@@ -39,6 +42,7 @@ impl<'a> Options<'a> {
 #[derive(Clone, Debug)]
 pub struct Query {
     program: Program,
+    optimized: Option<(Program, Report)>,
 }
 
 /// Returns the compiled query, unless there are errors, and every error and warning about it.
@@ -62,13 +66,29 @@ pub fn compile(text: &str, catalog: &dyn Catalog, options: &Options<'_>) -> (Opt
     };
     let (program, more) = dtq_sema::lower(&ast, catalog, &sema_options);
     diagnostics.extend(more);
-    (program.map(|program| Query { program }), diagnostics)
+    (program.map(|program| Query::new(program, options)), diagnostics)
 }
 
 impl Query {
-    /// Returns the program, for `explain`.
+    fn new(program: Program, options: &Options<'_>) -> Self {
+        let passes = dtq_opt::Options { limits: options.limits.clone(), ..dtq_opt::Options::default() };
+        let optimized = (!options.without_optimizer).then(|| dtq_opt::optimize(&program, &passes));
+        Self { program, optimized }
+    }
+
+    /// Returns the program as it is written, for `explain` and for those who build on its parts.
     pub fn program(&self) -> &Program {
         &self.program
+    }
+
+    /// Returns the program that runs: after the optimizer, unless it was left out.
+    pub fn optimized(&self) -> &Program {
+        self.optimized.as_ref().map_or(&self.program, |(program, _)| program)
+    }
+
+    /// Returns what the optimizer did, or `None` when it was left out.
+    pub fn passes(&self) -> Option<&Report> {
+        self.optimized.as_ref().map(|(_, report)| report)
     }
 
     /// Returns the columns of the first result.
@@ -84,7 +104,7 @@ impl Query {
     /// # Errors
     /// `E2901` when the program is nested too deeply to run.
     pub fn run<'a>(&'a self, catalog: &'a dyn Catalog, options: &Options<'a>) -> Result<Run<'a>, Fault> {
-        Run::new(&self.program, catalog, options.for_exec())
+        Run::new(self.optimized(), catalog, options.for_exec())
     }
 }
 

@@ -8,26 +8,28 @@ use serde_json::Value as Json;
 fn golden() {
     let mut run = dtq_fixture::Run::new("exec");
     for case in dtq_fixture::load(&dtq_fixture::root().join("exec")) {
-        case.check(&mut run, "result", || {
-            let expected = case.block("result").map_or("", |block| block.text.trim_end());
-            let is_set = case.block("result").is_some_and(|block| block.attribute("order") == Some("any"));
-            let produced = result(case.query()).unwrap_or_else(|message| message);
-            // JSON has many spellings: what means the same is the same.
-            let wanted = meaning(expected, is_set);
-            assert!(wanted.is_some(), "{}: a row is no JSON", case.name);
-            if wanted == meaning(&produced, is_set) { expected.to_owned() } else { produced }
-        });
+        for without_optimizer in [false, true] {
+            let options = Options { without_optimizer, ..Options::default() };
+            case.check(&mut run, "result", || {
+                let expected = case.block("result").map_or("", |block| block.text.trim_end());
+                let is_set = case.block("result").is_some_and(|block| block.attribute("order") == Some("any"));
+                let produced = result(case.query(), &options).unwrap_or_else(|message| message);
+                // JSON has many spellings: what means the same is the same.
+                let wanted = meaning(expected, is_set);
+                assert!(wanted.is_some(), "{}: a row is no JSON", case.name);
+                if wanted == meaning(&produced, is_set) { expected.to_owned() } else { produced }
+            });
+        }
     }
     run.finish();
 }
 
 /// Returns the columns and rows of a query as a fixture writes them, or its mistakes.
-fn result(text: &str) -> Result<String, String> {
-    let options = Options::default();
-    let (query, diagnostics) = compile(text, &NoTables, &options);
+fn result(text: &str, options: &Options<'_>) -> Result<String, String> {
+    let (query, diagnostics) = compile(text, &NoTables, options);
     let messages: Vec<String> = diagnostics.iter().map(|one| format!("{}: {}", one.code, one.message)).collect();
     let query = query.ok_or_else(|| messages.join("\n"))?;
-    let mut run = query.run(&NoTables, &options).map_err(|fault| fault.to_string())?;
+    let mut run = query.run(&NoTables, options).map_err(|fault| fault.to_string())?;
     let columns: Vec<String> = run.columns(0).iter().map(|column| format!("{}:{}", column.name, column.ty)).collect();
     let rows = run.rest(0).map_err(|fault| fault.to_string())?;
     let lines = rows.into_iter().map(|row| String::from_utf8_lossy(&json::to_bytes(&Value::array(row))).into_owned());

@@ -74,7 +74,8 @@ pub fn run(path: &Path, arguments: &RunArguments, limits: Limits, console: &mut 
         let deadline = Deadline::start(arguments.limit_time);
         opened.set_deadline(deadline);
         let is_over = || deadline.is_over();
-        let options = Options { is_cancelled: Some(&is_over), ..options.clone() };
+        let without_optimizer = arguments.no_opt;
+        let options = Options { is_cancelled: Some(&is_over), without_optimizer, ..options.clone() };
         let answered = panic::catch_unwind(AssertUnwindSafe(|| answer(line, &id, catalog, &options)));
         let (bytes, is_line) = answered.unwrap_or_else(|_| (internal_error(&id), true));
         console.out.write_all(&bytes)?;

@@ -14,7 +14,7 @@ use std::io::Write;
 pub fn execute(arguments: &ExplainArguments, console: &mut Console) -> Outcome {
     let limits = Limits::default();
     if let Some(lacking) = lacking(arguments.stage) {
-        return Err(Failure::Usage(format!("{lacking} is not in this version; --stage ast and --stage ir are")));
+        return Err(Failure::Usage(format!("{lacking} is not in this version; --stage ast, ir and opt are")));
     }
     let (source, files) = query::take(&arguments.words, arguments.file.as_deref(), &limits)?;
     if arguments.stage == Stage::Ast {
@@ -30,7 +30,10 @@ pub fn execute(arguments: &ExplainArguments, console: &mut Console) -> Outcome {
     let (compiled, diagnostics) = compile(source.text(), &opened, &options);
     console.diagnose(&source, &diagnostics);
     match compiled {
-        Some(compiled) => Ok(write!(console.out, "{}", dtq_ir::text::print(compiled.program()))?),
+        Some(compiled) => {
+            let program = if arguments.stage == Stage::Opt { compiled.optimized() } else { compiled.program() };
+            Ok(write!(console.out, "{}", dtq_ir::text::print(program))?)
+        }
         None => Err(Failure::Query),
     }
 }
@@ -38,8 +41,7 @@ pub fn execute(arguments: &ExplainArguments, console: &mut Console) -> Outcome {
 /// Names the part that a stage needs and this version lacks.
 fn lacking(stage: Stage) -> Option<&'static str> {
     match stage {
-        Stage::Ast | Stage::Ir => None,
-        Stage::Opt => Some("the optimizer (stage `opt`)"),
+        Stage::Ast | Stage::Ir | Stage::Opt => None,
         Stage::Clif => Some("native code (stage `clif`)"),
         Stage::Asm => Some("native code (stage `asm`)"),
         Stage::Ebpf => Some("the kernel tier (stage `ebpf`)"),

@@ -70,7 +70,7 @@ pub fn options(arguments: &QueryArguments, limits: Limits) -> Result<Options<'st
     };
     let params = arguments.params.iter().map(|text| param(text)).collect::<Result<_, _>>()?;
     let random_seed = arguments.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
-    Ok(Options { limits, now_ticks, random_seed, params, is_cancelled: None })
+    Ok(Options { limits, now_ticks, random_seed, params, ..Options::default() })
 }
 
 fn datetime(text: &str) -> Result<i64, Failure> {

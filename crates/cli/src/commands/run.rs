@@ -30,6 +30,7 @@ pub fn execute(arguments: &RunArguments, console: &mut Console) -> Outcome {
     let deadline = Deadline::start(arguments.limit_time);
     let is_over = || deadline.is_over();
     options.is_cancelled = Some(&is_over);
+    options.without_optimizer = arguments.no_opt;
     let mut clock = Clock::start();
     let shows_progress = progress_wanted(form, console);
     let opened = inputs::open(files, &arguments.input, &options, WithoutInput::NoTables, deadline, shows_progress)?;
@@ -37,11 +38,11 @@ pub fn execute(arguments: &RunArguments, console: &mut Console) -> Outcome {
     let observed = Observed::new(&opened);
     let query = compiled(&source, &observed, &options, files, console)?;
     clock.lap("compile");
-    observed.watch(query.program(), &source);
+    observed.watch(query.optimized(), &source);
     let written = write(&query, &observed, &options, form, console);
     opened.finish_progress();
     clock.lap("run");
-    account(arguments, &opened, &observed, &clock, console);
+    account(arguments, &query, &opened, &observed, &clock, console);
     written?;
     let is_whole = opened.report().skipped_count == 0;
     if is_whole || arguments.input.lenient { Ok(()) } else { Err(Failure::Data) }
@@ -146,12 +147,19 @@ impl<W: Write> Write for FlushAfterBatch<'_, W> {
 }
 
 /// Writes to stderr what the run has to say about its inputs, and the statistics.
-fn account(arguments: &RunArguments, opened: &Opened, observed: &Observed<'_>, clock: &Clock, console: &Console) {
+fn account(
+    arguments: &RunArguments,
+    query: &Query,
+    opened: &Opened,
+    observed: &Observed<'_>,
+    clock: &Clock,
+    console: &Console,
+) {
     report::inputs(&opened.report(), console);
     report::never_seen(&observed.never_seen(), console);
     if let Some(form) = arguments.stats {
         let input = opened.report();
         let counts = Counts { records: observed.row_count(), bytes: input.bytes_read, skipped: input.skipped_count };
-        report::stats(form, &counts, &clock.stages(observed.read_time()), console);
+        report::stats(form, &counts, query.passes(), &clock.stages(observed.read_time()), console);
     }
 }

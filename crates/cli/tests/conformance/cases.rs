@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 /// Holds one case.
 pub struct Case {
@@ -92,18 +92,35 @@ fn parse(file: &'static str, line: &Value) -> Case {
     }
 }
 
-/// Runs all cases in one process and returns the answers in order.
+/// Runs all cases in one process and returns the answers in order, which are the same with the optimizer and without.
 pub fn run(cases: &[Case]) -> Vec<Answer> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     for case in cases {
         writeln!(file, "{}", json!({"id": case.id, "query": case.query})).unwrap();
     }
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dtq"));
-    command.args(["run", "--output", "kusto", "--now", "2026-01-01T00:00:00Z", "--seed", "1", "--batch"]);
-    let output = command.arg(file.path()).stdin(Stdio::null()).output().unwrap();
+    let output = batch(file.path(), &[]);
+    assert_same(cases, &output.stdout, &batch(file.path(), &["--no-opt"]).stdout);
     let lines: Vec<&[u8]> = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
     assert_eq!(lines.len(), cases.len(), "one line a query; stderr: {}", String::from_utf8_lossy(&output.stderr));
     cases.iter().zip(lines).map(|(case, line)| answer(case, line)).collect()
+}
+
+fn batch(path: &Path, more: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dtq"));
+    command.args(["run", "--output", "kusto", "--now", "2026-01-01T00:00:00Z", "--seed", "1"]).args(more);
+    command.arg("--batch").arg(path).stdin(Stdio::null()).output().unwrap()
+}
+
+/// Fails with every case whose answer the optimizer changes.
+fn assert_same(cases: &[Case], with: &[u8], without: &[u8]) {
+    let lines = |bytes: &[u8]| String::from_utf8_lossy(bytes).lines().map(str::to_owned).collect::<Vec<_>>();
+    let (with, without) = (lines(with), lines(without));
+    assert_eq!(with.len(), without.len());
+    let both = with.iter().zip(&without).zip(cases);
+    let different = both.filter(|((with, without), _)| with != without);
+    let listed: Vec<String> =
+        different.map(|((with, without), case)| format!("{}\n- {without}\n+ {with}", case.id)).collect();
+    assert!(listed.is_empty(), "the optimizer changes {} answers\n{}", listed.len(), listed.join("\n"));
 }
 
 fn answer(case: &Case, line: &[u8]) -> Answer {

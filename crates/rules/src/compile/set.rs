@@ -199,6 +199,8 @@ impl<'f> Compiler<'f> {
         dtq_engine::Options {
             limits: self.options.limits.clone(),
             now_ticks: self.options.now_ticks,
+            // What is built on the parts of a query is optimized by itself.
+            without_optimizer: true,
             ..dtq_engine::Options::default()
         }
     }

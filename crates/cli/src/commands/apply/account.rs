@@ -60,7 +60,7 @@ pub fn write(arguments: &ApplyArguments, run: &Run, opened: &Opened, clock: &Clo
     }
     if let Some(form) = arguments.stats {
         let counts = Counts { records: totals.records_in, bytes: input.bytes_read, skipped: input.skipped_count };
-        report::stats(form, &counts, clock.laps(), console);
+        report::stats(form, &counts, None, clock.laps(), console);
     }
     Ok(())
 }
