@@ -70,6 +70,8 @@ helpers! {
     Differs differs: fn(text: u32 = I32, start: usize = I64);
     /// Says whether one text is in another, in one of the ways of [`Search`].
     Find find: fn(search: u32 = I32, left: usize = I64, left_size: usize = I64, right: usize = I64, right_size: usize = I64);
+    /// Says whether a literal of the module is in a text.
+    FindLiteral find_literal: fn(finder: u32 = I32, start: usize = I64, size: usize = I64);
     /// Says whether a set, an automaton or a regular expression of the module finds a text.
     FindPooled find_pooled: fn(pooled: u32 = I32, is_all: u32 = I32, start: usize = I64, size: usize = I64);
     /// Gives the value of a function of the table.
@@ -343,6 +345,14 @@ unsafe extern "C" fn find(
     // SAFETY: as above.
     let right = unsafe { bytes_at(right, right_size) };
     u32::from(Search::holds(search, left, right))
+}
+
+unsafe extern "C" fn find_literal(frame: *mut Frame<'_>, finder: u32, start: usize, size: usize) -> u32 {
+    // SAFETY: generated code hands on the frame that it was given.
+    let frame = unsafe { frame_at(frame) };
+    // SAFETY: and a text.
+    let text = unsafe { bytes_at(start, size) };
+    u32::from(frame.tables().finders[finder as usize].find(text).is_some())
 }
 
 unsafe extern "C" fn find_pooled(frame: *mut Frame<'_>, pooled: u32, is_all: u32, start: usize, size: usize) -> u32 {

@@ -6,6 +6,7 @@
 use dtq_ir::{FunctionRef, RelId};
 use dtq_value::scalar::Pooled;
 use dtq_value::{Str, Type, Value};
+use memchr::memmem::Finder;
 use rustc_hash::FxHashMap;
 
 /// Holds what a call of a function's meaning needs besides its arguments.
@@ -43,6 +44,8 @@ pub struct Tables {
     pub values: Vec<Value>,
     /// Regular expressions, sets and automata.
     pub pooled: Vec<Pooled>,
+    /// Literals to search for.
+    pub finders: Vec<Finder<'static>>,
     /// Call sites.
     pub sites: Vec<Site>,
     /// Questions to subqueries.
@@ -75,6 +78,11 @@ impl Pools {
     /// Returns the position of a set, automaton or regular expression.
     pub fn pooled(&mut self, pooled: &Pooled) -> i32 {
         add(&mut self.tables.pooled, pooled.clone())
+    }
+
+    /// Returns the position of a literal to search for.
+    pub fn finder(&mut self, literal: &Str) -> i32 {
+        add(&mut self.tables.finders, Finder::new(literal.as_bytes()).into_owned())
     }
 
     /// Returns the position of a call site.

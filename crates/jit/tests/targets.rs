@@ -64,16 +64,3 @@ fn what_is_too_large_is_refused() {
     let refused = compiler.compile(&[entry]);
     assert!(matches!(refused, Err(Refusal::Size(_))), "{refused:?}");
 }
-
-#[test]
-fn show() {
-    let compiler = Compiler::for_target(Target::named("x86_64").unwrap());
-    for text in [
-        "dynamic_column != 'LogWelcomeBanner'",
-        "int_column >= 17",
-        "string_column startswith_cs '/healthz' or string_column in ('a', 'bcd')",
-    ] {
-        let listing = &listings(&compiler, text, EntryKind::Filter)[0];
-        println!("{}\n{}", listing.clif, listing.asm);
-    }
-}

@@ -25,7 +25,7 @@ impl Lowering<'_, '_> {
             unreachable!("only call nodes are given");
         };
         let name = function.name;
-        if self.has_text_branches(id) {
+        if self.literal_comparison(id).is_some() || self.few_words(id).is_some() {
             self.report.inlined(name);
             return self.text_branches_to_truth(id);
         }
@@ -186,27 +186,5 @@ impl Lowering<'_, '_> {
     /// Says whether those of some expressions that are strings are never null: a null one equals nothing, not even `""`.
     pub(super) fn are_never_null_texts(&self, ids: &[ExprId]) -> bool {
         ids.iter().all(|id| self.program.expr(*id).ty != Type::String || !self.may_be_null(*id))
-    }
-
-    /// Says whether a call is one that `branch_text` lowers.
-    pub(super) fn has_text_branches(&self, id: ExprId) -> bool {
-        let program = self.program;
-        let ExprKind::Call { function, args, pooled, .. } = &program.expr(id).kind else { return false };
-        let is_textual = |id: ExprId| matches!(program.expr(id).ty, Type::String | Type::Dynamic);
-        let name = function.name.strip_prefix('!').unwrap_or(function.name);
-        match (name, args.as_slice()) {
-            ("=" | "==", [left, right]) => {
-                is_textual(*left)
-                    && is_textual(*right)
-                    && self.are_never_null_texts(args)
-                    && [left, right].iter().any(|id| self.constant_text(**id).is_some())
-            }
-            ("startswith_cs" | "endswith_cs", [_, literal]) => self.constant_text(*literal).is_some(),
-            ("in", [value, items @ ..]) => {
-                let is_set = |id: dtq_ir::PoolId| matches!(program.pooled(id), dtq_value::scalar::Pooled::Words(_));
-                program.expr(*value).ty == Type::String && pooled.is_some_and(is_set) && self.few_texts(items).is_some()
-            }
-            _ => false,
-        }
     }
 }

@@ -337,22 +337,6 @@ impl Lowering<'_, '_> {
         items.iter().map(|item| self.constant_text(*item)).collect()
     }
 
-    /// Leaves the current block for `yes` when a text is one of these, else for `no`.
-    pub(super) fn branch_text_in(
-        &mut self,
-        text: crate::operand::Text,
-        items: &[dtq_value::Str],
-        (yes, no): (&Target, &Target),
-    ) {
-        for item in items {
-            let next = self.b.create_block();
-            self.branch_text_is(text, item, (yes, &Target::to(next)));
-            self.b.switch_to_block(next);
-        }
-        let never = self.int(types::I8, 0);
-        self.branch_if(never, yes, no);
-    }
-
     /// Returns the outcomes of a bool that is never null as a pair.
     pub(super) fn two_ways(targets: &Targets, is_negated: bool) -> (Target, Target) {
         if is_negated { (targets.no.clone(), targets.yes.clone()) } else { (targets.yes.clone(), targets.no.clone()) }

@@ -9,6 +9,7 @@ use crate::helpers::{Helper, Search};
 use crate::layout::tag;
 use crate::operand::{Any, Operand, Text};
 use crate::target::Refusal;
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Type as ClifType, Value as Clif, types};
 use dtq_ir::{ExprId, ExprKind};
 use dtq_value::scalar::Pooled;
@@ -16,6 +17,19 @@ use dtq_value::{Str, Type, Value};
 
 /// Bytes of a literal that are compared inline.
 const LITERAL_INLINE_MAX: usize = 32;
+
+/// The bit that a lower-case letter of ASCII has and the upper-case one has not.
+const CASE_BIT: u8 = 0x20;
+
+/// Holds how a text is compared with a literal.
+pub(super) struct Comparison {
+    text: ExprId,
+    literal: Str,
+    place: Place,
+    /// Whether ASCII case is ignored.
+    is_folded: bool,
+    is_negated: bool,
+}
 
 /// Where in a text a literal is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +45,10 @@ impl Lowering<'_, '_> {
             ExprKind::Const(Value::String(text)) if self.program.expr(id).ty == Type::String => Some(text.clone()),
             _ => None,
         }
+    }
+
+    fn constant_text_at(&self, args: &[ExprId], index: usize) -> Option<Str> {
+        args.get(index).and_then(|id| self.constant_text(*id))
     }
 
     fn is_textual(&self, id: ExprId) -> bool {
@@ -79,54 +97,100 @@ impl Lowering<'_, '_> {
         }
     }
 
+    /// Returns the way in which a call compares a text with a literal, when it does: the text, the literal, the way.
+    pub(super) fn literal_comparison(&self, id: ExprId) -> Option<Comparison> {
+        let program = self.program;
+        let ExprKind::Call { function, args, .. } = &program.expr(id).kind else { return None };
+        let (place, is_folded, is_negated) = match function.name {
+            "==" | "!=" => (Place::Whole, false, function.name == "!="),
+            "=~" | "!~" => (Place::Whole, true, function.name == "!~"),
+            name => {
+                let positive = name.strip_prefix('!').unwrap_or(name);
+                let (place, is_folded) = match positive {
+                    "startswith_cs" => (Place::Start, false),
+                    "startswith" => (Place::Start, true),
+                    "endswith_cs" => (Place::End, false),
+                    "endswith" => (Place::End, true),
+                    _ => return None,
+                };
+                (place, is_folded, positive != name)
+            }
+        };
+        let [left, right] = args.as_slice() else { return None };
+        if !self.is_textual(*left) || !self.is_textual(*right) {
+            return None;
+        }
+        // A null string equals nothing; to the others it is an empty one.
+        if place == Place::Whole && !is_folded && !self.are_never_null_texts(args) {
+            return None;
+        }
+        let (text, literal) = match (self.constant_text(*left), self.constant_text(*right)) {
+            (_, Some(literal)) => (*left, literal),
+            (Some(literal), None) if place == Place::Whole => (*right, literal),
+            _ => return None,
+        };
+        if is_folded && literal.size() > LITERAL_INLINE_MAX {
+            return None;
+        }
+        Some(Comparison { text, literal, place, is_folded, is_negated })
+    }
+
     /// Lowers an operator over texts to branches, or says that it has none.
     pub(super) fn branch_text(&mut self, id: ExprId, targets: &Targets) -> Result<bool, Refusal> {
-        let program = self.program;
-        let ExprKind::Call { function, args, .. } = &program.expr(id).kind else { return Ok(false) };
-        if !self.has_text_branches(id) {
-            return Ok(false);
+        if let Some(comparison) = self.literal_comparison(id) {
+            self.count_node()?;
+            let text = self.text_value(comparison.text)?;
+            let (yes, no) = Self::two_ways(targets, comparison.is_negated);
+            self.branch_literal(text, &comparison, (&yes, &no));
+            return Ok(true);
         }
-        let name = function.name;
-        let (name, is_negated) = name.strip_prefix('!').map_or((name, false), |positive| (positive, true));
+        let Some((value, items, is_negated)) = self.few_words(id) else { return Ok(false) };
+        self.count_node()?;
+        let text = self.text_value(value)?;
         let (yes, no) = Self::two_ways(targets, is_negated);
-        match (name, args.as_slice()) {
-            ("=" | "==", [left, right]) => {
-                let (other, literal) = match (self.constant_text(*left), self.constant_text(*right)) {
-                    (_, Some(literal)) => (*left, literal),
-                    (Some(literal), None) => (*right, literal),
-                    (None, None) => return Ok(false),
-                };
-                self.count_node()?;
-                let text = self.text_value(other)?;
-                self.branch_text_is(text, &literal, (&yes, &no));
-            }
-            ("startswith_cs" | "endswith_cs", [text, literal]) => {
-                let Some(literal) = self.constant_text(*literal) else { return Ok(false) };
-                self.count_node()?;
-                let text = self.text_value(*text)?;
-                let place = if name == "startswith_cs" { Place::Start } else { Place::End };
-                self.branch_literal(text, (&literal, place), (&yes, &no));
-            }
-            ("in", [value, items @ ..]) => {
-                let Some(items) = self.few_texts(items) else { return Ok(false) };
-                self.count_node()?;
-                let text = self.text_value(*value)?;
-                self.branch_text_in(text, &items, (&yes, &no));
-            }
-            _ => return Ok(false),
-        }
+        self.branch_text_in(text, (value, &items), (&yes, &no));
         Ok(true)
     }
 
-    /// Leaves the current block for `yes` when a text is a literal, else for `no`.
-    pub(super) fn branch_text_is(&mut self, text: Text, literal: &Str, ways: (&Target, &Target)) {
-        self.branch_literal(text, (literal, Place::Whole), ways);
+    /// Returns the string and the few words that it is to be one of, and whether it is to be none.
+    pub(super) fn few_words(&self, id: ExprId) -> Option<(ExprId, Vec<Str>, bool)> {
+        let program = self.program;
+        let ExprKind::Call { function, args, pooled, .. } = &program.expr(id).kind else { return None };
+        let (value, items) = args.split_first()?;
+        let is_set = matches!(program.pooled((*pooled)?), Pooled::Words(_));
+        let is_text = program.expr(*value).ty == Type::String && self.are_never_null_texts(&[*value]);
+        if !is_set || !is_text || !matches!(function.name, "in" | "!in") {
+            return None;
+        }
+        Some((*value, self.few_texts(items)?, function.name == "!in"))
     }
 
-    fn branch_literal(&mut self, text: Text, (literal, place): (&Str, Place), (yes, no): (&Target, &Target)) {
-        use cranelift_codegen::ir::condcodes::IntCC;
+    /// Leaves the current block for `yes` when a text is one of these, else for `no`.
+    fn branch_text_in(&mut self, text: Text, (value, items): (ExprId, &[Str]), (yes, no): (&Target, &Target)) {
+        for (index, item) in items.iter().enumerate() {
+            let comparison = Comparison {
+                text: value,
+                literal: item.clone(),
+                place: Place::Whole,
+                is_folded: false,
+                is_negated: false,
+            };
+            if index + 1 == items.len() {
+                return self.branch_literal(text, &comparison, (yes, no));
+            }
+            let next = self.b.create_block();
+            self.branch_literal(text, &comparison, (yes, &Target::to(next)));
+            self.b.switch_to_block(next);
+        }
+        let never = self.int(types::I8, 0);
+        self.branch_if(never, yes, no);
+    }
+
+    /// Leaves the current block for `yes` when a text has the literal in its place, else for `no`.
+    fn branch_literal(&mut self, text: Text, comparison: &Comparison, (yes, no): (&Target, &Target)) {
+        let Comparison { literal, place, is_folded, .. } = comparison;
         let size = literal.size() as i64;
-        let condition = if place == Place::Whole { IntCC::Equal } else { IntCC::UnsignedGreaterThanOrEqual };
+        let condition = if *place == Place::Whole { IntCC::Equal } else { IntCC::UnsignedGreaterThanOrEqual };
         let has_size = self.b.ins().icmp_imm_u(condition, text.length, size);
         if size == 0 {
             return self.branch_if(has_size, yes, no);
@@ -142,7 +206,7 @@ impl Lowering<'_, '_> {
             }
         };
         let differs = if literal.size() <= LITERAL_INLINE_MAX {
-            self.differs_inline(start, literal.as_bytes())
+            self.differs_inline(start, literal.as_bytes(), *is_folded)
         } else {
             let index = self.pools.text(literal);
             let index = self.int(types::I32, i64::from(index));
@@ -152,7 +216,9 @@ impl Lowering<'_, '_> {
     }
 
     /// Returns what is not zero when the bytes at an address, which are there, are not these.
-    fn differs_inline(&mut self, start: Clif, bytes: &[u8]) -> Clif {
+    ///
+    /// Where ASCII case is ignored, a letter is compared in lower case: only its two forms have that bit set and are it.
+    fn differs_inline(&mut self, start: Clif, bytes: &[u8], is_folded: bool) -> Clif {
         let (ty, width): (ClifType, usize) = match bytes.len() {
             8.. => (types::I64, 8),
             4.. => (types::I32, 4),
@@ -166,10 +232,18 @@ impl Lowering<'_, '_> {
         }
         let mut all: Option<Clif> = None;
         for offset in offsets {
-            let mut word = [0; 8];
-            word[..width].copy_from_slice(&bytes[offset..offset + width]);
-            let found = self.b.ins().load(ty, BYTES, start, offset as i32);
-            // A constant of a narrow type must not have bits above it.
+            // A constant of a narrow type must not have bits above it: they stay 0.
+            let (mut word, mut case_bits) = ([0; 8], [0; 8]);
+            for (index, byte) in bytes[offset..offset + width].iter().enumerate() {
+                let is_letter = is_folded && byte.is_ascii_alphabetic();
+                case_bits[index] = if is_letter { CASE_BIT } else { 0 };
+                word[index] = byte | case_bits[index];
+            }
+            let mut found = self.b.ins().load(ty, BYTES, start, offset as i32);
+            if case_bits != [0; 8] {
+                let case_bits = self.int(ty, i64::from_le_bytes(case_bits));
+                found = self.either(found, case_bits);
+            }
             let wanted = self.int(ty, i64::from_le_bytes(word));
             let differs = self.b.ins().bxor(found, wanted);
             all = Some(match all {
@@ -187,6 +261,13 @@ impl Lowering<'_, '_> {
         name: &str,
         args: &[ExprId],
     ) -> Result<Option<Operand>, Refusal> {
+        if let (Some(literal), "contains_cs" | "!contains_cs") = (self.constant_text_at(args, 1), name) {
+            let text = self.text_value(args[0])?;
+            let index = self.pools.finder(&literal);
+            let index = self.int(types::I32, i64::from(index));
+            let found = self.helper(Helper::FindLiteral, &[index, text.address, text.length]);
+            return Ok(Some(self.negated_if(found, name.starts_with('!'))));
+        }
         if let Some((search, is_negated)) = Search::of(name) {
             let (left, right) = (self.text_value(args[0])?, self.text_value(args[1])?);
             let number = self.int(types::I32, search as i64);
