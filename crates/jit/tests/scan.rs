@@ -1,0 +1,279 @@
+//! Native scans against the filler of `record`: the same slots, and never filled where the filler finds a message malformed.
+#![allow(clippy::unwrap_used)]
+
+#[path = "scan/messages.rs"]
+mod messages;
+
+use dtq_jit::{Filled, Guard, GuardTest, RecordScan, Refusal, Target};
+use dtq_record::otlp::fill::{FieldPath, Level, SlotPlan};
+use dtq_record::otlp::metrics::Kind;
+use dtq_record::otlp::pass::Pass;
+use dtq_record::slot::{Buffers, Slot, Tag};
+use dtq_record::tables::{Base, standard};
+use dtq_record::wire::WireError;
+use dtq_value::Str;
+use messages::{KEYS, Maker, Random, mutate};
+use proptest::prelude::*;
+
+const UNTOUCHED: Slot = Slot::long(77);
+/// Generating code costs most of a test, so each is used often.
+const MESSAGES_A_PLAN: usize = 200;
+
+/// Names the part of a request that is scanned.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    base: Base,
+    level: Level,
+    kind: Option<Kind>,
+}
+
+fn parts() -> Vec<Part> {
+    let mut parts = Vec::new();
+    for base in [Base::Logs, Base::Spans, Base::Metrics] {
+        parts.extend([Level::Resource, Level::Scope].map(|level| Part { base, level, kind: None }));
+    }
+    parts.extend([Base::Logs, Base::Spans, Base::Resources].map(|base| Part {
+        base,
+        level: Level::Record,
+        kind: None,
+    }));
+    parts.push(Part { base: Base::Metrics, level: Level::Metric, kind: None });
+    parts.extend(Kind::ALL.map(|kind| Part { base: Base::Metrics, level: Level::Record, kind: Some(kind) }));
+    parts
+}
+
+impl Part {
+    /// Returns the paths whose slots are filled on the level.
+    fn paths(self) -> Vec<FieldPath> {
+        let columns = &standard(self.base.name()).unwrap().columns;
+        let mut paths: Vec<FieldPath> = (0..columns.len()).map(|column| FieldPath { column, key: None }).collect();
+        let many: Vec<String> = (0..100).map(|number| format!("k{number}")).collect();
+        for key in KEYS.iter().copied().chain(many.iter().map(String::as_str)) {
+            let bags = columns
+                .iter()
+                .enumerate()
+                .filter(|(_, column)| ["Attributes", "Resource", "Scope"].contains(&column.name.as_str()));
+            paths.extend(bags.map(|(column, _)| FieldPath { column, key: Some(Str::from(key)) }));
+        }
+        let is_here = |path: &FieldPath| {
+            let plan = SlotPlan::new(self.base, std::slice::from_ref(path)).unwrap();
+            plan.level(0) == self.level
+        };
+        paths.retain(is_here);
+        paths
+    }
+
+    fn fill(self, plan: &SlotPlan, message: &[u8]) -> Result<Vec<Slot>, WireError> {
+        let mut slots = vec![UNTOUCHED; plan.slot_count()];
+        match (self.level, self.kind) {
+            (Level::Resource, _) => plan.fill_resource(message, &mut slots),
+            (Level::Scope, _) => plan.fill_scope(message, &mut slots),
+            (Level::Metric, _) => plan.fill_metric(message, &mut slots),
+            (Level::Record, Some(kind)) => plan.fill_point(kind, message, &mut slots),
+            (Level::Record, None) => plan.fill_record(message, &mut slots),
+        }?;
+        Ok(slots)
+    }
+
+    fn pass(self, plan: &SlotPlan) -> &Pass {
+        plan.pass(self.level, self.kind).unwrap()
+    }
+
+    fn scan(self, plan: &SlotPlan, guards: &[Guard]) -> RecordScan {
+        RecordScan::compile(&Target::host().unwrap(), self.pass(plan), plan.slot_count(), guards).unwrap()
+    }
+}
+
+/// Returns some paths of a part: a few, or up to all, in any order, some of them twice.
+fn some_paths(random: &mut Random, part: Part) -> Vec<FieldPath> {
+    let mut all = part.paths();
+    (1..all.len()).for_each(|end| all.swap(end, random.below(end + 1)));
+    // Columns are fewer than keys, and have more shapes.
+    all.sort_by_cached_key(|path| path.key.is_some() && !random.one_in(2));
+    let count = if random.one_in(4) { all.len() } else { 1 + random.below(12.min(all.len())) };
+    all.truncate(count);
+    if random.one_in(4) {
+        all.push(all[random.below(all.len())].clone());
+    }
+    all
+}
+
+fn message(random: &mut Random, pass: &Pass, is_odd: bool) -> Vec<u8> {
+    let mut message = Maker { random, odd: is_odd }.message(pass);
+    if is_odd && random.one_in(2) {
+        (0..1 + random.below(2)).for_each(|_| mutate(random, &mut message));
+    }
+    message
+}
+
+/// Compares one message on one plan; returns whether the scan filled the slots.
+fn check_all(part: Part, plan: &SlotPlan, scan: &RecordScan, message: &[u8]) -> bool {
+    // Slots of other levels stay as they were.
+    let mut slots = vec![UNTOUCHED; plan.slot_count()];
+    let filled = scan.fill(message, &mut slots, u64::MAX);
+    match (part.fill(plan, message), filled) {
+        (Ok(expected), Filled::Done) => {
+            assert_eq!(slots, expected, "{part:?} {message:02x?}");
+            true
+        }
+        (_, Filled::Irregular) => false,
+        (expected, filled) => panic!("{expected:?} {filled:?} {part:?} {message:02x?}"),
+    }
+}
+
+/// Compares the slots of some paths with what a plan of these alone fills.
+fn check_some(random: &mut Random, part: Part, paths: &[FieldPath], scan: &RecordScan, message: &[u8], count: usize) {
+    let wanted: Vec<usize> = (0..paths.len()).filter(|_| random.one_in(2)).collect();
+    let some: Vec<FieldPath> = wanted.iter().map(|slot| paths[*slot].clone()).collect();
+    let plan = SlotPlan::new(part.base, &some).unwrap();
+    let bits = wanted.iter().fold(0, |bits, slot| bits | scan.layout().bits(*slot));
+    let mut slots = vec![UNTOUCHED; count];
+    match (part.fill(&plan, message), scan.fill(message, &mut slots, bits)) {
+        (Ok(expected), Filled::Done) => {
+            let found: Vec<Slot> = wanted.iter().map(|slot| slots[*slot]).collect();
+            assert_eq!(found, expected[..wanted.len()], "{part:?} {some:?} {message:02x?}");
+        }
+        (_, Filled::Irregular) => {}
+        (expected, filled) => panic!("{expected:?} {filled:?} {part:?} {some:?} {message:02x?}"),
+    }
+}
+
+fn check_plan(seed: u64, is_odd: bool) -> (usize, usize) {
+    let mut random = Random(seed);
+    let part = *random.pick(&parts());
+    let paths = some_paths(&mut random, part);
+    let plan = SlotPlan::new(part.base, &paths).unwrap();
+    let scan = part.scan(&plan, &[]);
+    let mut done = 0;
+    for _ in 0..MESSAGES_A_PLAN {
+        let message = message(&mut random, part.pass(&plan), is_odd);
+        done += usize::from(check_all(part, &plan, &scan, &message));
+        check_some(&mut random, part, &paths, &scan, &message, plan.slot_count());
+    }
+    (done, MESSAGES_A_PLAN)
+}
+
+fn some_guards(random: &mut Random, slot_count: usize) -> Vec<Guard> {
+    let bounds = [0, 1, 9, 127, 500, -1];
+    (0..1 + random.below(3))
+        .map(|_| {
+            let number = *random.pick(&bounds);
+            let text: Box<[u8]> = Box::from(*random.pick(&[&b"LogWelcomeBanner"[..], b"", b"xx", b"x"]));
+            let test = match random.below(5) {
+                0 => GuardTest::IntAtLeast(number),
+                1 => GuardTest::IntAtMost(number),
+                2 => GuardTest::IntEquals(number),
+                3 => GuardTest::TextEquals(text),
+                _ => GuardTest::TextDiffers(text),
+            };
+            Guard { slot: random.below(slot_count) as u32, test }
+        })
+        .collect()
+}
+
+/// Says what a guard says of a slot, after its docstring.
+fn passes(test: &GuardTest, slot: &Slot, message: &[u8]) -> bool {
+    let buffers = Buffers { record: message, resource: message, scope: message, metric: message, ..Buffers::default() };
+    let number = matches!(slot.tag(), Tag::Int | Tag::Long).then(|| slot.as_i64().unwrap());
+    let text = (slot.tag() == Tag::String).then(|| slot.as_bytes(&buffers).unwrap());
+    match test {
+        GuardTest::IntAtLeast(bound) => !slot.is_null() && number.is_none_or(|number| number >= *bound),
+        GuardTest::IntAtMost(bound) => !slot.is_null() && number.is_none_or(|number| number <= *bound),
+        GuardTest::IntEquals(other) => !slot.is_null() && number.is_none_or(|number| number == *other),
+        GuardTest::TextEquals(other) if slot.is_null() => other.is_empty(),
+        GuardTest::TextEquals(other) => text.is_none_or(|text| *text == **other),
+        GuardTest::TextDiffers(other) => text.is_none_or(|text| *text != **other),
+    }
+}
+
+fn check_guards(seed: u64, is_odd: bool) {
+    let mut random = Random(seed);
+    let part = *random.pick(&parts());
+    let paths = some_paths(&mut random, part);
+    let plan = SlotPlan::new(part.base, &paths).unwrap();
+    let guards = some_guards(&mut random, paths.len());
+    let scan = part.scan(&plan, &guards);
+    for _ in 0..MESSAGES_A_PLAN {
+        let message = message(&mut random, part.pass(&plan), is_odd);
+        let wanted = if random.one_in(2) { u64::MAX } else { random.next() };
+        let mut slots = vec![Slot::MISSING; plan.slot_count()];
+        let filled = scan.fill(&message, &mut slots, wanted);
+        let Ok(expected) = part.fill(&plan, &message) else {
+            assert!(filled != Filled::Done || wanted != u64::MAX, "{part:?} {message:02x?}");
+            continue;
+        };
+        // What bits share is filled when one of them is wanted, so only guards of slots wholly wanted or not are sure.
+        let bits = |guard: &Guard| scan.layout().bits(guard.slot as usize);
+        let is_sure = |guard: &Guard| bits(guard) & wanted == 0 || bits(guard) & !wanted == 0;
+        if !guards.iter().all(is_sure) {
+            continue;
+        }
+        let wanted_guards = guards.iter().filter(|guard| bits(guard) == 0 || bits(guard) & wanted != 0);
+        let mut wanted_guards = wanted_guards.filter(|guard| bits(guard).count_ones() < 2 || wanted == u64::MAX);
+        let holds = wanted_guards.all(|guard| passes(&guard.test, &expected[guard.slot as usize], &message));
+        let is_sure = wanted == u64::MAX || guards.iter().all(|guard| bits(guard).count_ones() < 2);
+        match filled {
+            Filled::Settled => assert!(!holds || !is_sure, "{part:?} {guards:?} {message:02x?}"),
+            Filled::Done => assert!(holds, "{part:?} {guards:?} {message:02x?}"),
+            Filled::Irregular => assert!(is_odd, "{part:?} {message:02x?}"),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_encoders_write_is_filled_as_the_filler_fills_it(seed: u64) {
+        let (done, all) = check_plan(seed, false);
+        prop_assert_eq!(done, all, "the scan gave up on messages as encoders write them");
+    }
+
+    #[test]
+    fn what_nobody_should_write_is_filled_the_same_or_left_to_the_filler(seed: u64) {
+        check_plan(seed, true);
+    }
+
+    #[test]
+    fn a_guard_settles_exactly_the_records_that_fail_it(seed: u64, is_odd: bool) {
+        check_guards(seed, is_odd);
+    }
+}
+
+fn key_plan(keys: usize) -> SlotPlan {
+    let column = dtq_record::otlp::logs::column::ATTRIBUTES;
+    let paths: Vec<FieldPath> =
+        (0..keys).map(|key| FieldPath { column, key: Some(Str::from(format!("k{key}").as_str())) }).collect();
+    SlotPlan::new(Base::Logs, &paths).unwrap()
+}
+
+#[test]
+fn too_many_keys_or_too_few_slots_are_refused_and_cause_no_undefined_behaviour() {
+    let target = Target::host().unwrap();
+    let compile = |plan: &SlotPlan, slots: usize| {
+        RecordScan::compile(&target, plan.pass(Level::Record, None).unwrap(), slots, &[])
+    };
+    assert!(matches!(compile(&key_plan(3000), 3000), Err(Refusal::Size(_))));
+    assert!(matches!(compile(&key_plan(3), 2), Err(Refusal::Construct(_))));
+    let guard = Guard { slot: 3, test: GuardTest::IntEquals(1) };
+    let plan = key_plan(3);
+    let refused = RecordScan::compile(&target, plan.pass(Level::Record, None).unwrap(), 3, &[guard]);
+    assert!(matches!(refused, Err(Refusal::Construct(_))));
+    assert!(compile(&key_plan(1500), 1500).is_ok());
+}
+
+#[test]
+#[should_panic(expected = "all slots that it fills")]
+fn a_scan_is_never_run_over_too_few_slots() {
+    let plan = key_plan(3);
+    let part = Part { base: Base::Logs, level: Level::Record, kind: None };
+    part.scan(&plan, &[]).fill(&[], &mut [Slot::MISSING; 2], u64::MAX);
+}
+
+#[test]
+fn a_scan_is_compiled_for_other_machines_too() {
+    let plan = key_plan(40);
+    let target = Target::named("aarch64").unwrap();
+    let refused = RecordScan::compile(&target, plan.pass(Level::Record, None).unwrap(), 40, &[]);
+    assert!(matches!(refused, Err(Refusal::Target(_))), "it is compiled, and then not run here: {refused:?}");
+}
