@@ -276,10 +276,10 @@ pub struct ApplyArguments {
     /// Write records, bytes, time by stage and the engine to stderr
     #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "text")]
     pub stats: Option<StatsForm>,
-    /// What evaluates expressions; this version has the interpreter only
+    /// What evaluates conditions
     #[arg(long, value_name = "ENGINE", default_value = "auto")]
     pub engine: Engine,
-    /// Run without the optimizer; this version has none, so it changes nothing
+    /// Let every rule look at every record by itself
     #[arg(long)]
     pub no_opt: bool,
 }
@@ -334,6 +334,9 @@ pub struct BenchArguments {
     /// How often each is measured; the fastest counts
     #[arg(long, value_name = "COUNT", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
     pub repeat: u32,
+    /// What evaluates conditions; the time to compile is not measured
+    #[arg(long, value_name = "ENGINE", default_value = "auto")]
+    pub engine: Engine,
     /// Form of the result [default: table on a terminal, else ndjson]
     #[arg(short, long, value_name = "FORM", env = "DTQ_OUTPUT", hide_env_values = true)]
     pub output: Option<Form>,
@@ -445,6 +448,9 @@ pub struct TestArguments {
     /// Run only the tests whose rule or name contains this text
     #[arg(long, value_name = "NAME")]
     pub filter: Option<String>,
+    /// What evaluates conditions
+    #[arg(long, value_name = "ENGINE", default_value = "auto")]
+    pub engine: Engine,
     /// Also write the results to a file, as JUnit XML
     #[arg(long, value_name = "FILE.xml")]
     pub junit: Option<PathBuf>,

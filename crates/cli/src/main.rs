@@ -18,6 +18,8 @@ mod observe;
 
 mod rule_set;
 
+mod native;
+
 mod output;
 
 mod report;

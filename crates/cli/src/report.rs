@@ -89,6 +89,8 @@ pub struct Counts {
     pub bytes: u64,
     /// Records skipped.
     pub skipped: u64,
+    /// What evaluated expressions.
+    pub engine: &'static str,
 }
 
 /// Writes the statistics of a run.
@@ -99,7 +101,7 @@ pub fn stats(
     stages: &[(&'static str, Duration)],
     console: &Console,
 ) {
-    let Counts { records, bytes, skipped } = counts;
+    let Counts { records, bytes, skipped, engine } = counts;
     match form {
         StatsForm::Json => {
             let ns: serde_json::Map<String, serde_json::Value> = stages
@@ -110,14 +112,14 @@ pub fn stats(
                 passes.changes.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect()
             });
             let object = serde_json::json!({
-                "records": records, "bytes": bytes, "skipped": skipped, "ns": ns, "engine": "interp", "passes": changes,
+                "records": records, "bytes": bytes, "skipped": skipped, "ns": ns, "engine": engine, "passes": changes,
             });
             console.say(&object.to_string());
         }
         StatsForm::Text => {
             let times: Vec<String> = stages.iter().map(|(stage, took)| format!("{stage} {took:.1?}")).collect();
             console.say(&format!(
-                "stats: {records} records, {bytes} bytes, {skipped} skipped; {}; engine interp{}",
+                "stats: {records} records, {bytes} bytes, {skipped} skipped; {}; engine {engine}{}",
                 times.join(", "),
                 passes.map(|passes| format!("; optimizer: {passes}")).unwrap_or_default()
             ));

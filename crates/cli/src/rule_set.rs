@@ -37,15 +37,15 @@ pub fn load(paths: &[PathBuf], now_ticks: i64, limits: &Limits) -> Result<Loaded
         diagnostics.extend(found.into_iter().map(|diagnostic| Located { file: files.len(), diagnostic }));
         files.push(read);
     }
-    let compiled = compile(&files, now_ticks, limits);
+    let compiled = compile(&files, now_ticks, limits, false);
     diagnostics.extend(compiled.diagnostics);
     diagnostics.sort_by_key(|located| (located.file, located.diagnostic.span));
     Ok(Loaded { files, diagnostics, set: compiled.set })
 }
 
 /// Compiles rule files that were read.
-pub fn compile(files: &[RuleFile], now_ticks: i64, limits: &Limits) -> compile::Compiled {
-    compile::compile(files, &compile::Options { limits: limits.clone(), now_ticks, ..compile::Options::default() })
+pub fn compile(files: &[RuleFile], now_ticks: i64, limits: &Limits, is_unoptimized: bool) -> compile::Compiled {
+    compile::compile(files, &compile::Options { limits: limits.clone(), now_ticks, tier: None, is_unoptimized })
 }
 
 /// Reads and compiles rule files for a command that runs them; diagnostics are written.

@@ -23,7 +23,9 @@ fn every_recipe_passes_its_tests() {
     assert!(names.len() >= 20, "only {} recipes", names.len());
     for name in names {
         let path = cookbook().join(&name);
-        let ran = dtq(&["test", path.to_str().expect("the path is UTF-8")]).code(0);
+        let path = path.to_str().expect("the path is UTF-8");
+        let ran = dtq(&["test", "--engine", "jit", path]).code(0);
+        assert_eq!(dtq(&["test", "--engine", "interp", path]).code(0).stdout, ran.stdout, "{name}");
         assert!(!ran.stdout.contains("note "), "{name} has conditions that its tests do not show:\n{}", ran.stdout);
         // How many warnings there are is said, and what they are by `check`.
         let said = ran.stderr.lines().filter(|line| !line.starts_with("note: ")).count();

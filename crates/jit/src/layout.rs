@@ -31,10 +31,6 @@ pub mod tag {
 pub const CELL_SIZE: i32 = 16;
 /// Offset of the tag; the 8 bytes from here are the head, with the length in its upper half.
 pub const CELL_HEAD: i32 = 0;
-/// Offset of the buffer of a slot's view.
-pub const SLOT_BUFFER: i32 = 1;
-/// Offset of what the tag gives a meaning to.
-pub const SLOT_AUX: i32 = 2;
 /// Offset of the number or address.
 pub const CELL_PAYLOAD: i32 = 8;
 

@@ -85,6 +85,7 @@ impl Target {
     }
 
     /// Returns the code generator's view of the target.
+    #[cfg(test)]
     pub(crate) fn isa(&self) -> &dyn TargetIsa {
         &*self.isa
     }

@@ -19,6 +19,7 @@ use crate::console::Console;
 use crate::deadline::Deadline;
 use crate::failure::{Failure, Outcome};
 use crate::inputs::{self, Opened, WithoutInput};
+use crate::native;
 use crate::output::telemetry::{Encoding, RequestWriter};
 use crate::report::Clock;
 use crate::rule_set;
@@ -41,12 +42,15 @@ const NOTICES_SHOWN_MAX: usize = 20;
 
 /// Runs `dtq apply`.
 pub fn execute(arguments: &ApplyArguments, console: &mut Console) -> Outcome {
-    query::refuse_jit(arguments.engine)?;
     let limits = Limits::default();
     let given = QueryArguments { params: Vec::new(), now: arguments.now.clone(), seed: arguments.seed };
     let options = query::options(&given, limits.clone())?;
     let mut clock = Clock::start();
-    let (_, set) = rule_set::ready(&arguments.rules.rules, options.now_ticks, &limits, console)?;
+    let (files, mut set) = rule_set::ready(&arguments.rules.rules, options.now_ticks, &limits, console)?;
+    if arguments.no_opt {
+        let compiled = rule_set::compile(&files, options.now_ticks, &limits, true);
+        set = compiled.set.expect("the same files were compiled before");
+    }
     let places = outputs::places(arguments, &set)?;
     clock.lap("compile");
     let opened = open(arguments, &options, console)?;
@@ -64,8 +68,14 @@ pub fn execute(arguments: &ApplyArguments, console: &mut Console) -> Outcome {
         Medium::Originals => (None, Some(places.open_main(false, console)?)),
     };
     let engine_options = engine::Options { start_ticks: options.now_ticks, random_seed: options.random_seed };
+    let set = Arc::new(set);
+    let mut processor = Processor::new(Arc::clone(&set), &engine_options);
+    if let Some(native) = native::compile(arguments.engine, &set, console)? {
+        processor.use_native(native);
+    }
+    clock.lap("native");
     let mut run = Run {
-        processor: Processor::new(Arc::new(set), &engine_options),
+        processor,
         main,
         others: places.open_others(envelope, &limits)?,
         limits,

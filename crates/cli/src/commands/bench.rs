@@ -2,12 +2,13 @@
 //!
 //! Everything is read before anything is measured. What a rule needs, such as the rule that fills its table, runs with it.
 
-use crate::args::{BenchArguments, QueryArguments};
+use crate::args::{BenchArguments, Engine, QueryArguments};
 use crate::commands::query;
 use crate::console::Console;
 use crate::deadline::Deadline;
 use crate::failure::{Failure, Outcome};
 use crate::inputs::{self, WithoutInput};
+use crate::native;
 use crate::output::{self, Form, Header};
 use crate::rule_set;
 use dtq_engine::Options;
@@ -42,6 +43,13 @@ pub fn execute(arguments: &BenchArguments, console: &mut Console) -> Outcome {
         inputs::open(&arguments.files, &arguments.input, &options, WithoutInput::NoTables, Deadline::NEVER, false)?;
     let requests = requests(opened.inputs())?;
     crate::report::inputs(&opened.report(), console);
+    let bench = Bench { requests: &requests, options: &options, repeat: arguments.repeat, engine: arguments.engine };
+    let mut rows = vec![bench.row("(none)", None, compiled(&[], &options)?, console)?];
+    for (position, rule) in set.rules.iter().enumerate() {
+        let alone = alone(&files, &set, position);
+        rows.push(bench.row(&rule.name.as_text(), Some(rule.place), compiled(&alone, &options)?, console)?);
+    }
+    rows.push(bench.row("(all)", None, set, console)?);
     let form = arguments.output.unwrap_or(if console.is_out_terminal { Form::Table } else { Form::Ndjson });
     let mut sink = output::sink(form, 1, console)?;
     let columns = [
@@ -52,13 +60,6 @@ pub fn execute(arguments: &BenchArguments, console: &mut Console) -> Outcome {
         Column::new("MegabytesPerSecond", Type::Real),
     ];
     sink.begin(&mut console.out, &Header { name: "Bench", columns: &columns, is_one_of_several: false })?;
-    let bench = Bench { requests: &requests, options: &options, repeat: arguments.repeat };
-    let mut rows = vec![bench.row("(none)", None, compiled(&[], &options)?)];
-    for (position, rule) in set.rules.iter().enumerate() {
-        let alone = alone(&files, &set, position);
-        rows.push(bench.row(&rule.name.as_text(), Some(rule.place), compiled(&alone, &options)?));
-    }
-    rows.push(bench.row("(all)", None, set));
     sink.rows(&mut console.out, &rows)?;
     sink.end(&mut console.out)?;
     sink.finish(&mut console.out)?;
@@ -68,7 +69,7 @@ pub fn execute(arguments: &BenchArguments, console: &mut Console) -> Outcome {
 
 fn compiled(files: &[RuleFile], options: &Options<'_>) -> Result<RuleSet, Failure> {
     // All of them together compile, so that a part does.
-    rule_set::compile(files, options.now_ticks, &options.limits).set.ok_or(Failure::Query)
+    rule_set::compile(files, options.now_ticks, &options.limits, false).set.ok_or(Failure::Query)
 }
 
 /// Returns the files with all rules off but one and those that it needs.
@@ -133,18 +134,23 @@ struct Bench<'b> {
     requests: &'b [Request],
     options: &'b Options<'b>,
     repeat: u32,
+    engine: Engine,
 }
 
 impl Bench<'_> {
     /// Measures a rule set; `rule` is the rule whose matches are shown.
-    fn row(&self, name: &str, rule: Option<(usize, usize)>, set: RuleSet) -> Row {
+    fn row(&self, name: &str, rule: Option<(usize, usize)>, set: RuleSet, console: &Console) -> Result<Row, Failure> {
         let set = Arc::new(set);
+        let native = native::compile(self.engine, &set, console)?;
         let mut best_ns = u64::MAX;
         let (mut records, mut matched) = (0, 0);
         for _ in 0..self.repeat {
             let options =
                 engine::Options { start_ticks: self.options.now_ticks, random_seed: self.options.random_seed };
             let mut processor = Processor::new(Arc::clone(&set), &options);
+            if let Some(native) = &native {
+                processor.use_native(Arc::clone(native));
+            }
             let before = query::thread_ns();
             for request in self.requests {
                 std::hint::black_box(processor.apply(request.signal, &request.bytes, self.options.now_ticks, None));
@@ -162,12 +168,12 @@ impl Bench<'_> {
         let tenths = |value: f64| (10.0 * value).round() / 10.0;
         let ratio = |above: f64, below: f64| if below > 0.0 { Value::Real(tenths(above / below)) } else { Value::Null };
         let ns = best_ns as f64;
-        vec![
+        Ok(vec![
             Value::string(name),
             long(records),
             long(matched),
             ratio(ns, records as f64),
             ratio(bytes as f64 * 1_000.0, ns),
-        ]
+        ])
     }
 }

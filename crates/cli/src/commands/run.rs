@@ -159,7 +159,12 @@ fn account(
     report::never_seen(&observed.never_seen(), console);
     if let Some(form) = arguments.stats {
         let input = opened.report();
-        let counts = Counts { records: observed.row_count(), bytes: input.bytes_read, skipped: input.skipped_count };
+        let counts = Counts {
+            records: observed.row_count(),
+            bytes: input.bytes_read,
+            skipped: input.skipped_count,
+            engine: "interp",
+        };
         report::stats(form, &counts, query.passes(), &clock.stages(observed.read_time()), console);
     }
 }

@@ -4,6 +4,7 @@ use crate::args::{ReportForm, TestArguments};
 use crate::commands::{junit, query};
 use crate::console::Console;
 use crate::failure::{Failure, Outcome};
+use crate::native;
 use crate::output::text;
 use crate::rule_set::{self, Loaded};
 use dtq_rules::file::RuleFile;
@@ -12,14 +13,16 @@ use dtq_source::{Limits, SourceText, Span};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 /// Runs `dtq test`.
 pub fn execute(arguments: &TestArguments, console: &mut Console) -> Outcome {
     let limits = Limits::default();
     let loaded = rule_set::load(&arguments.rules, query::now_ticks(), &limits)?;
     rule_set::say(&loaded, console);
-    let Loaded { files, set: Some(_), .. } = loaded else { return Err(Failure::Query) };
-    let options = test::Options { limits, filter: arguments.filter.clone() };
+    let Loaded { files, set: Some(set), .. } = loaded else { return Err(Failure::Query) };
+    let is_native = native::compile(arguments.engine, &Arc::new(set), console)?.is_some();
+    let options = test::Options { limits, filter: arguments.filter.clone(), is_native };
     let reports = match test::run(&files, &options) {
         Ok(reports) => reports,
         Err(diagnostics) => {

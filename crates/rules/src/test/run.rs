@@ -4,6 +4,7 @@ use crate::compile::{self, RuleSet};
 use crate::engine::{Account, Emission, Options as EngineOptions, Outcome, Output, Processor};
 use crate::file::rule::{Count, Mode, RuleTest, TestStep, TestTime};
 use crate::file::{Located, Rule, RuleFile};
+use crate::native::NativeSet;
 use crate::test::compare::{Came, differences};
 use crate::test::coverage::Coverage;
 use crate::test::given::{self, Request};
@@ -25,6 +26,8 @@ pub struct Options {
     pub limits: Limits,
     /// Runs the tests whose rule or name contains this text; `None` runs all.
     pub filter: Option<String>,
+    /// Whether conditions are native code; the host has seen to that it can be.
+    pub is_native: bool,
 }
 
 /// Returns what came of the tests of these files, rule by rule in the order of the files.
@@ -134,6 +137,10 @@ impl Runner<'_> {
         let mut processor = None;
         let mut mismatches = Vec::new();
         let set = Arc::new(set);
+        let native = match self.options.is_native {
+            true => Some(Arc::new(NativeSet::compile(&set).expect("the host has compiled these rules before"))),
+            false => None,
+        };
         for (at, step) in test.steps.iter().enumerate() {
             let before = now;
             now = match step.at {
@@ -142,7 +149,12 @@ impl Runner<'_> {
                 TestTime::Later(ticks) => now.saturating_add(ticks),
             };
             let processor = processor.get_or_insert_with(|| {
-                Processor::new(Arc::clone(&set), &EngineOptions { start_ticks: now, random_seed: 0 })
+                let mut processor =
+                    Processor::new(Arc::clone(&set), &EngineOptions { start_ticks: now, random_seed: 0 });
+                if let Some(native) = &native {
+                    processor.use_native(Arc::clone(native));
+                }
+                processor
             });
             let is_last = at + 1 == test.steps.len();
             let run = StepRun { runner: self, step, before, now, is_last };

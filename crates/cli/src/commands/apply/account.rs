@@ -5,6 +5,7 @@ use crate::args::ApplyArguments;
 use crate::console::Console;
 use crate::failure::{Failure, Outcome};
 use crate::inputs::Opened;
+use crate::native;
 use crate::output::table::TableSink;
 use crate::output::{Header, Sink};
 use crate::report::{self, Clock, Counts};
@@ -59,7 +60,9 @@ pub fn write(arguments: &ApplyArguments, run: &Run, opened: &Opened, clock: &Clo
             .map_err(|error| Failure::Output(io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))))?,
     }
     if let Some(form) = arguments.stats {
-        let counts = Counts { records: totals.records_in, bytes: input.bytes_read, skipped: input.skipped_count };
+        let engine = native::name(run.processor.native());
+        let counts =
+            Counts { records: totals.records_in, bytes: input.bytes_read, skipped: input.skipped_count, engine };
         report::stats(form, &counts, None, clock.laps(), console);
     }
     Ok(())
