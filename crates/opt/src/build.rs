@@ -3,7 +3,8 @@
 //! A node is added after its operands, so that it cannot contain a cycle. What is impure keeps its identity: two calls
 //! of `rand()` stay two. Next: `walk.rs`.
 
-use crate::info::{self, Info};
+use crate::info::{self, ColumnInfo, Info};
+use crate::options::Options;
 use dtq_ir::{Expr, ExprId, ExprKind, FunctionRef, ParamKind, PoolId, Program, Returns, Signature};
 use dtq_source::{Limits, Span};
 use dtq_value::{Type, Value};
@@ -17,6 +18,7 @@ pub(crate) struct Builder<'o> {
     pub program: Program,
     /// The bounds under which constants are prepared.
     pub limits: &'o Limits,
+    columns_may_fail: bool,
     infos: Vec<Info>,
     /// The pure nodes by their hash.
     known: FxHashMap<u64, SmallVec<[ExprId; 1]>>,
@@ -24,8 +26,9 @@ pub(crate) struct Builder<'o> {
 
 impl<'o> Builder<'o> {
     /// Returns a builder of an empty program.
-    pub fn new(limits: &'o Limits) -> Self {
-        Self { program: Program::new(), limits, infos: Vec::new(), known: FxHashMap::default() }
+    pub fn new(options: &'o Options) -> Self {
+        let (limits, columns_may_fail) = (&options.limits, options.columns_may_fail);
+        Self { program: Program::new(), limits, columns_may_fail, infos: Vec::new(), known: FxHashMap::default() }
     }
 
     /// Returns the node, which is a new one unless an equal pure one is there.
@@ -40,7 +43,8 @@ impl<'o> Builder<'o> {
 
     fn add_with(&mut self, expr: Expr, is_column_null: bool) -> ExprId {
         let operands: SmallVec<[Info; 4]> = expr.kind.children().iter().map(|child| self.info(*child)).collect();
-        let info = Info::of(&expr, &operands, is_column_null);
+        let column = ColumnInfo { may_be_null: is_column_null, may_fail: self.columns_may_fail };
+        let info = Info::of(&expr, &operands, column);
         if !info.is_pure {
             return self.push(expr, info);
         }

@@ -51,11 +51,29 @@ const TEXTS_MIN: usize = 3;
 fn chain(build: &mut Builder<'_>, link: Link, left: ExprId, right: ExprId) -> Option<ExprId> {
     let operands = [build.chain(left, link), build.chain(right, link)].concat();
     let mut kept: Vec<ExprId> = Vec::with_capacity(operands.len());
-    for part in build.movable_parts(&operands) {
-        let members: Vec<Option<Member>> = part.iter().map(|one| member(build, *one, link)).collect();
-        kept.extend(joined(build, link, part, &members));
+    let members: Vec<Option<Member>> = operands.iter().map(|one| member(build, *one, link)).collect();
+    let mut start = 0;
+    while start < operands.len() {
+        let end = part_end(build, &operands, &members, start);
+        kept.extend(joined(build, link, &operands[start..end], &members[start..end]));
+        start = end;
     }
     (kept.len() < operands.len()).then(|| build.join(&kept, link))
+}
+
+/// Returns where the operands end that can be joined with the one at `start`.
+///
+/// They are movable, or neighbours of one kind: the subject of the second has been evaluated by the first.
+fn part_end(build: &Builder<'_>, operands: &[ExprId], members: &[Option<Member>], start: usize) -> usize {
+    let is_alike = |index: usize| match (&members[index - 1], &members[index]) {
+        (Some(one), Some(next)) => {
+            (one.subject, one.joined) == (next.subject, next.joined) && build.info(one.subject).is_pure
+        }
+        _ => false,
+    };
+    let are_movable = |index: usize| [index - 1, index].iter().all(|at| build.info(operands[*at]).is_movable());
+    let joins: &dyn Fn(usize) -> bool = if build.info(operands[start]).is_movable() { &are_movable } else { &is_alike };
+    (start + 1..operands.len()).find(|index| !joins(*index)).unwrap_or(operands.len())
 }
 
 /// Returns movable operands with those of one subject joined at the place of the first.

@@ -216,7 +216,7 @@ fn verified(program: &Program, pass: &str) {
 
 /// Says whether a pass made an expression, or operators behind each other, so deep that engines might refuse it.
 fn is_too_deep(new: &Program, old: &Program) -> bool {
-    let depth = |program: &Program| info::all(program).iter().map(|info| info.depth).max().unwrap_or(0);
+    let depth = |program: &Program| info::all(program, false).iter().map(|info| info.depth).max().unwrap_or(0);
     let (exprs, rels) = (depth(new), rel_depth(new));
     (exprs > DEPTH_MAX && exprs > depth(old)) || (rels > REL_DEPTH_MAX && rels > rel_depth(old))
 }

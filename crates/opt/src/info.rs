@@ -37,21 +37,21 @@ impl Info {
 
     /// Returns what is known of a node from what is known of its operands, in order.
     ///
-    /// `is_column_null` says whether a column can be null, for a node that is one.
-    pub fn of(expr: &Expr, operands: &[Info], is_column_null: bool) -> Self {
+    /// `column` says what is known of a column, for a node that is one.
+    pub fn of(expr: &Expr, operands: &[Info], column: ColumnInfo) -> Self {
         let any = |holds: fn(&Info) -> bool| operands.iter().any(holds);
         let depths = operands.iter().enumerate().map(|(index, info)| info.depth.saturating_add(u32::from(index > 0)));
         let mut info = Info {
             is_pure: !any(|info| !info.is_pure),
             may_fail: any(|info| info.may_fail),
             has_rel: any(|info| info.has_rel),
-            may_be_null: expr.ty != Type::String && may_be_null(expr, operands, is_column_null),
+            may_be_null: expr.ty != Type::String && may_be_null(expr, operands, column.may_be_null),
             reads_row: any(|info| info.reads_row),
             size: operands.iter().fold(1, |sum, info| sum.saturating_add(info.size)),
             depth: depths.max().unwrap_or(0),
         };
         match &expr.kind {
-            ExprKind::Column(_) => info.reads_row = true,
+            ExprKind::Column(_) => (info.reads_row, info.may_fail) = (true, column.may_fail),
             ExprKind::Call { function, pooled, .. } => {
                 info.is_pure &= function.effect == Effect::Pure;
                 info.may_fail |= match function.failure {
@@ -68,12 +68,22 @@ impl Info {
     }
 }
 
+/// Holds what is known of a column.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ColumnInfo {
+    /// Whether it can be null.
+    pub may_be_null: bool,
+    /// Whether reading it can fail.
+    pub may_fail: bool,
+}
+
 /// Returns what is known of every expression of a program, of whatever row.
-pub(crate) fn all(program: &Program) -> Vec<Info> {
+pub(crate) fn all(program: &Program, columns_may_fail: bool) -> Vec<Info> {
+    let column = ColumnInfo { may_be_null: true, may_fail: columns_may_fail };
     let mut infos: Vec<Info> = Vec::with_capacity(program.exprs().len());
     for expr in program.exprs() {
         let operands: Vec<Info> = expr.kind.children().iter().map(|child| infos[child.0 as usize]).collect();
-        infos.push(Info::of(expr, &operands, true));
+        infos.push(Info::of(expr, &operands, column));
     }
     infos
 }

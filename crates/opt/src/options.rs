@@ -15,6 +15,9 @@ pub struct Options {
     pub disabled: BTreeSet<String>,
     /// Which columns of tables are known to have a value in every row.
     pub never_null: Option<Arc<NeverNull>>,
+    /// Whether reading a column can fail, as where a record is decoded when it is asked for. Then no condition that reads
+    /// one moves or goes, and only what is asked of the same columns in the same order changes its form.
+    pub columns_may_fail: bool,
     /// Measured shares of rows for which conditions hold.
     pub feedback: Feedback,
 }

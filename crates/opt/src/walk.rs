@@ -7,7 +7,7 @@ use crate::build::{Builder, Link};
 use crate::info::{self, Info};
 use crate::options::Options;
 use dtq_ir::{Expr, ExprId, ExprKind, PoolId, Program, Rel, RelId, RelKind, Sees};
-use dtq_source::{Limits, Span};
+use dtq_source::Span;
 use dtq_value::{Type, Value};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
@@ -105,7 +105,7 @@ pub(crate) fn walk_roots(
     is_column_null: &dyn Fn(u32) -> bool,
 ) -> (Walked, Vec<ExprId>) {
     let mut walk = Walk::new(program, rule, options);
-    let copied = walk.exprs(roots, &|index, _| is_column_null(index));
+    let copied = walk.exprs(roots, &|index, ty| ty != Type::String && is_column_null(index));
     let found = roots.iter().map(|(root, _)| copied[root]).collect();
     (Walked { program: walk.build.program, changes: walk.changes }, found)
 }
@@ -125,13 +125,12 @@ struct Walk<'w> {
 
 impl<'w> Walk<'w> {
     fn new(old: &'w Program, rule: &'w mut dyn Rule, options: &'w Options) -> Self {
-        let limits: &'w Limits = &options.limits;
         Self {
             old,
-            infos: info::all(old),
+            infos: info::all(old, options.columns_may_fail),
             rule,
             options,
-            build: Builder::new(limits),
+            build: Builder::new(options),
             rels: FxHashMap::default(),
             nulls: FxHashMap::default(),
             pool: FxHashMap::default(),
