@@ -26,7 +26,7 @@ pub use guard::{Guard, GuardTest};
 pub use items::ScanLayout;
 
 use crate::call::{EntryPoint, FunctionId, Module, Needs, filled};
-use crate::module::ModuleBuilder;
+use crate::module::{Listing, ModuleBuilder};
 use crate::pools::Tables;
 use crate::target::{Refusal, Target};
 use cranelift_codegen::ir::{InstBuilder, Value, types};
@@ -83,6 +83,16 @@ impl RecordScan {
         let mut module = ModuleBuilder::new(target);
         let (function, layout) = define(&mut module, pass, slot_count, guards)?;
         Ok(Self { code: module.finish(Tables::default())?, function, layout })
+    }
+
+    /// Returns what the code of a scan looks like, for this machine or another.
+    ///
+    /// # Errors
+    /// As [`define`].
+    pub fn listing(target: &Target, pass: &Pass, slot_count: usize, guards: &[Guard]) -> Result<Listing, Refusal> {
+        let mut module = ModuleBuilder::new(target).with_listings();
+        define(&mut module, pass, slot_count, guards)?;
+        Ok(module.listings()[0].clone())
     }
 
     /// Returns which bits stand for which slots.
