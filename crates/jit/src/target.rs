@@ -2,7 +2,7 @@
 //!
 //! Never asks whether memory may be executable: that shows when code is to be run ([`crate::module`]).
 
-use cranelift_codegen::isa::{self, OwnedTargetIsa, TargetIsa};
+use cranelift_codegen::isa::{self, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use std::fmt;
 
@@ -82,12 +82,6 @@ impl Target {
             return Err(Refusal::Target("addresses do not have 64 bits".to_owned()));
         }
         Ok(Self { isa, is_host })
-    }
-
-    /// Returns the code generator's view of the target.
-    #[cfg(test)]
-    pub(crate) fn isa(&self) -> &dyn TargetIsa {
-        &*self.isa
     }
 
     /// Returns a shared handle on it.
