@@ -1,0 +1,110 @@
+//! How long it takes from text to rules that run, and to put one rule set in the place of another.
+
+use crate::engine::{Engine, NOW_TICKS, apply, files};
+use crate::questions;
+use cpu_time::ThreadTime;
+use dtq_rules::compile::catalog::RuleCatalog;
+use dtq_workload::records;
+use dtq_workload::requests;
+use dtq_workload::rules;
+use std::hint::black_box;
+use std::sync::Arc;
+
+/// Repetitions of what takes longer than [`LONG_NS`].
+const LONG_REPETITIONS: usize = 5;
+const SHORT_REPETITIONS: usize = 200;
+const LONG_NS: f64 = 5e6;
+
+/// Holds how long something takes.
+pub struct Took {
+    /// What.
+    pub name: String,
+    /// The first time, in nanoseconds.
+    pub first_ns: f64,
+    /// The fastest time, in nanoseconds.
+    pub best_ns: f64,
+}
+
+/// Returns how long everything takes.
+///
+/// # Errors
+/// What is wrong with a rule.
+pub fn measure(engines: &[Engine]) -> Result<Vec<Took>, String> {
+    let mut took = vec![timed("query F3: text to program".to_owned(), || {
+        let catalog = RuleCatalog::default();
+        let (query, diagnostics) = dtq_engine::compile(questions::F3, &catalog, &dtq_engine::Options::default());
+        black_box(query.ok_or_else(|| format!("{diagnostics:?}"))?);
+        Ok(())
+    })?];
+    for engine in engines {
+        took.extend(texts(*engine)?);
+        took.extend(swaps(*engine)?);
+    }
+    Ok(took)
+}
+
+/// Returns how long it takes from text to rule sets.
+fn texts(engine: Engine) -> Result<Vec<Took>, String> {
+    let one = files(&questions::one("drop", questions::F3));
+    let request = requests::encode(&records::make(1)).swap_remove(0);
+    let many = rules::many(10_000);
+    let mut took = vec![
+        timed(format!("one rule: text to first answer: {}", engine.who()), || {
+            let mut processor = engine.processor(Arc::new(engine.rule_set(&one)?));
+            black_box(apply(&mut processor, &request));
+            Ok(())
+        })?,
+        timed(format!("one rule: text to rule set: {}", engine.who()), || {
+            black_box(engine.rule_set(&one)?);
+            Ok(())
+        })?,
+    ];
+    let sets = [
+        ("F5, 50 rules", rules::fifty()),
+        ("1,000 rules", many[..1_000].to_vec()),
+        ("10,000 rules", many),
+    ];
+    for (name, rules) in sets {
+        let files = files(&questions::dropping(&rules));
+        took.push(timed(format!("{name}: text to rule set: {}", engine.who()), || {
+            black_box(engine.rule_set(&files)?);
+            Ok(())
+        })?);
+    }
+    Ok(took)
+}
+
+/// Returns how long swaps take between two sets that differ in one rule.
+fn swaps(engine: Engine) -> Result<Vec<Took>, String> {
+    let mut took = Vec::new();
+    for size in [10, 1_000] {
+        let mut texts = questions::dropping(&rules::many(size));
+        let one = Arc::new(engine.rule_set(&files(&texts))?);
+        texts[size / 2].kql = questions::F3.to_owned();
+        let other = Arc::new(engine.rule_set(&files(&texts))?);
+        let mut processor = engine.processor(Arc::clone(&one));
+        let mut is_one = true;
+        took.push(timed(format!("{size} rules, one changed: swap: {}", engine.who()), || {
+            let next = if is_one { &other } else { &one };
+            is_one = !is_one;
+            black_box(processor.swap(Arc::clone(next), NOW_TICKS));
+            Ok(())
+        })?);
+    }
+    Ok(took)
+}
+
+fn timed(name: String, mut run: impl FnMut() -> Result<(), String>) -> Result<Took, String> {
+    let mut once = || -> Result<f64, String> {
+        let start = ThreadTime::now();
+        run()?;
+        Ok(start.elapsed().as_nanos() as f64)
+    };
+    let first_ns = once()?;
+    let repetitions = if first_ns > LONG_NS { LONG_REPETITIONS } else { SHORT_REPETITIONS };
+    let mut best_ns = first_ns;
+    for _ in 0..repetitions {
+        best_ns = best_ns.min(once()?);
+    }
+    Ok(Took { name, first_ns, best_ns })
+}

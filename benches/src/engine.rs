@@ -1,0 +1,92 @@
+//! Rule texts to processors, with what evaluates the rules: the one place that knows the engines apart.
+
+use crate::questions::{self, RuleText};
+use dtq_record::otlp::Signal;
+use dtq_rules::compile::{Options, RuleSet, compile};
+use dtq_rules::engine::{Options as ProcessorOptions, Output, Processor};
+use dtq_rules::file::{self, NoFiles};
+use std::sync::Arc;
+
+/// The time that rules see.
+pub const NOW_TICKS: i64 = 638_960_000_000_000_000;
+
+/// Rules of one file: a file may not be larger than 4 MiB.
+const RULES_A_FILE: usize = 1_000;
+
+/// Says what evaluates the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// The interpreter.
+    Interp,
+}
+
+impl Engine {
+    /// All engines.
+    pub const ALL: [Self; 1] = [Self::Interp];
+
+    /// Returns the word for it, as lines and arguments have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Interp => "interp",
+        }
+    }
+
+    /// Returns what a case of this engine is called among those of one question.
+    pub fn who(self) -> String {
+        format!("dtq {}", self.name())
+    }
+
+    /// Returns the rule set of rule files.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn rule_set(self, files: &[String]) -> Result<RuleSet, String> {
+        let read = files.iter().enumerate().map(|(index, text)| {
+            let name = format!("rules-{index}.yaml");
+            let (read, diagnostics) = file::read(&name, text.as_bytes(), &NoFiles, &file::Options::default());
+            if read.is_complete { Ok(read) } else { Err(format!("{diagnostics:?}")) }
+        });
+        let compiled = compile(&read.collect::<Result<Vec<_>, _>>()?, &self.options());
+        compiled.set.ok_or_else(|| format!("{:?}", compiled.diagnostics))
+    }
+
+    fn options(self) -> Options {
+        match self {
+            Self::Interp => Options::default(),
+        }
+    }
+
+    /// Returns a processor that runs a rule set.
+    pub fn processor(self, set: Arc<RuleSet>) -> Processor {
+        match self {
+            Self::Interp => Processor::new(set, &ProcessorOptions { start_ticks: NOW_TICKS, random_seed: 1 }),
+        }
+    }
+
+    /// Returns a processor that runs these rules.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn processor_of(self, rules: &[RuleText]) -> Result<Processor, String> {
+        Ok(self.processor(Arc::new(self.rule_set(&files(rules))?)))
+    }
+}
+
+/// Returns the rule files that hold these rules.
+pub fn files(rules: &[RuleText]) -> Vec<String> {
+    rules.chunks(RULES_A_FILE).map(questions::file).collect()
+}
+
+/// Returns what is left of a request.
+pub fn apply(processor: &mut Processor, request: &[u8]) -> Output {
+    processor.apply(Signal::Logs, request, NOW_TICKS, None).output
+}
+
+/// Returns how many bytes are left of a request.
+pub fn size_left(processor: &mut Processor, request: &[u8]) -> u64 {
+    match apply(processor, request) {
+        Output::Unchanged => request.len() as u64,
+        Output::Empty => 0,
+        Output::Bytes(bytes) => bytes.len() as u64,
+    }
+}

@@ -1,0 +1,38 @@
+//! More and more rules of the kind of F5, with 200 different words between them: what a record costs.
+
+use crate::engine::{Engine, size_left};
+use crate::questions;
+use crate::work::Work;
+use dtq_workload::measure::{self, Case, Measured};
+use dtq_workload::rules;
+
+/// How many rules.
+pub const SIZES: [usize; 4] = [50, 200, 1_000, 10_000];
+
+/// Records of one pass.
+const RECORDS: usize = 4_096;
+
+/// Returns the name of a case.
+pub fn name(size: usize, engine: Engine) -> String {
+    format!("{size} rules: {}", engine.who())
+}
+
+/// Returns what a record costs in each set.
+///
+/// # Errors
+/// What is wrong with a rule.
+pub fn measure(engines: &[Engine]) -> Result<Vec<Measured>, String> {
+    let work = Work::of_count(RECORDS);
+    let all = rules::many(SIZES[SIZES.len() - 1]);
+    let mut cases = Vec::new();
+    for engine in engines {
+        for size in SIZES {
+            let mut processor = engine.processor_of(&questions::dropping(&all[..size]))?;
+            let requests = &work.requests;
+            cases.push(Case::new(name(size, *engine), work.record_count(), move || {
+                requests.iter().map(|request| size_left(&mut processor, request)).sum()
+            }));
+        }
+    }
+    Ok(measure::all(&mut cases, 25))
+}
