@@ -147,5 +147,7 @@ fn parse_measure(words: &[String]) -> Result<MeasureArgs, String> {
 
 fn named<T: Copy>(word: &str, all: &[(&str, T)]) -> Result<T, String> {
     let found = all.iter().find(|(name, _)| *name == word).map(|(_, value)| *value);
-    found.ok_or_else(|| format!("`{word}` is none of {:?}\n{USAGE}", all.iter().map(|(name, _)| *name).collect::<Vec<_>>()))
+    found.ok_or_else(|| {
+        format!("`{word}` is none of {:?}\n{USAGE}", all.iter().map(|(name, _)| *name).collect::<Vec<_>>())
+    })
 }

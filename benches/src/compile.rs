@@ -10,10 +10,9 @@ use dtq_workload::rules;
 use std::hint::black_box;
 use std::sync::Arc;
 
-/// Repetitions of what takes longer than [`LONG_NS`].
-const LONG_REPETITIONS: usize = 5;
-const SHORT_REPETITIONS: usize = 200;
-const LONG_NS: f64 = 5e6;
+/// Repetitions take no longer than this together, unless there is only one.
+const REPEATED_NS: f64 = 1e9;
+const REPETITIONS_MAX: f64 = 200.0;
 
 /// Holds how long something takes.
 pub struct Took {
@@ -59,11 +58,7 @@ fn texts(engine: Engine) -> Result<Vec<Took>, String> {
             Ok(())
         })?,
     ];
-    let sets = [
-        ("F5, 50 rules", rules::fifty()),
-        ("1,000 rules", many[..1_000].to_vec()),
-        ("10,000 rules", many),
-    ];
+    let sets = [("F5, 50 rules", rules::fifty()), ("1,000 rules", many[..1_000].to_vec()), ("10,000 rules", many)];
     for (name, rules) in sets {
         let files = files(&questions::dropping(&rules));
         took.push(timed(format!("{name}: text to rule set: {}", engine.who()), || {
@@ -101,9 +96,9 @@ fn timed(name: String, mut run: impl FnMut() -> Result<(), String>) -> Result<To
         Ok(start.elapsed().as_nanos() as f64)
     };
     let first_ns = once()?;
-    let repetitions = if first_ns > LONG_NS { LONG_REPETITIONS } else { SHORT_REPETITIONS };
+    let repetitions = (REPEATED_NS / first_ns).clamp(1.0, REPETITIONS_MAX);
     let mut best_ns = first_ns;
-    for _ in 0..repetitions {
+    for _ in 0..repetitions as usize {
         best_ns = best_ns.min(once()?);
     }
     Ok(Took { name, first_ns, best_ns })

@@ -24,7 +24,11 @@ pub fn print_records(regimes: &[(Regime, f64, Vec<Measured>)]) {
     println!("{:44}{}", "(bytes a record)", columns(&|(_, size, _)| format!("{size:.1}")));
     let Some((_, _, first)) = regimes.first() else { return };
     for case in first {
-        println!("{:44}{}", case.name, columns(&|(_, _, all)| format!("{:.2}", ns(all, &case.name).unwrap_or(f64::NAN))));
+        println!(
+            "{:44}{}",
+            case.name,
+            columns(&|(_, _, all)| format!("{:.2}", ns(all, &case.name).unwrap_or(f64::NAN)))
+        );
     }
     println!("\n{:44}{}", "ratios", columns(&|(regime, ..)| regime.name().to_owned()));
     for (name, over, under) in ratios() {

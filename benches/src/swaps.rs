@@ -31,7 +31,10 @@ pub fn run(engine: Engine) -> Result<(), String> {
     let one = |thread: usize| one_thread(engine, &sets, &work.requests[0], thread);
     let memory = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || one(thread))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a thread that panics says so itself")).collect::<Vec<_>>()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a thread that panics says so itself"))
+            .collect::<Vec<_>>()
     });
     let memory = memory.into_iter().collect::<Result<Vec<_>, String>>()?;
     println!(
@@ -46,7 +49,12 @@ pub fn run(engine: Engine) -> Result<(), String> {
 }
 
 /// Returns resident megabytes early and late.
-fn one_thread(engine: Engine, sets: &[(Arc<RuleSet>, u64)], request: &[u8], thread: usize) -> Result<(f64, f64), String> {
+fn one_thread(
+    engine: Engine,
+    sets: &[(Arc<RuleSet>, u64)],
+    request: &[u8],
+    thread: usize,
+) -> Result<(f64, f64), String> {
     let mut processor = engine.processor(Arc::clone(&sets[thread].0));
     let mut early = 0.0;
     for swap in 0..SWAPS / THREADS {

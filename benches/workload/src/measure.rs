@@ -65,7 +65,11 @@ pub fn all(cases: &mut [Case<'_>], passes: usize) -> Vec<Measured> {
 
 /// Returns passes and repetitions for a case whose first pass took so long.
 fn plan_for(pass_ns: f64, passes: usize) -> (usize, usize) {
-    if pass_ns > LONG_PASS_NS { (1, 2) } else { (passes.min((2.0 * LONG_PASS_NS / pass_ns) as usize).max(1), REPETITIONS) }
+    if pass_ns > LONG_PASS_NS {
+        (1, 2)
+    } else {
+        (passes.min((2.0 * LONG_PASS_NS / pass_ns) as usize).max(1), REPETITIONS)
+    }
 }
 
 /// Goes over the records of a case so many times; returns what the last pass gave.

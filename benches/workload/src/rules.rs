@@ -7,7 +7,15 @@ use crate::records::{SERVICES, WORDS};
 
 /// The words of F5: one that a body in ten has, some that few have, some that none has.
 const F5_WORDS: [&str; 10] = [
-    "timeout", "deadlock", "panic", "corrupt", "rollback snapshot", "leader follower", "evicted", "user=99", "throttled",
+    "timeout",
+    "deadlock",
+    "panic",
+    "corrupt",
+    "rollback snapshot",
+    "leader follower",
+    "evicted",
+    "user=99",
+    "throttled",
     "no space",
 ];
 
