@@ -5,6 +5,7 @@ use dtq_record::otlp::Signal;
 use dtq_rules::compile::{Options, RuleSet, compile};
 use dtq_rules::engine::{Options as ProcessorOptions, Output, Processor};
 use dtq_rules::file::{self, NoFiles};
+use dtq_rules::native::NativeSet;
 use std::sync::Arc;
 
 /// The time that rules see.
@@ -18,16 +19,19 @@ const RULES_A_FILE: usize = 1_000;
 pub enum Engine {
     /// The interpreter.
     Interp,
+    /// Native code.
+    Native,
 }
 
 impl Engine {
     /// All engines.
-    pub const ALL: [Self; 1] = [Self::Interp];
+    pub const ALL: [Self; 2] = [Self::Interp, Self::Native];
 
     /// Returns the word for it, as lines and arguments have it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Interp => "interp",
+            Self::Native => "native",
         }
     }
 
@@ -52,15 +56,19 @@ impl Engine {
 
     fn options(self) -> Options {
         match self {
-            Self::Interp => Options::default(),
+            Self::Interp | Self::Native => Options::default(),
         }
     }
 
     /// Returns a processor that runs a rule set.
     pub fn processor(self, set: Arc<RuleSet>) -> Processor {
-        match self {
-            Self::Interp => Processor::new(set, &ProcessorOptions { start_ticks: NOW_TICKS, random_seed: 1 }),
+        let options = ProcessorOptions { start_ticks: NOW_TICKS, random_seed: 1 };
+        let mut processor = Processor::new(Arc::clone(&set), &options);
+        if self == Self::Native {
+            let native = NativeSet::compile(&set).expect("this machine runs native code");
+            assert!(processor.use_native(Arc::new(native)), "the set is the processor's own");
         }
+        processor
     }
 
     /// Returns a processor that runs these rules.
@@ -87,6 +95,10 @@ pub fn size_left(processor: &mut Processor, request: &[u8]) -> u64 {
     match apply(processor, request) {
         Output::Unchanged => request.len() as u64,
         Output::Empty => 0,
-        Output::Bytes(bytes) => bytes.len() as u64,
+        Output::Bytes(bytes) => {
+            let size = bytes.len() as u64;
+            processor.recycle(bytes);
+            size
+        }
     }
 }

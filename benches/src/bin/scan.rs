@@ -3,9 +3,6 @@
 //! All in one run, thread CPU time, the least of several repetitions. `cache` goes over one request again and again,
 //! `stream` over all of them.
 
-#[path = "../records.rs"]
-mod records;
-
 use cpu_time::ThreadTime;
 use dtq_jit::{Filled, Guard, GuardTest, RecordScan, Target};
 use dtq_record::otlp::Signal;
@@ -14,7 +11,7 @@ use dtq_record::otlp::index::RequestIndex;
 use dtq_record::otlp::logs::column;
 use dtq_record::slot::{Buffers, Slot};
 use dtq_record::tables::Base;
-use records::Requests;
+use dtq_workload::{records, requests};
 use std::hint::black_box;
 
 const REPETITIONS: usize = 9;
@@ -22,10 +19,10 @@ const BANNER: &[u8] = b"LogWelcomeBanner";
 
 fn main() -> Result<(), String> {
     let requests = match std::env::args().nth(1) {
-        Some(path) => records::read(&path)?,
-        None => records::make(100_000),
+        Some(path) => requests::read(&path)?,
+        None => requests::encode(&records::make(100_000)),
     };
-    let all = places(&requests, requests.requests.len());
+    let all = places(&requests, requests.len());
     let one = places(&requests, 1);
     for (name, records, rounds) in [("cache", &one, 200), ("stream", &all, 1)] {
         println!("{name}: {} records", records.len());
@@ -35,10 +32,10 @@ fn main() -> Result<(), String> {
     Ok(())
 }
 
-fn places(requests: &Requests, count: usize) -> Vec<&[u8]> {
+fn places(requests: &[Vec<u8>], count: usize) -> Vec<&[u8]> {
     let mut index = RequestIndex::default();
     let mut places = Vec::new();
-    for request in requests.requests.iter().take(count) {
+    for request in requests.iter().take(count) {
         index.read(Signal::Logs, request).expect("requests are well-formed");
         places.extend(index.records().iter().map(|record| record.place.content(request)));
     }
