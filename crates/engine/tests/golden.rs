@@ -1,4 +1,5 @@
-//! The cases of `fixtures/exec`: queries without input, from text to rows.
+//! The cases of `fixtures/exec`: queries without input, from text to rows; and those of `fixtures/opt`, with the program
+//! before and after the optimizer.
 
 use dtq_engine::{NoTables, Options, compile};
 use dtq_value::{Value, json};
@@ -19,6 +20,25 @@ fn golden() {
                 assert!(wanted.is_some(), "{}: a row is no JSON", case.name);
                 if wanted == meaning(&produced, is_set) { expected.to_owned() } else { produced }
             });
+        }
+    }
+    run.finish();
+}
+
+#[test]
+fn optimizer() {
+    let mut run = dtq_fixture::Run::new("opt");
+    for case in dtq_fixture::load(&dtq_fixture::root()) {
+        if case.block("ir").is_none() && case.block("opt").is_none() {
+            continue;
+        }
+        let (query, _) = compile(case.query(), &NoTables, &Options::default());
+        let query = query.unwrap_or_else(|| panic!("{}: the query has errors", case.name));
+        case.check(&mut run, "ir", || dtq_ir::text::print(query.program()));
+        case.check(&mut run, "opt", || dtq_ir::text::print(query.optimized()));
+        for without_optimizer in [true, false] {
+            let options = Options { without_optimizer, ..Options::default() };
+            case.check(&mut run, "result", || result(case.query(), &options).unwrap_or_else(|message| message));
         }
     }
     run.finish();
