@@ -299,3 +299,53 @@ fn hash_value(value: &Value, state: &mut FxHasher) {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simplify::Simplify;
+    use crate::walk::{Asked, Node, Rule};
+    use dtq_value::{Bag, Str};
+
+    fn constants(build: &mut Builder<'_>, values: [Value; 2]) -> [ExprId; 2] {
+        values.map(|value| build.add_constant(value, Type::Dynamic, Span::default()))
+    }
+
+    #[test]
+    fn values_that_can_be_told_apart_are_two_nodes() {
+        let options = Options::default();
+        let mut build = Builder::new(&options);
+        let decimal = |text: &str| Value::Decimal(text.parse().expect("it is a decimal"));
+        let bag =
+            |keys: [&str; 2]| Value::bag(keys.map(|key| (Str::from(key), Value::Long(1))).into_iter().collect::<Bag>());
+        let different = [
+            [decimal("1.0"), decimal("1.00")],
+            [bag(["a", "b"]), bag(["b", "a"])],
+            [Value::Real(0.0), Value::Real(-0.0)],
+            [Value::Int(1), Value::Long(1)],
+        ];
+        for values in different {
+            let [one, other] = constants(&mut build, values);
+            assert_ne!(one, other, "{:?} and {:?}", build.constant(one), build.constant(other));
+        }
+        let [one, other] = constants(&mut build, [bag(["a", "b"]), bag(["a", "b"])]);
+        assert_eq!(one, other);
+    }
+
+    /// A node that stands twice in a chain is asked twice if each answer may be another.
+    #[test]
+    fn calls_with_an_effect_stay_two() {
+        let options = Options::default();
+        let mut build = Builder::new(&options);
+        let rand = |build: &mut Builder<'_>| {
+            let number = build.call("rand", &[], Type::Real, Span::default()).expect("`rand` is in the table");
+            let half = build.add_constant(Value::Real(0.5), Type::Real, Span::default());
+            build.call("<", &[number, half], Type::Bool, Span::default()).expect("reals have an order")
+        };
+        let (one, other) = (rand(&mut build), rand(&mut build));
+        assert_ne!(one, other);
+        let kind = ExprKind::And(one, one);
+        let node = Node { kind, ty: Type::Bool, span: Span::default(), asked: Asked::Truth, is_inner: false };
+        assert_eq!(Simplify.apply(&mut build, &node), None);
+    }
+}
