@@ -90,7 +90,7 @@ fn measure_running(compiler: &Compiler, text: &str) {
         slots.extend([Slot::datetime(Some(1)), Slot::timespan(1), Slot::MISSING, text]);
     }
     let table = BufferTable::new(&buffers);
-    let (mut ctx, rounds) = (context(), 4_000);
+    let (mut ctx, rounds) = (context(), 20_000);
     let (filter, many) = (code.condition(0), code.condition(1));
     let start = cpu_ns();
     for _ in 0..rounds {

@@ -11,7 +11,7 @@ use crate::pools::{RelSite, Site};
 use crate::target::Refusal;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, types};
-use dtq_ir::{ExprId, ExprKind, RelId};
+use dtq_ir::{Effect, ExprId, ExprKind, RelId};
 use dtq_value::{Str, Type};
 
 /// Arguments of one call that are not constant.
@@ -25,6 +25,7 @@ impl Lowering<'_, '_> {
             unreachable!("only call nodes are given");
         };
         let name = function.name;
+        self.effect_count += u32::from(function.effect != Effect::Pure);
         if self.literal_comparison(id).is_some() || self.few_words(id).is_some() {
             self.report.inlined(name);
             return self.text_branches_to_truth(id);

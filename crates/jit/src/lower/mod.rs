@@ -30,7 +30,7 @@ use crate::unit::{Input, Report};
 use branch::Targets;
 use cranelift_codegen::ir::{Block, InstBuilder, SigRef, StackSlot, Value as Clif, types};
 use cranelift_frontend::FunctionBuilder;
-use dtq_ir::{Effect, ExprId, ExprKind, Program};
+use dtq_ir::{ExprId, ExprKind, Program};
 use rustc_hash::FxHashMap;
 
 /// Nesting of an expression that has native code; the operands of one chain of `and` or `or` count once.
@@ -59,6 +59,8 @@ pub struct Lowering<'a, 'f> {
     rooms: FxHashMap<u32, StackSlot>,
     depth: u32,
     node_count: u32,
+    /// How many calls were lowered whose answer depends on more than their arguments.
+    effect_count: u32,
     needs: Needs,
 }
 
@@ -111,6 +113,7 @@ impl<'a, 'f> Lowering<'a, 'f> {
             rooms: FxHashMap::default(),
             depth: 0,
             node_count: 0,
+            effect_count: 0,
             needs: Needs::default(),
         }
     }
@@ -175,9 +178,12 @@ impl<'a, 'f> Lowering<'a, 'f> {
         self.count_node()?;
         self.depth += 1;
         self.check_depth()?;
+        let effect_count = self.effect_count;
         let operand = self.lower(id)?;
         self.depth -= 1;
-        if self.is_shared(id) {
+        // What depends on more than the record, anywhere inside, is evaluated each time.
+        let is_constant = matches!(self.program.expr(id).kind, ExprKind::Const(_));
+        if self.effect_count == effect_count && !is_constant {
             self.known.push((known, operand));
         }
         Ok(operand)
@@ -207,15 +213,6 @@ impl<'a, 'f> Lowering<'a, 'f> {
             return Err(Refusal::Size(format!("an expression has more than {NODES_MAX} nodes")));
         }
         Ok(())
-    }
-
-    /// Says whether a second evaluation would give the same.
-    fn is_shared(&self, id: ExprId) -> bool {
-        match &self.program.expr(id).kind {
-            ExprKind::Const(_) => false,
-            ExprKind::Call { function, .. } => function.effect == Effect::Pure,
-            _ => true,
-        }
     }
 
     fn lower(&mut self, id: ExprId) -> Result<Operand, Refusal> {

@@ -294,6 +294,49 @@ impl Lowering<'_, '_> {
         }
     }
 
+    /// Lowers membership of a dynamic in a set of words: a string and a missing key by the set, all else item by item.
+    fn any_in_words(&mut self, id: ExprId, args: &[ExprId], is_negated: bool) -> Result<Operand, Refusal> {
+        let program = self.program;
+        let ExprKind::Call { pooled: Some(pooled), .. } = &program.expr(id).kind else {
+            unreachable!("the caller has seen the set");
+        };
+        let any = self.any_value(args[0])?;
+        let join = self.join(Type::Bool);
+        let (plain, slow) = (self.b.create_block(), self.b.create_block());
+        let tag = self.tag_of(any);
+        let is_string = self.is_equal(tag, i64::from(tag::STRING));
+        let is_missing = self.is_equal(tag, i64::from(tag::MISSING));
+        let is_plain = self.either(is_string, is_missing);
+        self.b.ins().brif(is_plain, plain, &[], slow, &[]);
+
+        self.b.switch_to_block(plain);
+        let text = Text { address: any.payload, length: self.b.ins().ushr_imm_u(any.head, 32) };
+        if let Some(items) = self.few_texts(&args[1..]) {
+            let blocks = [true, false].map(|is_found| (self.b.create_block(), is_found));
+            let (yes, no) = (Target::to(blocks[0].0), Target::to(blocks[1].0));
+            self.branch_text_in(text, (args[0], &items), (&yes, &no));
+            for (block, is_found) in blocks {
+                self.b.switch_to_block(block);
+                let value = self.int(types::I8, i64::from(is_found != is_negated));
+                self.jump_with(join, Self::certain(value));
+            }
+        } else {
+            let index = self.pools.pooled(program.pooled(*pooled));
+            let index = self.int(types::I32, i64::from(index));
+            let is_all = self.int(types::I32, 0);
+            let found = self.helper(Helper::FindPooled, &[index, is_all, text.address, text.length]);
+            let found = self.negated_if(found, is_negated);
+            self.jump_with(join, found);
+        }
+
+        self.b.switch_to_block(slow);
+        self.b.set_cold_block(slow);
+        // The items are constant and stand at the site.
+        let answer = self.call_with(id, &vec![any; args.len()])?;
+        self.jump_with(join, answer);
+        Ok(self.enter(join, Type::Bool, true))
+    }
+
     fn negated_if(&mut self, found: Clif, is_negated: bool) -> Operand {
         let low = self.b.ins().ireduce(types::I8, found);
         Self::certain(if is_negated { self.b.ins().bxor_imm_u(low, 1) } else { low })
@@ -304,6 +347,10 @@ impl Lowering<'_, '_> {
         let program = self.program;
         let ExprKind::Call { pooled: Some(pooled), .. } = &program.expr(id).kind else { return Ok(None) };
         let ty = program.expr(args[0]).ty;
+        let is_words = matches!(program.pooled(*pooled), Pooled::Words(_));
+        if is_words && ty == Type::Dynamic && matches!(name, "in" | "!in") {
+            return self.any_in_words(id, args, name == "!in").map(Some);
+        }
         let fits = match (name, program.pooled(*pooled)) {
             ("matches regex", Pooled::Regex(_)) | ("has_any" | "has_all", Pooled::Needles(_)) => {
                 self.is_textual(args[0])
