@@ -3,6 +3,8 @@
 //! `cargo run --release -p dtq-jit --example measure`. CPU time is the kernel's, of this thread, so that other load
 //! matters little; Linux only.
 
+#![allow(clippy::print_stdout, reason = "printing is what it is for")]
+
 use dtq_engine::{Options, compile};
 use dtq_generate::Events;
 use dtq_ir::{ExprId, Program, RelKind};
@@ -77,7 +79,9 @@ fn measure_running(compiler: &Compiler, text: &str) {
     let (program, expr) = condition(text);
     let inputs = inputs();
     let kinds = [EntryKind::Filter, EntryKind::Many];
-    let code = compiler.compile(&kinds.map(|kind| Entry { program: &program, expr, inputs: &inputs, kind })).unwrap();
+    let code = compiler
+        .compile(&kinds.map(|kind| Entry { program: &program, expr, inputs: &inputs, kind }))
+        .expect("it compiles");
     let bytes = b"LogWelcomeBannerLogGoodbyeBanner";
     let buffers = Buffers { record: bytes, ..Buffers::default() };
     let count = 256;

@@ -577,6 +577,7 @@ fn take_fault(context: &mut NativeContext) -> Fault {
 }
 
 /// Puts code into the memory of a module, and returns where it begins.
+#[allow(clippy::result_large_err, reason = "the error is turned into text at once")]
 fn place(module: &mut JITModule, bytes: &[u8]) -> Result<*const u8, ModuleError> {
     let signature = module.make_signature();
     let id = module.declare_anonymous_function(&signature)?;

@@ -84,7 +84,7 @@ impl Target {
         Ok(Self { isa, is_host })
     }
 
-    /// Returns a shared handle on it.
+    /// Returns the code generator's view of the target.
     pub(crate) fn shared_isa(&self) -> OwnedTargetIsa {
         self.isa.clone()
     }

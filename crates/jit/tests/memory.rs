@@ -18,7 +18,7 @@ fn inputs() -> Vec<Input> {
 fn compiled(compiler: &Compiler, (program, expr): (&Program, ExprId)) -> Code {
     let inputs = inputs();
     let entry = Entry { program, expr, inputs: &inputs, kind: EntryKind::Filter };
-    compiler.compile(&[entry]).unwrap()
+    compiler.compile(&[entry]).expect("the condition has native code")
 }
 
 /// Returns how many pages of memory the process has in use.

@@ -73,9 +73,9 @@ fn nested(depth: usize) -> (Program, ExprId) {
     let (ty, span) = (Type::Long, Span::default());
     let one = program.add_expr(Expr { kind: ExprKind::Const(Value::Long(1)), ty, span });
     let mut expr = program.add_expr(Expr { kind: ExprKind::Column(2), ty, span });
-    let function = dtq_ir::functions::by_name("+").unwrap();
+    let function = dtq_ir::functions::by_name("+").expect("an operator");
     let is_long = |signature: &Signature| signature.params.iter().all(|param| param.kind == ParamKind::Is(Type::Long));
-    let signature = function.0.signatures.iter().position(is_long).unwrap() as u8;
+    let signature = function.0.signatures.iter().position(is_long).expect("longs can be added") as u8;
     for _ in 0..depth {
         let kind = ExprKind::Call { function, signature, args: [one, expr].into_iter().collect(), pooled: None };
         expr = program.add_expr(Expr { kind, ty, span });

@@ -120,7 +120,7 @@ impl Lowering<'_, '_> {
         let answer = self.helper(Helper::Call, &[site, room, room]);
         self.unless_fault(answer);
         let any = self.load_cell(room);
-        Ok(self.from_any(any, expr.ty))
+        Ok(self.narrowed(any, expr.ty))
     }
 
     /// Returns a property of a dynamic; what has no room in a cell is a bag or array, and nothing else has any.
@@ -167,7 +167,7 @@ impl Lowering<'_, '_> {
         if ty == Type::String {
             return Ok(Operand::Text(self.text_of(any)));
         }
-        Ok(self.from_any(any, ty))
+        Ok(self.narrowed(any, ty))
     }
 
     /// Returns whether a value is in a relation.

@@ -128,7 +128,7 @@ impl Lowering<'_, '_> {
     pub(super) fn any_value(&mut self, id: ExprId) -> Result<Any, Refusal> {
         let operand = self.value(id)?;
         let ty = self.program.expr(id).ty;
-        Ok(self.to_any(operand, ty))
+        Ok(self.widened(operand, ty))
     }
 
     /// Returns whether two numbers of one type are equal: null when both are null, false when one is.
@@ -182,7 +182,7 @@ impl Lowering<'_, '_> {
         self.jump_with(join, Operand::Truth(Truth { value: differs, null }));
 
         self.b.switch_to_block(slow);
-        let typed = self.to_any(Operand::Number(number), ty);
+        let typed = self.widened(Operand::Number(number), ty);
         let cells = if is_left { [any, typed] } else { [typed, any] };
         let answer = self.call_with(id, &cells)?;
         self.jump_with(join, answer);
@@ -265,7 +265,7 @@ impl Lowering<'_, '_> {
         self.b.ins().brif(is_slow, slow, &[], join, &[one, one].map(BlockArg::Value));
 
         self.b.switch_to_block(slow);
-        let typed = self.to_any(Operand::Number(number), ty);
+        let typed = self.widened(Operand::Number(number), ty);
         let cells = if is_left { [any, typed] } else { [typed, any] };
         let answer = self.call_with(id, &cells)?;
         self.jump_with(join, answer);

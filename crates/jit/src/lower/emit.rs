@@ -122,7 +122,7 @@ impl Lowering<'_, '_> {
     }
 
     /// Returns a value of a static type as one of any type.
-    pub(super) fn to_any(&mut self, operand: Operand, ty: Type) -> Any {
+    pub(super) fn widened(&mut self, operand: Operand, ty: Type) -> Any {
         match operand {
             Operand::Any(any) => any,
             Operand::Text(text) => self.text_any(text),
@@ -151,7 +151,7 @@ impl Lowering<'_, '_> {
     }
 
     /// Returns a value of any type as one of a static type, which it is known to have.
-    pub(super) fn from_any(&mut self, any: Any, ty: Type) -> Operand {
+    pub(super) fn narrowed(&mut self, any: Any, ty: Type) -> Operand {
         if matches!(ty, Type::Dynamic | Type::Decimal | Type::Guid) {
             return Operand::Any(any);
         }

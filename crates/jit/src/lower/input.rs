@@ -61,7 +61,7 @@ impl Lowering<'_, '_> {
             Type::Dynamic | Type::Decimal | Type::Guid => Ok(Operand::Any(self.slot_any(address))),
             Type::Bool | Type::Int | Type::Long | Type::Real | Type::DateTime | Type::TimeSpan => {
                 let any = self.load_input(address);
-                Ok(self.from_any(any, ty))
+                Ok(self.narrowed(any, ty))
             }
         }
     }
@@ -180,7 +180,7 @@ impl Lowering<'_, '_> {
         let address = self.b.ins().iadd_imm_s(self.input, position as i64 * i64::from(CELL_SIZE));
         let any = self.load_input(address);
         if ty != Type::String {
-            return Ok(self.from_any(any, ty));
+            return Ok(self.narrowed(any, ty));
         }
         // A row that does not fit its schema has something else there.
         Ok(Operand::Text(self.text_of(any)))

@@ -137,7 +137,7 @@ impl<'a, 'f> Lowering<'a, 'f> {
     pub fn value_to(mut self, id: ExprId, out: Clif) -> Result<Needs, Refusal> {
         let operand = self.value(id)?;
         let ty = self.program.expr(id).ty;
-        let any = self.to_any(operand, ty);
+        let any = self.widened(operand, ty);
         self.store_cell(any, out, 0);
         let done = self.int(types::I32, 0);
         self.b.ins().return_(&[done]);

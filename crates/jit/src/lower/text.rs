@@ -227,7 +227,7 @@ impl Lowering<'_, '_> {
         };
         let mut offsets: Vec<usize> = (0..=bytes.len() - width).step_by(width).collect();
         // The rest is compared with bytes that were compared before.
-        if bytes.len() % width != 0 {
+        if !bytes.len().is_multiple_of(width) {
             offsets.push(bytes.len() - width);
         }
         let mut all: Option<Clif> = None;

@@ -10,6 +10,12 @@ use dtq_jit::{Compiler, Entry, EntryKind, Input, NativeContext, NoSubqueries, Ve
 use dtq_source::Limits;
 use dtq_value::scalar::{Context, Fault};
 use dtq_value::{Bag, Str, Type, Value};
+use std::cell::RefCell;
+
+thread_local! {
+    /// What was refused, with the reason.
+    pub static REFUSED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
 
 const NOW_TICKS: i64 = 638_396_640_000_000_000;
 
@@ -144,7 +150,7 @@ pub fn compare(
     let code = match compiler.compile(&entries) {
         Ok(code) => code,
         Err(refusal) => {
-            println!("{refusal}\n{text}");
+            REFUSED.with_borrow_mut(|refused| refused.push(format!("{refusal}\n{text}")));
             return None;
         }
     };
