@@ -5,14 +5,15 @@
 
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 
-use dtq_engine::{Options, compile};
 use dtq_generate::Events;
 use dtq_ir::{ExprId, Program, RelKind};
 use dtq_jit::{BufferTable, Compiler, Entry, EntryKind, Input, NativeContext, NoSubqueries, Records, Verdict};
 use dtq_record::slot::{Buffer, Buffers, Slot, Tag};
+use dtq_sema::Options;
 use dtq_source::Limits;
 use dtq_value::Type;
 use dtq_value::scalar::Context;
+use std::collections::BTreeMap;
 use std::hint::black_box;
 
 /// Conditions that are compiled, in turn; `N` is replaced by a number, so that no two are equal.
@@ -34,8 +35,10 @@ fn cpu_ns() -> u64 {
 }
 
 fn condition(text: &str) -> (Program, ExprId) {
-    let (query, diagnostics) = compile(&format!("Events | project x = {text}"), &Events, &Options::default());
-    let program = query.unwrap_or_else(|| panic!("{text}: {diagnostics:?}")).program().clone();
+    let options = Options { limits: Limits::default(), params: BTreeMap::new(), probe: None, now_ticks: 0 };
+    let (ast, _) = dtq_syntax::parse(&format!("Events | project x = {text}"), &options.limits);
+    let (program, diagnostics) = dtq_sema::lower(&ast, &Events, &options);
+    let program = program.unwrap_or_else(|| panic!("{text}: {diagnostics:?}"));
     let RelKind::Project { exprs, .. } = &program.rel(program.outputs[0].rel).kind else {
         panic!("the query projects");
     };

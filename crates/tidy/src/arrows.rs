@@ -95,14 +95,9 @@ pub fn compare(rows: &[Row], packages: &[Package]) -> Vec<Finding> {
     findings
 }
 
-/// Says that a crate changes or compiles programs: its tests begin with a query's text and end with its rows.
-fn is_stage(row: &Row) -> bool {
-    matches!(row.name.as_str(), "opt" | "jit" | "ebpf")
-}
-
-/// Returns a finding if `row` may not use this crate; tests may use what stands above them too, those of stages anything.
+/// Returns a finding if `row` may not use this crate; tests may use what stands above them too.
 fn forbidden(above: &[Row], row: &Row, (used, is_for_tests): &(String, bool)) -> Option<Finding> {
-    let is_above = above.iter().any(|other| other.name == *used) || is_stage(row);
+    let is_above = above.iter().any(|other| other.name == *used);
     let is_allowed = row.may_use.contains(used) || (*is_for_tests && (is_above || FOR_TESTS.contains(&used.as_str())));
     let what = if *is_for_tests { "the tests of" } else { "" };
     let message = format!(

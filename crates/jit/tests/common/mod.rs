@@ -2,15 +2,17 @@
 
 #![allow(dead_code, reason = "each test uses a part")]
 
-use dtq_engine::{Options, compile};
 use dtq_generate::{Choices, Events};
 use dtq_interp::Interpreter;
 use dtq_ir::{ExprId, Program, RelKind};
 use dtq_jit::{Compiler, Entry, EntryKind, Input, NativeContext, NoSubqueries, Verdict};
+use dtq_sema::Options;
 use dtq_source::Limits;
+use dtq_source::diagnostic::has_errors;
 use dtq_value::scalar::{Context, Fault};
 use dtq_value::{Bag, Str, Type, Value};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 thread_local! {
     /// What was refused, with the reason.
@@ -29,9 +31,13 @@ pub fn context() -> Context {
 
 /// Returns the program and expression of a text over the columns of `Events`, when it is accepted.
 pub fn expression(text: &str) -> Option<(Program, ExprId)> {
-    let options = Options { limits: limits(), now_ticks: NOW_TICKS, ..Options::default() };
-    let (query, _) = compile(&format!("Events | project x = {text}"), &Events, &options);
-    let program = query?.program().clone();
+    let options = Options { limits: limits(), params: BTreeMap::new(), probe: None, now_ticks: NOW_TICKS };
+    let (ast, diagnostics) = dtq_syntax::parse(&format!("Events | project x = {text}"), &options.limits);
+    if has_errors(&diagnostics) {
+        return None;
+    }
+    let (program, _) = dtq_sema::lower(&ast, &Events, &options);
+    let program = program?;
     let RelKind::Project { exprs, .. } = &program.rel(program.outputs[0].rel).kind else { return None };
     let expr = *exprs.first()?;
     Some((program, expr))
