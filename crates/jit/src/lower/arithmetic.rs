@@ -8,7 +8,7 @@ use crate::layout::tag;
 use crate::operand::{Number, Operand, Text, Truth};
 use crate::target::Refusal;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::{InstBuilder, Value as Clif, types};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value as Clif, types};
 use dtq_ir::ExprId;
 use dtq_value::Type;
 use dtq_value::scalar::calendar::TICKS_MAX;
@@ -54,7 +54,8 @@ impl Lowering<'_, '_> {
                 let number = self.value(args[0])?.number();
                 Ok(Some(self.real_to_long(number)))
             }
-            ("tolong", [Type::Dynamic]) => self.any_to_long(id, args[0]).map(Some),
+            ("tolong" | "toint", [Type::Dynamic]) => self.any_to_integer(id, args[0], result).map(Some),
+            ("toreal", [Type::Dynamic]) => self.any_to_real(id, args[0]).map(Some),
             ("isnull" | "isnotnull" | "tostring", [Type::String]) if !self.are_never_null_texts(args) => Ok(None),
             ("isempty" | "isnotempty" | "isnull" | "isnotnull", [ty]) => {
                 let operand = self.value(args[0])?;
@@ -169,10 +170,10 @@ impl Lowering<'_, '_> {
         Operand::Number(Number { value, null: self.either_null(number.null, Some(outside)) })
     }
 
-    /// Converts a dynamic to a long: an integer and a missing key at once, all else by the function's meaning.
-    fn any_to_long(&mut self, id: ExprId, arg: ExprId) -> Result<Operand, Refusal> {
+    /// Converts a dynamic to a long or int: an integer and a missing key at once, all else by the function's meaning.
+    fn any_to_integer(&mut self, id: ExprId, arg: ExprId, ty: Type) -> Result<Operand, Refusal> {
         let any = self.any_value(arg)?;
-        let join = self.join(Type::Long);
+        let join = self.join(ty);
         let (whole, other) = (self.b.create_block(), self.b.create_block());
         let tag = self.tag_of(any);
         let is_long = self.is_equal(tag, i64::from(tag::LONG));
@@ -181,11 +182,49 @@ impl Lowering<'_, '_> {
         self.b.ins().brif(is_plain, whole, &[], other, &[]);
 
         self.b.switch_to_block(whole);
-        self.jump_with(join, Operand::Number(Number { value: any.payload, null: Some(is_missing) }));
+        let value = match ty {
+            // An int wraps.
+            Type::Int => {
+                let low = self.b.ins().ireduce(types::I32, any.payload);
+                self.b.ins().sextend(types::I64, low)
+            }
+            _ => any.payload,
+        };
+        self.jump_with(join, Operand::Number(Number { value, null: Some(is_missing) }));
 
         self.b.switch_to_block(other);
         let converted = self.call_with(id, &[any])?;
         self.jump_with(join, converted);
-        Ok(self.enter(join, Type::Long, true))
+        Ok(self.enter(join, ty, true))
+    }
+
+    /// Converts a dynamic to a real: a number and a missing key at once, all else by the function's meaning.
+    fn any_to_real(&mut self, id: ExprId, arg: ExprId) -> Result<Operand, Refusal> {
+        let any = self.any_value(arg)?;
+        let join = self.join(Type::Real);
+        let (real, not_real) = (self.b.create_block(), self.b.create_block());
+        let (whole, other) = (self.b.create_block(), self.b.create_block());
+        let tag = self.tag_of(any);
+        let is_real = self.is_equal(tag, i64::from(tag::REAL));
+        self.b.ins().brif(is_real, real, &[], not_real, &[]);
+
+        self.b.switch_to_block(real);
+        let value = self.b.ins().bitcast(types::F64, MemFlagsData::new(), any.payload);
+        self.jump_with(join, Operand::Number(Number { value, null: None }));
+
+        self.b.switch_to_block(not_real);
+        let is_long = self.is_equal(tag, i64::from(tag::LONG));
+        let is_missing = self.is_equal(tag, i64::from(tag::MISSING));
+        let is_plain = self.either(is_long, is_missing);
+        self.b.ins().brif(is_plain, whole, &[], other, &[]);
+
+        self.b.switch_to_block(whole);
+        let value = self.b.ins().fcvt_from_sint(types::F64, any.payload);
+        self.jump_with(join, Operand::Number(Number { value, null: Some(is_missing) }));
+
+        self.b.switch_to_block(other);
+        let converted = self.call_with(id, &[any])?;
+        self.jump_with(join, converted);
+        Ok(self.enter(join, Type::Real, true))
     }
 }

@@ -8,6 +8,7 @@ use crate::compile::rule::{Action, ColumnWrite, CompiledRule};
 use crate::compile::set::BaseCells;
 use crate::engine::act::Fate;
 use crate::engine::agenda::Agenda;
+use crate::engine::cells::RecordCells;
 use crate::engine::compiled::LookedUp;
 use crate::engine::frame::{Frame, Unit};
 use crate::engine::judge::Active;
@@ -15,7 +16,7 @@ use crate::engine::request::Pass;
 use crate::file::rule::Mode;
 use crate::native::NativeSet;
 use dtq_ir::{ExprId, ExprKind, Program};
-use dtq_jit::{BufferTable, Condition, Verdict};
+use dtq_jit::{BufferTable, Condition, Filled, Verdict};
 use dtq_record::slot::Slot;
 use smallvec::SmallVec;
 
@@ -134,7 +135,12 @@ impl Frame<'_> {
         unit: &Unit<'_>,
         buffers: &BufferTable<'_>,
     ) -> Option<bool> {
-        lane.native.fill(unit.base.cells.base(), unit.kind, unit.buffers.record, pass.slots)?;
+        let scan = lane.native.scan(unit.base.cells.base(), unit.kind)?;
+        match scan.fill(unit.buffers.record, pass.slots, pass.wanted & scan.layout().all()) {
+            Filled::Done => {}
+            Filled::Irregular => return None,
+            Filled::Settled => return self.settle_in_lane(lane, pass, unit),
+        }
         let mut matched: SmallVec<[usize; 8]> = SmallVec::new();
         let mut turns = agenda.lane_turns(pass.slots, &unit.buffers, pass.marked);
         let mut taken_by = None;
@@ -165,6 +171,27 @@ impl Frame<'_> {
             self.take(rule, Fate::Dropped, unit, pass.changes);
         }
         Some(taken_by.is_none())
+    }
+
+    /// Returns what is to be read of the records below a resource and scope, whose slots are filled.
+    pub(crate) fn wanted(&mut self, lane: &Lane<'_>, cells: &RecordCells<'_>) -> u64 {
+        let [step] = &lane.steps[..] else { return u64::MAX };
+        let Some(reads) = lane.native.reads(step.rule) else { return u64::MAX };
+        reads.bits(&mut |test| self.interpreters[step.rule].holds(test, cells, &mut self.state.native.scalar).ok())
+    }
+
+    /// Does what the only rule does with a record that does not match.
+    #[inline]
+    fn settle_in_lane(&mut self, lane: &Lane<'_>, pass: &mut Pass<'_>, unit: &Unit<'_>) -> Option<bool> {
+        let [step] = &lane.steps[..] else { return None };
+        if !self.is_active[step.rule] || (self.clock.is_some() && !self.state.costs[step.rule].passes_unmeasured()) {
+            return None;
+        }
+        let is_removed = step.if_false == Turn::Filter;
+        if is_removed {
+            self.take(step.rule, Fate::Dropped, unit, pass.changes);
+        }
+        Some(!is_removed)
     }
 
     /// Returns what a rule does to a record; `None` when that has to be judged in full.

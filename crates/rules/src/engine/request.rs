@@ -82,6 +82,7 @@ impl<'s> Frame<'s> {
                 marked,
                 from,
                 resource,
+                wanted: u64::MAX,
                 unreadable: Unreadable::default(),
             };
             left += self.run_resource(&mut pass);
@@ -345,6 +346,10 @@ impl<'s> Frame<'s> {
             time_ticks: self.arrival_ticks,
         };
         let lane = agenda.lane().filter(|_| pass.unreadable.first().is_none());
+        if let Some(lane) = lane {
+            let cells = self.cells(&unit, pass.slots, pass.cache, pass.overlay);
+            pass.wanted = self.wanted(lane, &cells);
+        }
         let mut table = BufferTable::new(&unit.buffers);
         for position in entry.records.range() {
             let record = pass.index.records()[position];
@@ -542,6 +547,8 @@ pub(crate) struct Pass<'p> {
     /// Position of the first rule that takes part.
     pub(super) from: usize,
     pub(super) resource: usize,
+    /// What the lane reads of records, by the bits of their scan.
+    pub(super) wanted: u64,
     unreadable: Unreadable,
 }
 

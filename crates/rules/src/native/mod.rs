@@ -2,11 +2,13 @@
 //!
 //! Native code gives what the interpreter gives, faster; a rule, or a part of one, that it cannot say stays with the
 //! interpreter, and [`NativeSet::report`] names it. Compiling takes milliseconds for large sets and belongs on a thread of
-//! the host: a processor runs on the interpreter until it is handed the code. Read in order: [`set`], [`unit`].
-
-pub mod set;
+//! the host: a processor runs on the interpreter until it is handed the code. Read in order: `unit`, `reads`, [`set`].
 
 mod unit;
+
+pub(crate) mod reads;
+
+pub mod set;
 
 pub use dtq_jit::{NativeContext, Refusal};
 pub use set::{NativeReport, NativeSet, RuleReport};

@@ -1,8 +1,9 @@
 //! The native code of one rule set, ready for its processors.
 
 use crate::compile::RuleSet;
-use crate::compile::rule::CompiledRule;
-use crate::compile::set::base_position;
+use crate::compile::rule::{Action, CompiledRule, Failure};
+use crate::compile::set::{BaseCells, base_position};
+use crate::native::reads::{self, Reads};
 use crate::native::unit::{self, Function, Wanted};
 use dtq_ir::{Effect, ExprId, ExprKind, Program};
 use dtq_jit::{Code, Compiler, Condition, Filled, RecordScan, Refusal, Target};
@@ -34,6 +35,8 @@ pub struct NativeSet {
 struct NativeRule {
     /// All its conditions on records.
     conditions: Option<Function>,
+    /// What is read to decide its conditions, for the only rule of a table.
+    reads: Option<Reads>,
     /// Whether nothing in its query draws a random number or changes a state.
     is_repeatable: bool,
     /// Conditions that decide between values.
@@ -112,7 +115,13 @@ impl NativeSet {
                 }
             }
         }
-        let scans = Base::ALL.iter().map(|base| scans(set, *base, &mut report)).collect::<Result<_, _>>()?;
+        let scans: Vec<Vec<Option<RecordScan>>> =
+            Base::ALL.iter().map(|base| scans(set, *base, &mut report)).collect::<Result<_, _>>()?;
+        for (base, scans) in set.bases.iter().zip(&scans) {
+            if let ([rule], [Some(scan)]) = (&base.rules[..], &scans[..]) {
+                rules[*rule].reads = conditions_read(&set.rules[*rule], base, scan);
+            }
+        }
         Ok(Self { set: Arc::clone(set), scans, rules, report })
     }
 
@@ -129,9 +138,20 @@ impl NativeSet {
     /// Fills the slots of a record; `None` when the filler has to.
     #[inline]
     pub(crate) fn fill(&self, base: Base, kind: Option<Kind>, record: &[u8], slots: &mut [Slot]) -> Option<()> {
-        let place = kind.map_or(0, |kind| kind as usize);
-        let scan = self.scans[base_position(base)].get(place)?.as_ref()?;
+        let scan = self.scan(base, kind)?;
         (scan.fill(record, slots, scan.layout().all()) == Filled::Done).then_some(())
+    }
+
+    /// Returns the scan of a table's records.
+    #[inline]
+    pub(crate) fn scan(&self, base: Base, kind: Option<Kind>) -> Option<&RecordScan> {
+        let place = kind.map_or(0, |kind| kind as usize);
+        self.scans[base_position(base)].get(place)?.as_ref()
+    }
+
+    /// Returns what a rule reads of a record to decide it, where that is known.
+    pub(crate) fn reads(&self, rule: usize) -> Option<&Reads> {
+        self.rules[rule].reads.as_ref()
     }
 
     /// Returns the conditions of a rule on records, as one.
@@ -189,7 +209,11 @@ fn scans(set: &RuleSet, base: Base, report: &mut NativeReport) -> Result<Vec<Opt
     let mut scans = Vec::new();
     for kind in kinds {
         let pass = cells.plan.pass(Level::Record, kind).expect("kinds are given for metrics alone");
-        let scan = match RecordScan::compile(&target, pass, cells.plan.slot_count(), &[]) {
+        let guards = match cells.rules[..] {
+            [rule] => reads::guards(&set.rules[rule], &cells.cells, &cells.plan),
+            _ => Vec::new(),
+        };
+        let scan = match RecordScan::compile(&target, pass, cells.plan.slot_count(), &guards) {
             Ok(scan) => {
                 report.code_bytes += scan.code_size();
                 report.scans.push(base.name());
@@ -204,6 +228,19 @@ fn scans(set: &RuleSet, base: Base, report: &mut NativeReport) -> Result<Vec<Opt
         scans.push(scan);
     }
     Ok(scans)
+}
+
+/// Returns what the conditions of a rule read of a record; `None` for one whose records have to be read in full.
+fn conditions_read(rule: &CompiledRule, base: &BaseCells, scan: &RecordScan) -> Option<Reads> {
+    if rule.on_error != Failure::Pass || !matches!(rule.action, Action::Drop | Action::Replace { .. }) {
+        return None;
+    }
+    let program = &rule.flat.program;
+    let of_record = rule.conditions.iter().filter(|condition| condition.level == Level::Record);
+    let chosen = rule.values.iter().flatten().flat_map(|value| unit::choices(program, *value));
+    let read = of_record.map(|condition| condition.expr).chain(chosen);
+    let reads = read.map(|expr| reads::reads(program, expr, &base.cells, &base.plan, scan.layout()));
+    Some(reads.fold(Reads::Bits(0), |all, one| Reads::Both(Box::new(all), Box::new(one))))
 }
 
 /// Returns the size of the code that functions lie in, which some of them share.

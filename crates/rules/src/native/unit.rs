@@ -83,7 +83,7 @@ fn all_true(program: &mut Program, first: ExprId, second: ExprId) -> ExprId {
 }
 
 /// Returns the conditions that decide between values.
-fn choices(program: &Program, root: ExprId) -> BTreeSet<ExprId> {
+pub(super) fn choices(program: &Program, root: ExprId) -> BTreeSet<ExprId> {
     let (mut found, mut seen, mut pending) = (BTreeSet::new(), BTreeSet::new(), vec![root]);
     while let Some(id) = pending.pop() {
         if !seen.insert(id) {
