@@ -34,7 +34,7 @@ trap 'rm -rf "$report" "$answers"' EXIT
 
 dtq() { "$binary" run --table T --output csv "$query" "$file" | tail -n +2 | tr -d '\r'; }
 by_dtq() { taskset -c "$1" "$binary" run --table T --output csv "$query" "$file"; }
-by_duckdb() { taskset -c "$1" "$python" benches/duckdb.py "$file" "$2" "$3"; }
+by_duckdb() { taskset -c "$1" "$python" benches/duckdb_f3.py "$file" "$2" "$3"; }
 
 dtq >"$answers/dtq"
 for how in typed detected; do
@@ -58,7 +58,7 @@ read -r duck_cpu duck_wall < <(least 'by_duckdb 0 1 typed')
 read -r duck_cpu2 duck_wall2 < <(least 'by_duckdb 0,1 2 typed')
 read -r auto_cpu auto_wall < <(least 'by_duckdb 0 1 detected')
 
-echo "$records records, $(($(stat -c %s "$file") / 1000000)) MB; dtq $("$binary" --version | head -1), DuckDB $("$python" -c 'import duckdb; print(duckdb.__version__)')"
+echo "$records records, $(($(stat -c %s "$file") / 1000000)) MB; $("$binary" --version | head -1), DuckDB $("$python" -c 'import duckdb; print(duckdb.__version__)')"
 printf '%-28s %12s %12s\n' "seconds" "processor" "wall"
 printf '%-28s %12.2f %12.2f\n' "dtq, one core" "$dtq_cpu" "$dtq_wall" "DuckDB, one core" "$duck_cpu" "$duck_wall" \
     "DuckDB, columns detected" "$auto_cpu" "$auto_wall" "dtq, two cores" "$dtq_cpu2" "$dtq_wall2" \

@@ -10,6 +10,9 @@ use dtq_workload::rules;
 use std::hint::black_box;
 use std::sync::Arc;
 
+/// Larger sets are left out, and that is said, when one took longer than this.
+const SET_NS_MAX: f64 = 2e9;
+
 /// Repetitions take no longer than this together, unless there is only one.
 const REPEATED_NS: f64 = 1e9;
 const REPETITIONS_MAX: f64 = 200.0;
@@ -60,6 +63,11 @@ fn texts(engine: Engine) -> Result<Vec<Took>, String> {
     ];
     let sets = [("F5, 50 rules", rules::fifty()), ("1,000 rules", many[..1_000].to_vec()), ("10,000 rules", many)];
     for (name, rules) in sets {
+        let last_ns = took.last().map_or(0.0, |took| took.best_ns);
+        if last_ns > SET_NS_MAX {
+            println!("{name} are left out: the set before took {:.1} s to compile", last_ns / 1e9);
+            continue;
+        }
         let files = files(&questions::dropping(&rules));
         took.push(timed(format!("{name}: text to rule set: {}", engine.who()), || {
             black_box(engine.rule_set(&files)?);

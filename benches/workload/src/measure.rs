@@ -11,6 +11,9 @@ const REPETITIONS: usize = 7;
 /// A pass that takes longer than this is repeated twice only.
 const LONG_PASS_NS: f64 = 4e8;
 
+/// A pass that takes longer than this is not repeated: the one that should have warmed up counts.
+const ENDLESS_PASS_NS: f64 = 4e9;
+
 /// Holds something to measure: each call goes once over all records and gives a count, always the same.
 pub struct Case<'a> {
     /// What it is called.
@@ -55,7 +58,8 @@ pub fn all(cases: &mut [Case<'_>], passes: usize) -> Vec<Measured> {
             let ns = start.elapsed().as_nanos() as f64;
             if repetition == 0 {
                 *plan = plan_for(ns, passes);
-            } else {
+            }
+            if repetition > 0 || plan.1 == 0 {
                 measured.ns = measured.ns.min(ns / (passes_now * case.record_count) as f64);
             }
         }
@@ -65,7 +69,9 @@ pub fn all(cases: &mut [Case<'_>], passes: usize) -> Vec<Measured> {
 
 /// Returns passes and repetitions for a case whose first pass took so long.
 fn plan_for(pass_ns: f64, passes: usize) -> (usize, usize) {
-    if pass_ns > LONG_PASS_NS {
+    if pass_ns > ENDLESS_PASS_NS {
+        (1, 0)
+    } else if pass_ns > LONG_PASS_NS {
         (1, 2)
     } else {
         (passes.min((2.0 * LONG_PASS_NS / pass_ns) as usize).max(1), REPETITIONS)

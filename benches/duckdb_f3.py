@@ -1,6 +1,6 @@
 """Answers F3, counted by service, over a file of NDJSON with DuckDB, and prints service,count lines in order.
 
-usage: duckdb.py FILE THREADS typed|detected
+usage: duckdb_f3.py FILE THREADS typed|detected
 
 `typed` tells DuckDB the columns that the question needs, which is its fastest way; `detected` lets it look.
 """
