@@ -82,6 +82,10 @@ impl Maker<'_> {
     fn varint(&mut self, out: &mut Vec<u8>, number: u64) {
         let start = out.len();
         append_varint(out, number);
+        if out.len() - start == 10 && self.is_odd(8) {
+            // Of the tenth byte only the lowest bit counts, and no other may be there.
+            *out.last_mut().unwrap() = self.random.below(4) as u8;
+        }
         if self.is_odd(60) {
             // Padded to at most eleven bytes, of which the last is too much.
             let size = out.len() - start;
