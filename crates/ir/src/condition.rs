@@ -23,26 +23,59 @@ use crate::rel::{RelId, RelKind};
 use clauses::{Clause, Side, clauses};
 use dtq_value::Value;
 use facts::Facts;
+use std::sync::OnceLock;
 use term::{Builder, Term};
 
 /// How many pairs of alternatives two conditions are compared in; beyond, nothing is said.
 const PAIRS_MAX: usize = 1_024;
 
 /// Holds a predicate over the fields of a table.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Condition {
     term: Term,
+    /// The alternatives in which it is true, too many and too few; taken apart when first asked for.
+    wider: OnceLock<Vec<Clause>>,
+    narrower: OnceLock<Vec<Clause>>,
+}
+
+impl PartialEq for Condition {
+    fn eq(&self, other: &Self) -> bool {
+        self.term == other.term
+    }
+}
+
+impl From<Term> for Condition {
+    fn from(term: Term) -> Self {
+        Self { term, wider: OnceLock::new(), narrower: OnceLock::new() }
+    }
+}
+
+/// Holds what follows from a condition, to compare it with many others.
+pub struct Consequences<'c> {
+    /// Of each alternative that can be.
+    facts: Vec<Facts<'c>>,
+}
+
+impl Consequences<'_> {
+    /// Says whether it is certain that `other` is true of every record of which the condition is.
+    pub fn imply(&self, other: &Condition) -> bool {
+        let wanted = other.narrower();
+        if self.facts.len().saturating_mul(wanted.len()) > PAIRS_MAX {
+            return false;
+        }
+        self.facts.iter().all(|facts| wanted.iter().any(|wanted| wanted.iter().all(|one| facts.imply(one))))
+    }
 }
 
 impl Condition {
     /// Returns the condition of a bool expression over the rows of `input`.
     pub fn of_predicate(program: &Program, input: RelId, predicate: ExprId) -> Self {
-        Self { term: Builder::new(program).expr(input, predicate) }
+        Builder::new(program).expr(input, predicate).into()
     }
 
     /// Returns the condition of a bool expression over one row, whose columns are taken as they are.
     pub fn of_row(program: &Program, predicate: ExprId) -> Self {
-        Self { term: Builder::new(program).over_row(predicate) }
+        Builder::new(program).over_row(predicate).into()
     }
 
     /// Returns when a record of the table is among the rows of a relation, or `None` if the relation is not row-local.
@@ -70,7 +103,7 @@ impl Condition {
             };
         }
         let all = terms.into_iter().rev().reduce(|left, right| Term::And(Box::new(left), Box::new(right)));
-        Some(Self { term: all.unwrap_or(Term::Const(Value::Bool(true))) })
+        Some(all.unwrap_or(Term::Const(Value::Bool(true))).into())
     }
 
     /// Returns what the condition is made of.
@@ -90,12 +123,12 @@ impl Condition {
 
     /// Says whether it is certain that no record makes the condition true.
     pub fn is_never_true(&self) -> bool {
-        clauses(&self.term, Side::Wider).iter().all(|clause| Facts::of(clause).are_contradictory())
+        self.wider().iter().all(|clause| Facts::of(clause).are_contradictory())
     }
 
     /// Says whether it is certain that the condition is true of every record.
     pub fn is_always_true(&self) -> bool {
-        clauses(&self.term, Side::Narrower).iter().any(Clause::is_empty)
+        self.narrower().iter().any(Clause::is_empty)
     }
 
     /// Says whether it is certain that `other` is true of every record of which this condition is.
@@ -103,19 +136,26 @@ impl Condition {
     /// If a rule that drops has this condition and stands first, then a later one with `other` loses these records; if
     /// `later.implies(first)`, the later one never sees a record.
     pub fn implies(&self, other: &Condition) -> bool {
-        let (given, wanted) = (clauses(&self.term, Side::Wider), clauses(&other.term, Side::Narrower));
-        if given.len().saturating_mul(wanted.len()) > PAIRS_MAX {
-            return false;
-        }
-        given.iter().all(|clause| {
-            let facts = Facts::of(clause);
-            facts.are_contradictory() || wanted.iter().any(|wanted| wanted.iter().all(|one| facts.imply(one)))
-        })
+        self.consequences().imply(other)
+    }
+
+    /// Returns what follows from the condition.
+    pub fn consequences(&self) -> Consequences<'_> {
+        let facts = self.wider().iter().map(|clause| Facts::of(clause));
+        Consequences { facts: facts.filter(|facts| !facts.are_contradictory()).collect() }
+    }
+
+    fn wider(&self) -> &[Clause] {
+        self.wider.get_or_init(|| clauses(&self.term, Side::Wider))
+    }
+
+    fn narrower(&self) -> &[Clause] {
+        self.narrower.get_or_init(|| clauses(&self.term, Side::Narrower))
     }
 
     /// Says whether some record may make both conditions true: false only if it is certain that none does.
     pub fn may_overlap(&self, other: &Condition) -> bool {
-        let (left, right) = (clauses(&self.term, Side::Wider), clauses(&other.term, Side::Wider));
+        let (left, right) = (self.wider(), other.wider());
         if left.len().saturating_mul(right.len()) > PAIRS_MAX {
             return true;
         }
@@ -142,7 +182,7 @@ fn parts(term: &Term, split: impl Fn(&Term) -> Option<(&Term, &Term)>) -> Vec<Co
     while let Some(term) = open.pop() {
         match split(term) {
             Some((left, right)) => open.extend([right, left]),
-            None => out.push(Condition { term: term.clone() }),
+            None => out.push(term.clone().into()),
         }
     }
     out

@@ -5,6 +5,7 @@
 
 use crate::compile::catalog::RuleCatalog;
 use crate::compile::rule::{Action, CompiledRule};
+use crate::compile::set::base_position;
 use crate::file::rule::{MetricKind, Mode};
 use crate::file::{Located, RuleFile};
 use dtq_ir::condition::Condition;
@@ -16,7 +17,7 @@ use std::collections::BTreeSet;
 /// Returns what looks wrong about rules in effective order.
 pub fn warnings(files: &[RuleFile], rules: &[CompiledRule]) -> Vec<Located> {
     let conditions: Vec<Option<Condition>> = rules.iter().map(condition).collect();
-    let set = Set { files, rules, conditions };
+    let set = Set { files, rules, conditions, edits_before: edits_before(rules) };
     let mut found = Vec::new();
     let mut is_parent_said = false;
     for position in 0..rules.len() {
@@ -37,6 +38,19 @@ struct Set<'s> {
     rules: &'s [CompiledRule],
     /// When a record of the table gives a row; `None` where nothing can be said.
     conditions: Vec<Option<Condition>>,
+    /// For each table how many rules in front of a position edit its records; one more than there are rules.
+    edits_before: Vec<[u32; Base::ALL.len()]>,
+}
+
+/// Counts the rules that edit records of each table.
+fn edits_before(rules: &[CompiledRule]) -> Vec<[u32; Base::ALL.len()]> {
+    let mut counts = [0; Base::ALL.len()];
+    let mut before = vec![counts];
+    for rule in rules {
+        counts[base_position(rule.base)] += u32::from(matches!(rule.action, Action::Replace { .. }));
+        before.push(counts);
+    }
+    before
 }
 
 impl Set<'_> {
@@ -70,9 +84,10 @@ impl Set<'_> {
         let rule = &self.rules[position];
         let condition = self.conditions[position].as_ref()?;
         // Every rule is unreachable behind one that takes all; of one without conditions nothing is peculiar.
+        let consequences = condition.consequences();
         let by = self
             .takers(position)
-            .find(|(taker, taken)| runs_wherever(&self.rules[*taker], rule) && condition.implies(taken))?;
+            .find(|(taker, taken)| runs_wherever(&self.rules[*taker], rule) && consequences.imply(taken))?;
         let (name, by) = (&rule.name, &self.rules[by.0].name);
         let message = format!("`{by}` runs first and takes every record that `{name}` means");
         let label = "narrow the earlier rule, move this one in front of it, or remove it";
@@ -129,10 +144,11 @@ impl Set<'_> {
     /// Says whether two rules speak of the same fields of the same records: no rule between them edits any.
     fn is_comparable(&self, first: usize, second: usize) -> bool {
         let (left, right) = (&self.rules[first], &self.rules[second]);
-        let edits = |rule: &CompiledRule| {
-            matches!(rule.action, Action::Replace { .. }) && (rule.base == left.base || rule.base == Base::Resources)
+        let edited = |base: Base| {
+            let at = base_position(base);
+            self.edits_before[second][at] > self.edits_before[first][at]
         };
-        std::ptr::eq(left.table, right.table) && !self.rules[first..second].iter().any(edits)
+        std::ptr::eq(left.table, right.table) && !edited(left.base) && !edited(Base::Resources)
     }
 
     /// Returns when a rule takes a record away, whatever else it depends on.
