@@ -4,6 +4,36 @@
 //! `compile` (rule files to a rule set), `native` (a rule set
 //! to machine code), `state` (what rules remember), `engine` (requests through rules), `test` (the
 //! tests of rule files).
+//!
+//! ```
+//! use dtq_record::otlp::Signal;
+//! use dtq_rules::compile::{Options, compile};
+//! use dtq_rules::engine::{Output, Processor};
+//! use dtq_rules::file::{self, NoFiles};
+//! use dtq_rules::native::NativeSet;
+//! use std::sync::Arc;
+//!
+//! let yaml = "apiVersion: dtq/v1
+//! rules:
+//!   - name: no-debug
+//!     to: drop
+//!     kql: logs | where SeverityNumber between (1 .. 8)
+//! ";
+//! let (rules, diagnostics) = file::read("rules.yaml", yaml.as_bytes(), &NoFiles, &file::Options::default());
+//! assert!(diagnostics.is_empty() && rules.is_complete);
+//! let set = Arc::new(compile(&[rules], &Options::default()).set.expect("nothing is wrong with it"));
+//!
+//! // One for each thread; it runs on the interpreter until it is handed the native code of its set.
+//! let mut processor = Processor::new(Arc::clone(&set), &Default::default());
+//! processor.use_native(Arc::new(NativeSet::compile(&set)?));
+//!
+//! // An ExportLogsServiceRequest with one resource, one scope, and a record of severity 5.
+//! let request = [0x0A, 6, 0x12, 4, 0x12, 2, 0x10, 5];
+//! let outcome = processor.apply(Signal::Logs, &request, 0, None);
+//! assert_eq!(outcome.output, Output::Empty);
+//! assert_eq!(processor.accounts()[0].dropped, 1);
+//! # Ok::<(), dtq_rules::native::Refusal>(())
+//! ```
 
 pub mod file;
 
