@@ -148,7 +148,7 @@ pub struct RunArguments {
     /// Write records, bytes, time by stage, the engine and what the optimizer did to stderr
     #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "text")]
     pub stats: Option<StatsForm>,
-    /// What evaluates expressions; this version has the interpreter only
+    /// What evaluates expressions; results are the same
     #[arg(long, value_name = "ENGINE", default_value = "auto")]
     pub engine: Engine,
     /// Run without the optimizer
@@ -165,7 +165,7 @@ pub struct RunArguments {
 /// Names what evaluates expressions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Engine {
-    /// The best that this build has
+    /// Native code where it pays and the system allows it: for rules, and for queries that read input
     Auto,
     /// Native code
     Jit,
@@ -365,7 +365,7 @@ pub struct ExplainArguments {
     /// File that holds the query
     #[arg(short, long, value_name = "FILE.kql", help_heading = "Query")]
     pub file: Option<PathBuf>,
-    /// What to print; this version has `ast` and `ir`
+    /// What to print
     #[arg(long)]
     pub stage: Stage,
     /// How input is read
@@ -385,11 +385,9 @@ pub enum Stage {
     Ir,
     /// The typed program after the optimizer
     Opt,
-    /// Cranelift's form of the native code; not in this version
-    #[value(hide = true)]
+    /// The native code of each expression, in the form of the code generator (Cranelift)
     Clif,
-    /// The native code; not in this version
-    #[value(hide = true)]
+    /// The native code of each expression, as instructions of this machine
     Asm,
     /// The kernel program; not in this version
     #[value(hide = true)]

@@ -90,7 +90,28 @@ pub struct Counts {
     /// Records skipped.
     pub skipped: u64,
     /// What evaluated expressions.
-    pub engine: &'static str,
+    pub engine: EngineUse,
+}
+
+/// Names what evaluated expressions.
+pub struct EngineUse {
+    /// `jit`, `interp`, or `jit and interp`.
+    pub name: &'static str,
+    /// Of the expressions that a query evaluates for its rows: how many are native code, and how many interpreted.
+    pub functions: Option<(usize, usize)>,
+}
+
+impl EngineUse {
+    /// Returns the words of a statistic.
+    fn text(&self) -> String {
+        match self.functions {
+            Some((native_count, interpreted_count)) if interpreted_count > 0 => {
+                let count = native_count + interpreted_count;
+                format!("{} ({interpreted_count} of {count} expressions interpreted)", self.name)
+            }
+            _ => self.name.to_owned(),
+        }
+    }
 }
 
 /// Writes the statistics of a run.
@@ -111,16 +132,21 @@ pub fn stats(
             let changes: Option<serde_json::Map<String, serde_json::Value>> = passes.map(|passes| {
                 passes.changes.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect()
             });
-            let object = serde_json::json!({
-                "records": records, "bytes": bytes, "skipped": skipped, "ns": ns, "engine": engine, "passes": changes,
+            let mut object = serde_json::json!({
+                "records": records, "bytes": bytes, "skipped": skipped, "ns": ns, "engine": engine.name,
+                "passes": changes,
             });
+            if let Some((native_count, interpreted_count)) = engine.functions {
+                object["expressions"] = serde_json::json!({ "jit": native_count, "interp": interpreted_count });
+            }
             console.say(&object.to_string());
         }
         StatsForm::Text => {
             let times: Vec<String> = stages.iter().map(|(stage, took)| format!("{stage} {took:.1?}")).collect();
             console.say(&format!(
-                "stats: {records} records, {bytes} bytes, {skipped} skipped; {}; engine {engine}{}",
+                "stats: {records} records, {bytes} bytes, {skipped} skipped; {}; engine {}{}",
                 times.join(", "),
+                engine.text(),
                 passes.map(|passes| format!("; optimizer: {passes}")).unwrap_or_default()
             ));
         }

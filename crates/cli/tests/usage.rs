@@ -34,13 +34,13 @@ fn wrong_usage_is_64() {
         &["run", "--seed", "x", "print 1"],
         &["run", "--limit-memory", "lots", "print 1"],
         &["run", "--schema", "a", "print 1"],
-        &["run", "--engine", "jit", "print 1"],
+        &["run", "--engine", "fast", "print 1"],
         &["run", "print 1", "fixtures"],
         &["run", "print 1", "-", "-"],
         &["run", "--batch", "x.jsonl"],
         &["run", "--output", "csv", "print 1; print 2"],
         &["explain", "print 1"],
-        &["explain", "--stage", "clif", "print 1"],
+        &["explain", "--stage", "ebpf", "print 1"],
         &["fmt", "--check", "--write", "x"],
         &["fmt", "--write"],
         &["completions", "tcl"],
@@ -173,10 +173,32 @@ fn statistics_go_to_stderr() {
     let stats: serde_json::Value = serde_json::from_str(ran.stderr.trim()).expect("statistics are JSON");
     assert_eq!(stats["records"], 134);
     assert_eq!(stats["skipped"], 0);
-    assert_eq!(stats["engine"], "interp");
+    assert_eq!(stats["engine"], "jit");
     assert!(stats["bytes"].as_u64().unwrap() > 10_000);
     assert!(["open", "compile", "read", "run"].iter().all(|stage| stats["ns"][stage].is_u64()), "{stats}");
     assert!(dtq(&["run", "--stats", "print 1"]).code(0).stderr.starts_with("stats: 0 records"));
+}
+
+#[test]
+fn statistics_name_the_engine() {
+    let engine = |arguments: &[&str]| {
+        let ran = dtq(&[&["run", "--stats=json"], arguments].concat()).code(0);
+        let stats: serde_json::Value = serde_json::from_str(ran.stderr.trim()).expect("statistics are JSON");
+        (stats["engine"].clone(), stats["expressions"].clone())
+    };
+    let query = "logs | where SeverityNumber > 8 | summarize count() by tolower(SeverityText)";
+    assert_eq!(engine(&[query, LOGS]), ("jit".into(), serde_json::json!({"jit": 2, "interp": 0})));
+    assert_eq!(engine(&["--engine", "interp", query, LOGS]), ("interp".into(), serde_json::Value::Null));
+    // Without input compiling would take longer than the query; asked for, it is done.
+    assert_eq!(engine(&["print x = rand()"]), ("interp".into(), serde_json::Value::Null));
+    assert_eq!(
+        engine(&["--engine", "jit", "print x = rand()"]),
+        ("jit".into(), serde_json::json!({"jit": 1, "interp": 0}))
+    );
+    let scan = "logs | where SeverityNumber > 8 | sort by Timestamp asc | scan with (step a: SeverityNumber > 9;)";
+    assert_eq!(engine(&[scan, LOGS]).0, "jit and interp");
+    let text = dtq(&["run", "--stats", scan, LOGS]).code(0).stderr;
+    assert!(text.contains("engine jit and interp (1 of 2 expressions interpreted)"), "{text}");
 }
 
 #[test]
@@ -245,6 +267,14 @@ fn explain_prints_tree_and_program() {
     assert!(tree.to_lowercase().contains("print"), "{tree}");
     let program = dtq(&["explain", "--stage", "ir", "logs | where SeverityNumber > 8"]).code(0).stdout;
     assert!(program.contains("logs"), "{program}");
+    let query = "logs | where SeverityNumber > 8 and Body has 'x' | extend n = strlen(EventName) | project n";
+    let clif = dtq(&["explain", "--stage", "clif", query]).code(0).stdout;
+    let headers: Vec<&str> = clif.lines().filter(|line| line.starts_with("; @")).collect();
+    assert!(headers[0].contains("Filter, condition") && headers[0].contains("SeverityNumber > 8 and"), "{clif}");
+    assert!(headers[1].contains("Project, value") && headers[1].ends_with("strlen(EventName)"), "{clif}");
+    assert!(headers.len() == 2 && clif.contains("block0"), "{clif}");
+    let asm = dtq(&["explain", "--stage", "asm", query]).code(0).stdout;
+    assert!(asm.lines().filter(|line| line.starts_with("; @")).eq(headers) && asm.contains("ret"), "{asm}");
     let wrong = dtq(&["explain", "--stage", "ast", "logs | where ("]).code(78);
     assert!(!wrong.stdout.is_empty() && wrong.stderr.contains("error[E1"), "{wrong:?}");
 }

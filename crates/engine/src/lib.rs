@@ -20,7 +20,7 @@ pub mod query;
 
 pub mod profile;
 
-pub use dtq_exec::Run;
+pub use dtq_exec::{Listing, Native, NativeListing, NativeReport, Refusal, Run};
 pub use dtq_opt::Report as PassReport;
 pub use profile::Profile;
-pub use query::{NoTables, Options, Query, compile};
+pub use query::{Engine, NoTables, Options, Query, compile};

@@ -1,13 +1,14 @@
 //! Text to a verified program, and a program to a run.
 
-use dtq_exec::Run;
-use dtq_ir::Program;
+use dtq_exec::{Native, NativeListing, Refusal, Run};
 use dtq_ir::rel::RelId;
+use dtq_ir::{Program, RelKind};
 use dtq_opt::Report;
 use dtq_record::stream::{Catalog, Column, Projection, Row, RowStream, StreamError, TableSchema};
 use dtq_source::{Code, Diagnostic, Limits, diagnostic};
 use dtq_value::scalar::Fault;
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 /// Holds what the host decides about compiling and running a query.
 #[derive(Clone, Default)]
@@ -24,6 +25,22 @@ pub struct Options<'a> {
     pub is_cancelled: Option<&'a dyn Fn() -> bool>,
     /// Whether the program runs as it is written, without the optimizer.
     pub without_optimizer: bool,
+    /// What evaluates the expressions of a run.
+    pub engine: Engine,
+}
+
+/// Names what evaluates expressions; the results are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// Native code for queries that read tables, where the machine and the system have it; else the interpreter.
+    ///
+    /// Compiling takes some 50 to 100 microseconds an expression, which a query without tables does not win back.
+    #[default]
+    Auto,
+    /// Native code, or an error where there is none. An expression that has none is interpreted, and in the report.
+    Jit,
+    /// The interpreter.
+    Interp,
 }
 
 impl<'a> Options<'a> {
@@ -43,6 +60,8 @@ impl<'a> Options<'a> {
 pub struct Query {
     program: Program,
     optimized: Option<(Program, Report)>,
+    /// Compiled when it is first wanted.
+    native: OnceLock<Result<Arc<Native>, Refusal>>,
 }
 
 /// Returns the compiled query, unless there are errors, and every error and warning about it.
@@ -73,7 +92,7 @@ impl Query {
     fn new(program: Program, options: &Options<'_>) -> Self {
         let passes = dtq_opt::Options { limits: options.limits.clone(), ..dtq_opt::Options::default() };
         let optimized = (!options.without_optimizer).then(|| dtq_opt::optimize(&program, &passes));
-        Self { program, optimized }
+        Self { program, optimized, native: OnceLock::new() }
     }
 
     /// Returns the program as it is written, for `explain` and for those who build on its parts.
@@ -99,12 +118,54 @@ impl Query {
         }
     }
 
+    /// Returns the native code that an engine runs the query with, `None` where that interprets it all.
+    ///
+    /// It is compiled at the first call, or by the first run, and kept.
+    ///
+    /// # Errors
+    /// When the machine or the system has no native code; [`Engine::Auto`] interprets then, and the host says so.
+    pub fn native(&self, engine: Engine) -> Result<Option<&Native>, &Refusal> {
+        let is_wanted = match engine {
+            Engine::Auto => self.reads_tables(),
+            Engine::Jit => true,
+            Engine::Interp => false,
+        };
+        if !is_wanted {
+            return Ok(None);
+        }
+        match self.native.get_or_init(|| Native::compile(self.optimized()).map(Arc::new)) {
+            Ok(native) => Ok(Some(native)),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Returns the functions that the program becomes as text, for `explain`.
+    ///
+    /// # Errors
+    /// When there is no native code for this machine.
+    pub fn listings(&self) -> Result<Vec<NativeListing>, Refusal> {
+        dtq_exec::native::listings(self.optimized())
+    }
+
+    fn reads_tables(&self) -> bool {
+        let program = self.optimized();
+        let reached = dtq_ir::reads::reached(program);
+        let mut rels = program.rels().iter().zip(reached);
+        rels.any(|(rel, is_reached)| is_reached && matches!(rel.kind, RelKind::Scan { .. }))
+    }
+
     /// Returns a run over the tables of `catalog` that has read nothing yet.
     ///
     /// # Errors
-    /// `E2901` when the program is nested too deeply to run.
+    /// `E2901` when the program is nested too deeply to run; `E4001` when [`Engine::Jit`] is wanted and the machine or the
+    /// system has no native code.
     pub fn run<'a>(&'a self, catalog: &'a dyn Catalog, options: &Options<'a>) -> Result<Run<'a>, Fault> {
-        Run::new(self.optimized(), catalog, options.for_exec())
+        let native = match self.native(options.engine) {
+            Ok(native) => native,
+            Err(refusal) if options.engine == Engine::Jit => return Err(Fault::new(Code::E4001, refusal.to_string())),
+            Err(_) => None,
+        };
+        Run::new(self.optimized(), catalog, dtq_exec::Options { native, ..options.for_exec() })
     }
 }
 

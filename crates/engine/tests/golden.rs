@@ -1,7 +1,7 @@
 //! The cases of `fixtures/exec`: queries without input, from text to rows; and those of `fixtures/opt`, with the program
-//! before and after the optimizer.
+//! before and after the optimizer. Results are those of every engine.
 
-use dtq_engine::{NoTables, Options, compile};
+use dtq_engine::{Engine, NoTables, Options, compile};
 use dtq_value::{Value, json};
 use serde_json::Value as Json;
 
@@ -9,8 +9,7 @@ use serde_json::Value as Json;
 fn golden() {
     let mut run = dtq_fixture::Run::new("exec");
     for case in dtq_fixture::load(&dtq_fixture::root().join("exec")) {
-        for without_optimizer in [false, true] {
-            let options = Options { without_optimizer, ..Options::default() };
+        for options in every_engine() {
             case.check(&mut run, "result", || {
                 let expected = case.block("result").map_or("", |block| block.text.trim_end());
                 let is_set = case.block("result").is_some_and(|block| block.attribute("order") == Some("any"));
@@ -36,12 +35,18 @@ fn optimizer() {
         let query = query.unwrap_or_else(|| panic!("{}: the query has errors", case.name));
         case.check(&mut run, "ir", || dtq_ir::text::print(query.program()));
         case.check(&mut run, "opt", || dtq_ir::text::print(query.optimized()));
-        for without_optimizer in [true, false] {
-            let options = Options { without_optimizer, ..Options::default() };
+        for options in every_engine() {
             case.check(&mut run, "result", || result(case.query(), &options).unwrap_or_else(|message| message));
         }
     }
     run.finish();
+}
+
+/// Returns options for each engine, with the optimizer and without.
+fn every_engine() -> impl Iterator<Item = Options<'static>> {
+    [(Engine::Interp, true), (Engine::Interp, false), (Engine::Jit, true), (Engine::Jit, false)]
+        .into_iter()
+        .map(|(engine, without_optimizer)| Options { engine, without_optimizer, ..Options::default() })
 }
 
 /// Returns the columns and rows of a query as a fixture writes them, or its mistakes.

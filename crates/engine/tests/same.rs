@@ -1,11 +1,11 @@
-//! Generated queries give the same rows and the same faults with the optimizer and without it.
+//! Generated queries give the same rows and the same faults on every engine, with the optimizer and without it.
 //!
 //! `DTQ_CASES=100000 DTQ_SEED=1` makes the run longer, or another one.
 
 #![expect(clippy::print_stdout, reason = "its numbers are for people")]
 
 use dtq_engine::{Options, compile};
-use dtq_exec::Run;
+use dtq_exec::{Native, Run};
 use dtq_generate::{Choices, Events, Patterns};
 use dtq_ir::Program;
 use dtq_opt::optimize;
@@ -21,16 +21,36 @@ fn limits() -> Limits {
 }
 
 /// Returns what a program gives, or the code with which it fails; values are written so that no two look alike.
-fn answer(program: &Program, catalog: &dyn Catalog) -> String {
-    let options =
-        dtq_exec::Options { limits: limits(), now_ticks: 638_396_640_000_000_000, ..dtq_exec::Options::default() };
+fn answer(program: &Program, native: Option<&Native>, catalog: &dyn Catalog) -> String {
+    let now_ticks = 638_396_640_000_000_000;
+    let options = dtq_exec::Options { limits: limits(), now_ticks, native, ..dtq_exec::Options::default() };
     match Run::new(program, catalog, options).and_then(|mut run| run.rest(0)) {
         Ok(rows) => rows.iter().map(|row| format!("{row:?}\n")).collect(),
         Err(fault) => fault.code.to_string(),
     }
 }
 
-fn check(text: &str, catalog: &dyn Catalog) -> Option<bool> {
+/// Holds what one query showed.
+struct Checked {
+    /// Whether a second pass of the optimizer finds nothing to do.
+    is_settled: bool,
+    function_count: usize,
+    interpreted_count: usize,
+}
+
+/// Checks that a program gives an answer on native code, and counts its functions and what is interpreted.
+fn check_native(text: &str, program: &Program, expected: &str, catalog: &dyn Catalog) -> (usize, usize) {
+    let native = Native::compile(program).unwrap_or_else(|refusal| panic!("{refusal}"));
+    let found = answer(program, Some(&native), catalog);
+    assert!(
+        found == expected,
+        "{text}\n--- interpreted\n{expected}\n--- native\n{found}\n--- program\n{}",
+        dtq_ir::text::print(program)
+    );
+    (native.report().function_count, native.report().interpreted.len())
+}
+
+fn check(text: &str, catalog: &dyn Catalog) -> Option<Checked> {
     let options = Options { limits: limits(), now_ticks: 638_396_640_000_000_000, ..Options::default() };
     let (query, diagnostics) = compile(text, catalog, &options);
     if query.is_none() && std::env::var_os("DTQ_REFUSED").is_some() {
@@ -39,19 +59,25 @@ fn check(text: &str, catalog: &dyn Catalog) -> Option<bool> {
     let program = query?.program().clone();
     let opt_options = dtq_opt::Options { limits: limits(), ..dtq_opt::Options::default() };
     let (optimized, report) = optimize(&program, &opt_options);
-    let (before, after) = (answer(&program, catalog), answer(&optimized, catalog));
+    let (before, after) = (answer(&program, None, catalog), answer(&optimized, None, catalog));
     assert!(
         before == after,
         "{text}\n{report}\n--- without\n{before}\n--- with\n{after}\n--- program\n{}",
         dtq_ir::text::print(&optimized)
     );
+    let of_program = check_native(text, &program, &before, catalog);
+    let of_optimized = check_native(text, &optimized, &before, catalog);
     let printed = dtq_ir::text::print(&optimized);
     let parsed = dtq_ir::text::parse(&printed, &limits()).unwrap_or_else(|error| panic!("{error}\n{printed}"));
     assert_eq!(dtq_ir::text::print(&parsed), printed, "{text}");
     let (again, report) = optimize(&optimized, &opt_options);
     let changed: Vec<_> = report.changes.iter().filter(|(_, count)| *count > 0).collect();
-    assert!(answer(&again, catalog) == before, "{text}: optimized twice, it differs");
-    Some(changed.is_empty())
+    assert!(answer(&again, None, catalog) == before, "{text}: optimized twice, it differs");
+    Some(Checked {
+        is_settled: changed.is_empty(),
+        function_count: of_program.0 + of_optimized.0,
+        interpreted_count: of_program.1 + of_optimized.1,
+    })
 }
 
 #[test]
@@ -61,9 +87,10 @@ fn queries_of_patterns() {
     for case in 0..count {
         let case = case + seed * 1_000_003;
         let text = dtq_generate::patterns::query(&mut Choices::Seed(case.wrapping_mul(0x9E37_79B9)));
-        if let Some(is_settled) = check(&text, &Patterns { seed: case, row_count: 24 }) {
+        if let Some(checked) = check(&text, &Patterns { seed: case, row_count: 24 }) {
             accepted_count += 1;
-            settled_count += u64::from(is_settled);
+            settled_count += u64::from(checked.is_settled);
+            assert_eq!(checked.interpreted_count, 0, "{text}");
         }
     }
     println!("{accepted_count} of {count} accepted; {settled_count} with nothing left to do");
@@ -74,11 +101,18 @@ fn queries_of_patterns() {
 #[test]
 fn queries_of_every_function() {
     let (count, seed) = (number("DTQ_CASES", 800), number("DTQ_SEED", 0));
-    let accepted = (0..count).filter(|case| {
+    let accepted = (0..count).filter_map(|case| {
         let case = case + seed * 1_000_003;
         let text = dtq_generate::query(&mut Choices::Seed(case.wrapping_mul(7919)), &[Events::table()]);
-        check(&text, &Events).is_some()
+        check(&text, &Events)
     });
-    let accepted_count = accepted.count() as u64;
+    let (mut accepted_count, mut function_count, mut interpreted_count) = (0, 0, 0);
+    for checked in accepted {
+        accepted_count += 1;
+        function_count += checked.function_count;
+        interpreted_count += checked.interpreted_count;
+    }
+    println!("{accepted_count} of {count} accepted; {function_count} functions, {interpreted_count} interpreted");
+    assert!(interpreted_count * 20 < function_count, "{interpreted_count} are interpreted beside {function_count}");
     assert!(accepted_count * 2 > count, "only {accepted_count} of {count}: the generator is the bug");
 }

@@ -1,12 +1,16 @@
-//! What every operator of a run shares: the interpreter, the tables, the bounds.
+//! What every operator of a run shares: what evaluates expressions, the tables, the bounds.
+//!
+//! Whether an expression is native code or interpreted is decided here alone; operators do not know.
 
 use crate::budget::Budget;
 use crate::feed::Queue;
+use crate::native::Native;
 use crate::plan::Plan;
 use crate::run::Options;
 use dtq_interp::{Interpreter, Subqueries};
 use dtq_ir::rel::{Rel, RelId};
 use dtq_ir::{ExprId, Program};
+use dtq_jit::NativeContext;
 use dtq_record::stream::{Catalog, Row};
 use dtq_source::Code;
 use dtq_value::Value;
@@ -17,7 +21,10 @@ use std::rc::Rc;
 /// Holds what the operators of a run share.
 pub(crate) struct Env<'a> {
     pub(crate) interpreter: Interpreter<'a>,
-    pub(crate) ctx: Context,
+    /// The native code of the program, where there is some.
+    native: Option<&'a Native>,
+    /// What both of them count on: one randomness, so that a run is the same whichever evaluates.
+    pub(crate) ctx: NativeContext,
     pub(crate) catalog: &'a dyn Catalog,
     pub(crate) budget: Budget,
     pub(crate) plan: Plan,
@@ -40,17 +47,22 @@ impl<'a> Env<'a> {
     ///
     /// # Errors
     /// `E2901` when the program is nested too deeply.
+    ///
+    /// # Panics
+    /// If the native code is that of another program.
     pub(crate) fn resume(
         program: &'a Program,
         catalog: &'a dyn Catalog,
         subqueries: Subqueries,
         options: Options<'a>,
     ) -> Result<Self, Fault> {
-        let Options { limits, now_ticks, random_seed, batch_rows, is_cancelled } = options;
+        let Options { limits, now_ticks, random_seed, batch_rows, is_cancelled, native } = options;
+        assert!(native.is_none_or(|native| native.is_of(program)), "a program runs with its own native code");
         Ok(Self {
             interpreter: Interpreter::resume(program, subqueries),
             budget: Budget::new(limits.held_bytes_max),
-            ctx: Context::new(limits, now_ticks, random_seed),
+            native,
+            ctx: NativeContext::new(Context::new(limits, now_ticks, random_seed)),
             catalog,
             plan: Plan::new(program)?,
             batch_rows: batch_rows.max(1),
@@ -74,7 +86,11 @@ impl<'a> Env<'a> {
     /// Returns the value of an expression over a row.
     pub(crate) fn eval(&mut self, expr: ExprId, row: &[Value]) -> Result<Value, Fault> {
         self.poll()?;
-        self.interpreter.eval(expr, row, &mut self.ctx)
+        let given = (&mut self.ctx, &self.interpreter.subqueries);
+        if let Some(value) = self.native.and_then(|native| native.eval(expr, given, row)) {
+            return value;
+        }
+        self.interpreter.eval(expr, row, &mut self.ctx.scalar)
     }
 
     /// Returns the values of expressions over a row.
@@ -89,7 +105,11 @@ impl<'a> Env<'a> {
     /// Says whether a bool expression is true over a row.
     pub(crate) fn holds(&mut self, expr: ExprId, row: &[Value]) -> Result<bool, Fault> {
         self.poll()?;
-        self.interpreter.holds(expr, row, &mut self.ctx)
+        let given = (&mut self.ctx, &self.interpreter.subqueries);
+        if let Some(is_true) = self.native.and_then(|native| native.holds(expr, given, row)) {
+            return is_true;
+        }
+        self.interpreter.holds(expr, row, &mut self.ctx.scalar)
     }
 
     /// Returns the value of a constant expression that says how many rows: 0 for null and below.
@@ -127,7 +147,7 @@ impl<'a> Env<'a> {
 
     /// Fails when an operator that can multiply rows has produced too many.
     pub(crate) fn check_produced(&self, operator: &str, row_count: u64) -> Result<(), Fault> {
-        let row_count_max = self.ctx.limits.produced_rows_max;
+        let row_count_max = self.ctx.scalar.limits.produced_rows_max;
         if row_count <= row_count_max {
             return Ok(());
         }

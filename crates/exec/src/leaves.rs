@@ -168,7 +168,7 @@ impl Range {
         if demand == Demand::All {
             env.check_produced("range", count)?;
         }
-        Ok(Self { steps, next_index: 0, count, produced_max: env.ctx.limits.produced_rows_max })
+        Ok(Self { steps, next_index: 0, count, produced_max: env.ctx.scalar.limits.produced_rows_max })
     }
 
     fn value_at(&self, index: u64) -> Value {

@@ -2,9 +2,10 @@
 //!
 //! Every operator pulls batches of rows from its input. Those that work row by row hold nothing; those that must hold
 //! rows (sort, summarize, join...) charge what they hold to one `budget` and fail with a diagnostic when it is spent.
-//! Expressions are evaluated by `dtq-interp`. Results never depend on where one batch ends and the next begins.
-//! Read in order: [`run`] (the entry), [`feed`], [`grouping`] and [`scanning`] (the entries for rows that come one at a
-//! time), `env`, `operator` (which node runs where), then the operators.
+//! Expressions are evaluated by `dtq-interp`, or by native code ([`native`]) where the host gives some. Results never
+//! depend on where one batch ends and the next begins. Read in order: [`run`] (the entry), [`feed`], [`grouping`] and
+//! [`scanning`] (the entries for rows that come one at a time), [`native`], `env`, `operator` (which node runs where), then
+//! the operators.
 
 pub mod run;
 
@@ -13,6 +14,8 @@ pub mod feed;
 pub mod grouping;
 
 pub mod scanning;
+
+pub mod native;
 
 mod env;
 
@@ -56,7 +59,9 @@ mod scan_steps;
 
 mod reshape;
 
+pub use dtq_jit::{Listing, Refusal};
 pub use feed::Feed;
 pub use grouping::{Group, Grouping};
+pub use native::{Native, NativeListing, NativeReport};
 pub use run::{Options, Run};
 pub use scanning::{ScanState, Scanning};

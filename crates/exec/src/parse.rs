@@ -45,7 +45,7 @@ impl<'a> ParseText<'a> {
     ) -> Result<Self, Fault> {
         let pattern = match parse.kind {
             ParseKind::Simple | ParseKind::Relaxed => Pattern::Pieces(&parse.pieces),
-            ParseKind::Regex => Pattern::Regex(build_regex(parse, &env.ctx.limits)?),
+            ParseKind::Regex => Pattern::Regex(build_regex(parse, &env.ctx.scalar.limits)?),
         };
         Ok(Self { input, parse, types, pattern })
     }
@@ -75,7 +75,7 @@ impl<'a> ParseText<'a> {
             Value::String(text) => text.as_bytes(),
             _ => b"",
         };
-        let matched = self.match_text(text, env.ctx.limits.value_nesting_max);
+        let matched = self.match_text(text, env.ctx.scalar.limits.value_nesting_max);
         if matched.is_none() && self.parse.is_where {
             return Ok(None);
         }

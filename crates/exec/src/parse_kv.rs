@@ -32,7 +32,7 @@ impl<'a> ParsePairs<'a> {
         parse: &'a ParseKv,
         types: Vec<Type>,
     ) -> Result<Self, Fault> {
-        let regex = parse.regex.as_ref().map(|pattern| compile(pattern.as_bytes(), &env.ctx.limits)).transpose();
+        let regex = parse.regex.as_ref().map(|pattern| compile(pattern.as_bytes(), &env.ctx.scalar.limits)).transpose();
         let regex = regex.map_err(|message| Fault::new(Code::E2011, message))?;
         if regex.as_ref().is_some_and(|regex| regex.captures_len() != 3) {
             let message = "the regular expression of `parse-kv` needs exactly two groups: the key and the value";
@@ -57,7 +57,7 @@ impl<'a> ParsePairs<'a> {
                 None => Pairs::new(self.parse, text.as_bytes()).read(&mut take),
             }
         }
-        let depth_max = env.ctx.limits.value_nesting_max;
+        let depth_max = env.ctx.scalar.limits.value_nesting_max;
         for ((_, column, ty), value) in self.parse.keys.iter().zip(found) {
             let value = value.map(|value| convert(&Value::String(value), Type::String, *ty, depth_max));
             row[*column as usize] = value.unwrap_or_else(|| Value::missing(*ty));

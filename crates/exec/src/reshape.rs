@@ -43,7 +43,7 @@ impl<'a> Operator<'a> for BagUnpack<'a> {
         let Some(batch) = self.input.next(env)? else {
             return Ok(None);
         };
-        let depth_max = env.ctx.limits.value_nesting_max;
+        let depth_max = env.ctx.scalar.limits.value_nesting_max;
         Ok(Some(batch.iter().map(|row| self.unpack(row, depth_max)).collect()))
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::budget::value_bytes;
 use crate::env::Env;
+use crate::native::Native;
 use crate::operator::{BoxedOperator, Demand, build};
 use crate::plan::{Subquery, SubqueryUse};
 use dtq_interp::{Interpreter, Members};
@@ -24,11 +25,14 @@ pub struct Options<'a> {
     pub batch_rows: usize,
     /// Says whether the run should end early; asked once a batch and every few thousand expressions.
     pub is_cancelled: Option<&'a dyn Fn() -> bool>,
+    /// The native code of the program; without it all is interpreted.
+    pub native: Option<&'a Native>,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { limits: Limits::default(), now_ticks: 0, random_seed: 0, batch_rows: 1024, is_cancelled: None }
+        let limits = Limits::default();
+        Self { limits, now_ticks: 0, random_seed: 0, batch_rows: 1024, is_cancelled: None, native: None }
     }
 }
 
@@ -51,6 +55,9 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// `E2901` when the program is nested too deeply.
+    ///
+    /// # Panics
+    /// If the native code of the options is that of another program.
     pub fn new(program: &'a Program, catalog: &'a dyn Catalog, options: Options<'a>) -> Result<Self, Fault> {
         let subqueries = Interpreter::new(program)?.subqueries;
         let env = Env::resume(program, catalog, subqueries, options)?;

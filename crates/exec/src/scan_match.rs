@@ -137,7 +137,7 @@ impl<'a> Matcher<'a> {
     fn meets(&self, env: &mut Env<'a>, step: usize, row: &[Value], seen: Option<&Sequence>) -> Result<bool, Fault> {
         let cells = StepCells { matcher: self, row, seen };
         env.poll()?;
-        env.interpreter.holds(self.scan.steps[step].condition, &cells, &mut env.ctx)
+        env.interpreter.holds(self.scan.steps[step].condition, &cells, &mut env.ctx.scalar)
     }
 
     /// Returns a row with the declared columns as the step assigns them.
@@ -148,7 +148,7 @@ impl<'a> Matcher<'a> {
         extended.extend_from_slice(&self.defaults);
         for (column, value) in &self.scan.steps[step].assignments {
             env.poll()?;
-            extended[row.len() + *column as usize] = env.interpreter.eval(*value, &cells, &mut env.ctx)?;
+            extended[row.len() + *column as usize] = env.interpreter.eval(*value, &cells, &mut env.ctx.scalar)?;
         }
         Ok(extended)
     }

@@ -242,7 +242,7 @@ impl<'a> Sample<'a> {
                     chosen.push((seen, row));
                     continue;
                 }
-                let place = env.ctx.next_random() % seen;
+                let place = env.ctx.scalar.next_random() % seen;
                 if place < self.count {
                     let place = usize::try_from(place).expect("below count, of which all are in memory");
                     hold.remove_row(&chosen[place].1);

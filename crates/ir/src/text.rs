@@ -10,7 +10,7 @@
 
 use crate::expr::{Expr, ExprId, ExprKind, PoolId};
 use crate::program::{Output, Program};
-use crate::rel::{Rel, RelId};
+use crate::rel::{Rel, RelId, RelKind};
 use dtq_record::stream::Column;
 use dtq_source::{Limits, Span};
 use dtq_value::{Type, Value};
@@ -34,6 +34,11 @@ pub fn print(program: &Program) -> String {
         let _ = writeln!(out, "output {} = @{}", quoted(&output.name), output.rel.0);
     }
     out
+}
+
+/// Returns the name by which [`print`] writes the kind of a relation, such as `Filter`.
+pub fn kind_name(kind: &RelKind) -> String {
+    node(kind).chars().take_while(char::is_ascii_alphabetic).collect()
 }
 
 fn place(span: Span) -> String {

@@ -3,16 +3,17 @@
 //! A query that is wrong or fails is answered like any other, so the exit code stays 0; a line that holds no query is
 //! answered too, and then the exit code is 65.
 
-use crate::args::{CheckArguments, RunArguments};
+use crate::args::{CheckArguments, Engine, RunArguments};
 use crate::commands::query;
 use crate::commands::run::{Stopped, drain};
 use crate::console::Console;
 use crate::deadline::Deadline;
 use crate::failure::{Failure, Outcome};
 use crate::inputs::{self, WithTables, WithoutInput};
+use crate::native;
 use crate::output::Form;
 use crate::output::kusto::KustoSink;
-use dtq_engine::{Options, compile};
+use dtq_engine::{Options, Refusal, compile};
 use dtq_ir::Program;
 use dtq_ir::rel::RelKind;
 use dtq_record::stream::{Catalog, Column, TableSchema};
@@ -20,6 +21,7 @@ use dtq_source::{Code, Diagnostic, Limits, Severity, diagnostic};
 use dtq_value::Type;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::cell::OnceCell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::panic::{self, AssertUnwindSafe};
@@ -68,23 +70,35 @@ pub fn run(path: &Path, arguments: &RunArguments, limits: Limits, console: &mut 
     let options = query::options(&arguments.query, limits)?;
     let deadline = Deadline::start(arguments.limit_time);
     let opened = inputs::open(&arguments.words, &arguments.input, &options, WithoutInput::NoTables, deadline, false)?;
-    for_each_line(path, &options.limits, console, |line, console| {
+    let refusal = OnceCell::new();
+    let answered = for_each_line(path, &options.limits, console, |line, console| {
         let id = id_of(line);
         let catalog: &dyn Catalog = &opened;
         let deadline = Deadline::start(arguments.limit_time);
         opened.set_deadline(deadline);
         let is_over = || deadline.is_over();
         let without_optimizer = arguments.no_opt;
-        let options = Options { is_cancelled: Some(&is_over), without_optimizer, ..options.clone() };
-        let answered = panic::catch_unwind(AssertUnwindSafe(|| answer(line, &id, catalog, &options)));
+        let engine = arguments.engine.into();
+        let options = Options { is_cancelled: Some(&is_over), without_optimizer, engine, ..options.clone() };
+        let answered = panic::catch_unwind(AssertUnwindSafe(|| answer(line, &id, catalog, &options, &refusal)));
         let (bytes, is_line) = answered.unwrap_or_else(|_| (internal_error(&id), true));
         console.out.write_all(&bytes)?;
         Ok(is_line)
-    })
+    });
+    if let Some(refusal) = refusal.get().filter(|_| arguments.engine == Engine::Auto) {
+        console.say(&native::note(refusal));
+    }
+    answered
 }
 
-/// Returns the answer to a line and whether the line held a query.
-fn answer(line: &[u8], id: &str, catalog: &dyn Catalog, options: &Options<'_>) -> (Vec<u8>, bool) {
+/// Returns the answer to a line and whether the line held a query; the first refusal of native code is kept.
+fn answer(
+    line: &[u8],
+    id: &str,
+    catalog: &dyn Catalog,
+    options: &Options<'_>,
+    refusal: &OnceCell<Refusal>,
+) -> (Vec<u8>, bool) {
     let query = match serde_json::from_slice::<Line>(line) {
         Ok(line) => line.query,
         Err(error) => return (diagnostics(id, &[bad_line(&error)]), false),
@@ -94,6 +108,9 @@ fn answer(line: &[u8], id: &str, catalog: &dyn Catalog, options: &Options<'_>) -
         let answers: Vec<Answer> = found.iter().filter(|found| found.is_error()).map(Answer::from).collect();
         return (diagnostics(id, &answers), true);
     };
+    if let Err(refused) = compiled.native(options.engine) {
+        refusal.get_or_init(|| refused.clone());
+    }
     let mut out = Bounded { bytes: Vec::new(), size_max: options.limits.held_bytes_max };
     let mut sink = KustoSink::with_prefix(format!("\"id\":{id},"));
     let result = match compiled.run(catalog, options) {

@@ -6,15 +6,17 @@ use crate::console::Console;
 use crate::deadline::Deadline;
 use crate::failure::{Failure, Outcome};
 use crate::inputs::{self, WithoutInput};
-use dtq_engine::compile;
-use dtq_source::{Limits, diagnostic};
+use dtq_engine::{NativeListing, Query, compile};
+use dtq_source::{Limits, SourceText, diagnostic};
 use std::io::Write;
 
 /// Runs `dtq explain`.
 pub fn execute(arguments: &ExplainArguments, console: &mut Console) -> Outcome {
     let limits = Limits::default();
     if let Some(lacking) = lacking(arguments.stage) {
-        return Err(Failure::Usage(format!("{lacking} is not in this version; --stage ast, ir and opt are")));
+        return Err(Failure::Usage(format!(
+            "{lacking} is not in this version; --stage ast, ir, opt, clif and asm are"
+        )));
     }
     let (source, files) = query::take(&arguments.words, arguments.file.as_deref(), &limits)?;
     if arguments.stage == Stage::Ast {
@@ -29,21 +31,41 @@ pub fn execute(arguments: &ExplainArguments, console: &mut Console) -> Outcome {
     let opened = inputs::open(files, &arguments.input, &options, WithoutInput::StandardTables, Deadline::NEVER, false)?;
     let (compiled, diagnostics) = compile(source.text(), &opened, &options);
     console.diagnose(&source, &diagnostics);
-    match compiled {
-        Some(compiled) => {
-            let program = if arguments.stage == Stage::Opt { compiled.optimized() } else { compiled.program() };
-            Ok(write!(console.out, "{}", dtq_ir::text::print(program))?)
-        }
-        None => Err(Failure::Query),
+    let compiled = compiled.ok_or(Failure::Query)?;
+    let text = match arguments.stage {
+        Stage::Opt => dtq_ir::text::print(compiled.optimized()),
+        Stage::Clif | Stage::Asm => native_code(&compiled, &source, arguments.stage)?,
+        _ => dtq_ir::text::print(compiled.program()),
+    };
+    Ok(write!(console.out, "{text}")?)
+}
+
+/// Returns the functions that the expressions of a query become, each below a line that names it.
+fn native_code(query: &Query, source: &SourceText, stage: Stage) -> Result<String, Failure> {
+    let listings = query.listings().map_err(|refusal| Failure::Usage(refusal.to_string()))?;
+    let program = query.optimized();
+    let mut text = String::new();
+    for NativeListing { rel, expr, is_condition, listing } in listings {
+        let operator = dtq_ir::text::kind_name(&program.rel(rel).kind);
+        let asked = if is_condition { "condition" } else { "value" };
+        let written = source.slice(program.expr(expr).span).split_whitespace().collect::<Vec<_>>().join(" ");
+        let body = match (listing, stage) {
+            (Ok(listing), Stage::Asm) => listing.asm,
+            (Ok(listing), _) => listing.clif,
+            (Err(refusal), _) => format!("; interpreted: {refusal}"),
+        };
+        text.push_str(&format!("; @{} {operator}, {asked} %{}: {written}\n{}\n\n", rel.0, expr.0, body.trim_end()));
     }
+    if text.is_empty() {
+        text.push_str("; the query evaluates no expression for its rows\n");
+    }
+    Ok(text)
 }
 
 /// Names the part that a stage needs and this version lacks.
 fn lacking(stage: Stage) -> Option<&'static str> {
     match stage {
-        Stage::Ast | Stage::Ir | Stage::Opt => None,
-        Stage::Clif => Some("native code (stage `clif`)"),
-        Stage::Asm => Some("native code (stage `asm`)"),
+        Stage::Ast | Stage::Ir | Stage::Opt | Stage::Clif | Stage::Asm => None,
         Stage::Ebpf => Some("the kernel tier (stage `ebpf`)"),
         Stage::Cost => Some("the cost model (stage `cost`)"),
     }

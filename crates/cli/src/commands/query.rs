@@ -1,6 +1,6 @@
 //! Words and files of the command line to a query's text and to the options of its run.
 
-use crate::args::{Engine, QueryArguments};
+use crate::args::QueryArguments;
 use crate::failure::Failure;
 use dtq_engine::Options;
 use dtq_source::{Code, Diagnostic, Limits, SourceText};
@@ -99,18 +99,6 @@ pub fn thread_ns() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     let (seconds, rest) = (u64::try_from(time.tv_sec).unwrap_or(0), u64::try_from(time.tv_nsec).unwrap_or(0));
     seconds.saturating_mul(1_000_000_000).saturating_add(rest)
-}
-
-/// Refuses an engine that this build lacks.
-///
-/// # Errors
-/// [`Failure::Usage`] for native code.
-pub fn refuse_jit(engine: Engine) -> Result<(), Failure> {
-    if engine == Engine::Jit {
-        let message = "--engine jit: this build has only the interpreter; use --engine interp or auto";
-        return Err(Failure::Usage(message.into()));
-    }
-    Ok(())
 }
 
 /// Returns what else a user should know about a query that was refused: mistakes in using the command, not in KQL.

@@ -6,6 +6,7 @@ use crate::console::Console;
 use crate::deadline::Deadline;
 use crate::failure::{Failure, Outcome};
 use crate::inputs::{self, Opened, WithoutInput};
+use crate::native;
 use crate::observe::Observed;
 use crate::output::{self, Form, Header, Sink};
 use crate::report::{self, Clock, Counts};
@@ -16,7 +17,6 @@ use std::io::Write;
 
 /// Runs `dtq run`.
 pub fn execute(arguments: &RunArguments, console: &mut Console) -> Outcome {
-    query::refuse_jit(arguments.engine)?;
     let mut limits = Limits::default();
     if let Some(size) = arguments.limit_memory {
         limits.held_bytes_max = size;
@@ -31,12 +31,14 @@ pub fn execute(arguments: &RunArguments, console: &mut Console) -> Outcome {
     let is_over = || deadline.is_over();
     options.is_cancelled = Some(&is_over);
     options.without_optimizer = arguments.no_opt;
+    options.engine = arguments.engine.into();
     let mut clock = Clock::start();
     let shows_progress = progress_wanted(form, console);
     let opened = inputs::open(files, &arguments.input, &options, WithoutInput::NoTables, deadline, shows_progress)?;
     clock.lap("open");
     let observed = Observed::new(&opened);
     let query = compiled(&source, &observed, &options, files, console)?;
+    native::prepare(arguments.engine, &query, console)?;
     clock.lap("compile");
     observed.watch(query.optimized(), &source);
     let written = write(&query, &observed, &options, form, console);
@@ -163,7 +165,7 @@ fn account(
             records: observed.row_count(),
             bytes: input.bytes_read,
             skipped: input.skipped_count,
-            engine: "interp",
+            engine: native::used(arguments.engine, query),
         };
         report::stats(form, &counts, query.passes(), &clock.stages(observed.read_time()), console);
     }

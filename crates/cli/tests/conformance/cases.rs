@@ -92,14 +92,17 @@ fn parse(file: &'static str, line: &Value) -> Case {
     }
 }
 
-/// Runs all cases in one process and returns the answers in order, which are the same with the optimizer and without.
+/// Runs all cases in one process and returns the answers in order, which are the same on every engine, with the optimizer
+/// and without.
 pub fn run(cases: &[Case]) -> Vec<Answer> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     for case in cases {
         writeln!(file, "{}", json!({"id": case.id, "query": case.query})).unwrap();
     }
-    let output = batch(file.path(), &[]);
-    assert_same(cases, &output.stdout, &batch(file.path(), &["--no-opt"]).stdout);
+    let output = batch(file.path(), &["--engine", "interp"]);
+    for more in [&["--engine", "interp", "--no-opt"][..], &["--engine", "jit"], &["--engine", "jit", "--no-opt"]] {
+        assert_same(cases, more, &output.stdout, &batch(file.path(), more).stdout);
+    }
     let lines: Vec<&[u8]> = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
     assert_eq!(lines.len(), cases.len(), "one line a query; stderr: {}", String::from_utf8_lossy(&output.stderr));
     cases.iter().zip(lines).map(|(case, line)| answer(case, line)).collect()
@@ -111,16 +114,16 @@ fn batch(path: &Path, more: &[&str]) -> Output {
     command.arg("--batch").arg(path).stdin(Stdio::null()).output().unwrap()
 }
 
-/// Fails with every case whose answer the optimizer changes.
-fn assert_same(cases: &[Case], with: &[u8], without: &[u8]) {
+/// Fails with every case that other arguments answer otherwise.
+fn assert_same(cases: &[Case], more: &[&str], expected: &[u8], found: &[u8]) {
     let lines = |bytes: &[u8]| String::from_utf8_lossy(bytes).lines().map(str::to_owned).collect::<Vec<_>>();
-    let (with, without) = (lines(with), lines(without));
-    assert_eq!(with.len(), without.len());
-    let both = with.iter().zip(&without).zip(cases);
-    let different = both.filter(|((with, without), _)| with != without);
+    let (expected, found) = (lines(expected), lines(found));
+    assert_eq!(expected.len(), found.len());
+    let both = expected.iter().zip(&found).zip(cases);
+    let different = both.filter(|((expected, found), _)| expected != found);
     let listed: Vec<String> =
-        different.map(|((with, without), case)| format!("{}\n- {without}\n+ {with}", case.id)).collect();
-    assert!(listed.is_empty(), "the optimizer changes {} answers\n{}", listed.len(), listed.join("\n"));
+        different.map(|((expected, found), case)| format!("{}\n- {expected}\n+ {found}", case.id)).collect();
+    assert!(listed.is_empty(), "{more:?} changes {} answers\n{}", listed.len(), listed.join("\n"));
 }
 
 fn answer(case: &Case, line: &[u8]) -> Answer {

@@ -8,7 +8,7 @@ use crate::inputs::Opened;
 use crate::native;
 use crate::output::table::TableSink;
 use crate::output::{Header, Sink};
-use crate::report::{self, Clock, Counts};
+use crate::report::{self, Clock, Counts, EngineUse};
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::to_json::append_json;
 use dtq_record::stream::{Column, Row};
@@ -60,7 +60,7 @@ pub fn write(arguments: &ApplyArguments, run: &Run, opened: &Opened, clock: &Clo
             .map_err(|error| Failure::Output(io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))))?,
     }
     if let Some(form) = arguments.stats {
-        let engine = native::name(run.processor.native());
+        let engine = EngineUse { name: native::name(run.processor.native()), functions: None };
         let counts =
             Counts { records: totals.records_in, bytes: input.bytes_read, skipped: input.skipped_count, engine };
         report::stats(form, &counts, None, clock.laps(), console);
