@@ -151,9 +151,12 @@ pub struct RunArguments {
     /// What evaluates expressions; results are the same
     #[arg(long, value_name = "ENGINE", default_value = "auto")]
     pub engine: Engine,
-    /// Run without the optimizer
+    /// Run without optimization: whole records are read, and all of them
     #[arg(long)]
     pub no_opt: bool,
+    /// Threads that read large input; the result is the same for any number [default: one a core]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
     /// Memory for rows that operators hold at once (sort, summarize, join), such as 512MiB
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub limit_memory: Option<usize>,

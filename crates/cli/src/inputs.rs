@@ -1,13 +1,15 @@
 //! Words of the command line to the tables of a query: files, globs, stdin, and columns that are only declared.
 //!
-//! A file is found at once and opened when it is read. Next: `deadline.rs`, `spool.rs`, `observe.rs`.
+//! A file is found at once and opened when it is read. Next: `deadline.rs`, `spool.rs`, `workers.rs`,
+//! `observe.rs`.
 
 use crate::args::{Format, InputArguments};
 use crate::deadline::{Deadline, UntilDeadline};
 use crate::failure::Failure;
 use crate::spool::Spool;
+use crate::workers::Pool;
 use dtq_engine::Options;
-use dtq_record::input::{self, Input, Inputs, Report};
+use dtq_record::input::{self, Input, Inputs, Report, Workers};
 use dtq_record::stream::{Catalog, Column, Projection, Row, RowStream, StreamError, TableSchema};
 use dtq_value::Type;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -40,6 +42,7 @@ pub struct Opened {
     declared: Vec<TableSchema>,
     progress: Option<ProgressBar>,
     deadline: Rc<Cell<Deadline>>,
+    pool: Option<Rc<Pool>>,
 }
 
 /// Returns the tables that the words name and the arguments declare; the beginning of each input has been read.
@@ -72,13 +75,27 @@ pub fn open(
     if let Some(bar) = &progress {
         bar.reset();
     }
-    Ok(Opened { inputs, has_inputs, declared, progress, deadline })
+    Ok(Opened { inputs, has_inputs, declared, progress, deadline, pool: None })
 }
 
 impl Opened {
     /// Returns the inputs themselves.
     pub fn inputs(&self) -> &Inputs {
         &self.inputs
+    }
+
+    /// Has large inputs read by several threads.
+    pub fn use_threads(&mut self, thread_count: usize) {
+        if thread_count > 1 {
+            let pool = Rc::new(Pool::new(thread_count));
+            self.inputs.set_workers(Rc::clone(&pool) as Rc<dyn Workers>);
+            self.pool = Some(pool);
+        }
+    }
+
+    /// Returns how many threads have read so far.
+    pub fn thread_count(&self) -> usize {
+        self.pool.as_ref().map_or(1, |pool| pool.working_count())
     }
 
     /// Returns what was read and what was skipped so far.

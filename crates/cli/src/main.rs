@@ -1,8 +1,8 @@
 //! The `dtq` binary: arguments to commands, results to stdout, all else to stderr, exit codes as the contract says.
 //!
 //! Only here, below nothing else, are files opened, the clock and the environment read.
-//! Read in order: `args.rs`, `commands/mod.rs`, `inputs.rs`, `deadline.rs`, `observe.rs`, `rule_set.rs`, `output/mod.rs`,
-//! `report.rs`.
+//! Read in order: `args.rs`, `commands/mod.rs`, `inputs.rs`, `deadline.rs`, `workers.rs`, `observe.rs`, `rule_set.rs`,
+//! `output/mod.rs`, `report.rs`.
 
 mod args;
 
@@ -13,6 +13,8 @@ mod inputs;
 mod deadline;
 
 mod spool;
+
+mod workers;
 
 mod observe;
 

@@ -114,15 +114,24 @@ impl<'a> Observed<'a> {
         never
     }
 
-    fn observe(&self, table: &str, rows: &[Row]) {
+    fn observe(&self, table: &str, rows: &[Row], passed_over: u64) {
         let mut tables = self.tables.borrow_mut();
         if let Some(count) = tables.iter_mut().find(|count| count.table == table) {
-            count.row_count += rows.len() as u64;
+            count.row_count += rows.len() as u64 + passed_over;
         }
         let mut watches = self.watches.borrow_mut();
         for watch in watches.iter_mut().filter(|watch| watch.path.table == *table && !watch.is_seen) {
             watch.is_seen = rows.iter().any(|row| watch.finds(row));
         }
+    }
+
+    /// Says whether less of a table can be read than all without missing what is looked for, and if so, whether records
+    /// can be passed over.
+    fn leeway(&self, table: &str) -> Option<bool> {
+        let watches = self.watches.borrow();
+        let mut unseen = watches.iter().filter(|watch| watch.path.table == table && !watch.is_seen).peekable();
+        let is_all_seen = unseen.peek().is_none();
+        unseen.all(Watch::has_its_keys).then_some(is_all_seen)
     }
 }
 
@@ -156,6 +165,11 @@ impl Watch {
         }
     }
 
+    /// Says whether no further keys beside a missing one are wanted.
+    fn has_its_keys(&self) -> bool {
+        self.path.keys.is_empty() || self.searched_count >= KEY_RECORDS_MAX || self.keys.len() >= KEYS_MAX
+    }
+
     fn nearest(&self) -> Option<String> {
         let wanted = self.path.keys.last()?;
         let folded = wanted.to_lowercase();
@@ -186,7 +200,7 @@ impl Catalog for Observed<'_> {
         if !tables.iter().any(|count| count.table == table) {
             tables.push(TableCount { table: table.to_owned(), row_count: 0 });
         }
-        Ok(Box::new(ObservedStream { observed: self, table: table.to_owned(), stream }))
+        Ok(Box::new(ObservedStream { observed: self, table: table.to_owned(), stream, allowed: None, narrowed: None }))
     }
 }
 
@@ -194,6 +208,22 @@ struct ObservedStream<'o> {
     observed: &'o Observed<'o>,
     table: String,
     stream: Box<dyn RowStream + 'o>,
+    /// How the reader lets the stream be narrowed.
+    allowed: Option<bool>,
+    /// How it was.
+    narrowed: Option<bool>,
+}
+
+impl ObservedStream<'_> {
+    /// Narrows the stream as far as what is looked for is found.
+    fn narrow_if_found(&mut self) {
+        let Some(allowed) = self.allowed.filter(|allowed| self.narrowed != Some(*allowed)) else { return };
+        let leeway = self.observed.leeway(&self.table).map(|may_pass_over| may_pass_over && allowed);
+        if let Some(may_pass_over) = leeway.filter(|leeway| self.narrowed != Some(*leeway)) {
+            self.stream.narrow(may_pass_over);
+            self.narrowed = Some(may_pass_over);
+        }
+    }
 }
 
 impl RowStream for ObservedStream<'_> {
@@ -202,7 +232,13 @@ impl RowStream for ObservedStream<'_> {
         let began = Instant::now();
         let result = self.stream.read(batch);
         self.observed.read_time.set(self.observed.read_time.get() + began.elapsed());
-        self.observed.observe(&self.table, &batch[start..]);
+        self.observed.observe(&self.table, &batch[start..], self.stream.take_passed_over());
+        self.narrow_if_found();
         result
+    }
+
+    fn narrow(&mut self, may_pass_over: bool) {
+        self.allowed = Some(may_pass_over);
+        self.narrow_if_found();
     }
 }

@@ -83,12 +83,16 @@ impl Clock {
 
 /// Holds what a run has counted.
 pub struct Counts {
-    /// Records read.
+    /// Records read, those passed over included.
     pub records: u64,
+    /// Records that lack a text that the query needs, of which no more was looked at.
+    pub passed_over: u64,
     /// Bytes read, after decompression.
     pub bytes: u64,
     /// Records skipped.
     pub skipped: u64,
+    /// Threads that read.
+    pub threads: usize,
     /// What evaluated expressions.
     pub engine: EngineUse,
 }
@@ -122,7 +126,7 @@ pub fn stats(
     stages: &[(&'static str, Duration)],
     console: &Console,
 ) {
-    let Counts { records, bytes, skipped, engine } = counts;
+    let Counts { records, passed_over, bytes, skipped, threads, engine } = counts;
     match form {
         StatsForm::Json => {
             let ns: serde_json::Map<String, serde_json::Value> = stages
@@ -133,8 +137,8 @@ pub fn stats(
                 passes.changes.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect()
             });
             let mut object = serde_json::json!({
-                "records": records, "bytes": bytes, "skipped": skipped, "ns": ns, "engine": engine.name,
-                "passes": changes,
+                "records": records, "passed_over": passed_over, "bytes": bytes, "skipped": skipped, "threads": threads,
+                "ns": ns, "engine": engine.name, "passes": changes,
             });
             if let Some((native_count, interpreted_count)) = engine.functions {
                 object["expressions"] = serde_json::json!({ "jit": native_count, "interp": interpreted_count });
@@ -143,8 +147,10 @@ pub fn stats(
         }
         StatsForm::Text => {
             let times: Vec<String> = stages.iter().map(|(stage, took)| format!("{stage} {took:.1?}")).collect();
+            let passed_over = if *passed_over > 0 { format!(" ({passed_over} passed over)") } else { String::new() };
+            let threads = if *threads > 1 { format!("{threads} threads, ") } else { String::new() };
             console.say(&format!(
-                "stats: {records} records, {bytes} bytes, {skipped} skipped; {}; engine {}{}",
+                "stats: {records} records{passed_over}, {bytes} bytes, {skipped} skipped; {}; {threads}engine {}{}",
                 times.join(", "),
                 engine.text(),
                 passes.map(|passes| format!("; optimizer: {passes}")).unwrap_or_default()

@@ -23,7 +23,7 @@ pub struct Options<'a> {
     pub params: BTreeMap<String, String>,
     /// Says whether the run should end early; asked once a batch and every few thousand expressions.
     pub is_cancelled: Option<&'a dyn Fn() -> bool>,
-    /// Whether the program runs as it is written, without the optimizer.
+    /// Whether the program runs as it is written, without the optimizer, and tables give whole values and all records.
     pub without_optimizer: bool,
     /// What evaluates the expressions of a run.
     pub engine: Engine,
@@ -49,6 +49,7 @@ impl<'a> Options<'a> {
             limits: self.limits.clone(),
             now_ticks: self.now_ticks,
             random_seed: self.random_seed,
+            is_unoptimized: self.without_optimizer,
             is_cancelled: self.is_cancelled,
             ..dtq_exec::Options::default()
         }

@@ -30,6 +30,8 @@ pub(crate) struct Env<'a> {
     pub(crate) plan: Plan,
     /// How many rows an operator puts into a batch before it hands it on.
     pub(crate) batch_rows: usize,
+    /// Whether tables give whole records, and all of them.
+    pub(crate) is_unoptimized: bool,
     /// The rows of relations that several operators read.
     pub(crate) materialized: FxHashMap<RelId, Rc<Vec<Row>>>,
     pub(crate) is_cancelled: Option<&'a dyn Fn() -> bool>,
@@ -56,7 +58,7 @@ impl<'a> Env<'a> {
         subqueries: Subqueries,
         options: Options<'a>,
     ) -> Result<Self, Fault> {
-        let Options { limits, now_ticks, random_seed, batch_rows, is_cancelled, native } = options;
+        let Options { limits, now_ticks, random_seed, batch_rows, is_unoptimized, is_cancelled, native } = options;
         assert!(native.is_none_or(|native| native.is_of(program)), "a program runs with its own native code");
         Ok(Self {
             interpreter: Interpreter::resume(program, subqueries),
@@ -66,6 +68,7 @@ impl<'a> Env<'a> {
             catalog,
             plan: Plan::new(program)?,
             batch_rows: batch_rows.max(1),
+            is_unoptimized,
             materialized: FxHashMap::default(),
             is_cancelled,
             fed: None,

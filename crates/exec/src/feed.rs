@@ -8,6 +8,7 @@ use crate::operator::{BoxedOperator, Demand, Operator, build};
 use crate::run::Options;
 use dtq_interp::Subqueries;
 use dtq_ir::Program;
+use dtq_ir::needed::Need;
 use dtq_ir::rel::{JoinKind, RelId, RelKind};
 use dtq_record::stream::{Catalog, Row};
 use dtq_value::scalar::Fault;
@@ -26,13 +27,13 @@ pub struct Feed<'a> {
 
 /// Returns which columns of a relation something behind it looks at.
 pub fn needed_columns(program: &Program, rel: RelId) -> Vec<bool> {
-    dtq_ir::needed::of(program).swap_remove(rel.0 as usize)
+    dtq_ir::needed::of(program)[rel.0 as usize].iter().map(Need::is_some).collect()
 }
 
 /// Returns which columns of a relation something behind it looks at when only some columns of the end are wanted.
 pub fn needed_columns_for(program: &Program, rel: RelId, top: RelId, wanted: &[bool]) -> Vec<bool> {
     let wanted = wanted.iter().enumerate().filter(|(_, is_wanted)| **is_wanted).map(|(index, _)| index);
-    dtq_ir::needed::of_some(program, top, wanted).swap_remove(rel.0 as usize)
+    dtq_ir::needed::of_some(program, top, wanted)[rel.0 as usize].iter().map(Need::is_some).collect()
 }
 
 /// Says whether an operator gives the rows that follow from a row without looking at others.

@@ -4,7 +4,7 @@ use crate::env::Env;
 use crate::operator::{Demand, Operator, build};
 use dtq_ir::ExprId;
 use dtq_ir::rel::RelId;
-use dtq_record::stream::{Projection, Row, RowStream};
+use dtq_record::stream::{Row, RowStream};
 use dtq_source::Code;
 use dtq_value::scalar::Fault;
 use dtq_value::{Decimal, Value};
@@ -33,9 +33,12 @@ impl<'a> Operator<'a> for Scan<'a> {
         let stream = match &mut self.stream {
             Some(stream) => stream,
             None => {
-                let projection = Projection { is_read: env.plan.needed[self.rel.0 as usize].clone() };
-                let opened = env.catalog.scan(self.table, &projection);
-                self.stream.insert(opened.map_err(|error| Fault::new(error.code, error.message))?)
+                let opened = env.catalog.scan(self.table, &env.plan.projection(self.rel));
+                let mut opened = opened.map_err(|error| Fault::new(error.code, error.message))?;
+                if !env.is_unoptimized {
+                    opened.narrow(true);
+                }
+                self.stream.insert(opened)
             }
         };
         let mut batch = Vec::new();

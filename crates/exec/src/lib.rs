@@ -25,6 +25,8 @@ mod operator;
 
 mod plan;
 
+mod texts;
+
 mod leaves;
 
 mod rows;

@@ -1,11 +1,13 @@
 //! Facts about the relations of a program that are found once, before any row is read.
 
-use dtq_ir::needed::Needed;
+use crate::texts::find_texts;
+use dtq_ir::needed::{Need, Needed};
 use dtq_ir::rel::{RelId, RelKind};
 use dtq_ir::{ExprId, ExprKind, Program};
+use dtq_record::stream::{NeededText, Projection};
 use dtq_source::Code;
 use dtq_value::scalar::Fault;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
 
 /// How many operators may follow each other in one program; each pulls from the one before on the stack.
@@ -18,8 +20,10 @@ pub(crate) struct Plan {
     pub(crate) readers: Vec<u32>,
     /// Whether its rows depend on the rows of an enclosing operator.
     pub(crate) is_bound: Vec<bool>,
-    /// Which columns of the relation anything looks at.
-    pub(crate) needed: Needed,
+    /// What of the relation's columns anything looks at.
+    needed: Needed,
+    /// The texts that rows of tables need so that anything looks at them.
+    texts: FxHashMap<RelId, Vec<Vec<NeededText>>>,
     /// The relations inside expressions, in an order in which each needs only those before it.
     pub(crate) subqueries: BTreeSet<Subquery>,
 }
@@ -56,10 +60,22 @@ impl Plan {
             readers: vec![0; program.rels().len()],
             is_bound: find_bound(program),
             needed: dtq_ir::needed::of(program),
+            texts: FxHashMap::default(),
             subqueries: BTreeSet::new(),
         };
         plan.count_readers(program);
+        plan.texts = find_texts(program, &plan.readers);
         Ok(plan)
+    }
+
+    /// Returns what of a table is looked at.
+    pub(crate) fn projection(&self, scan: RelId) -> Projection {
+        let needed = &self.needed[scan.0 as usize];
+        Projection {
+            is_read: needed.iter().map(Need::is_some).collect(),
+            insides: needed.iter().map(Need::inside).collect(),
+            texts: self.texts.get(&scan).cloned().unwrap_or_default(),
+        }
     }
 
     /// Walks all that the outputs reach, counting who reads each relation and collecting subqueries.

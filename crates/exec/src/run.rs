@@ -23,6 +23,8 @@ pub struct Options<'a> {
     pub random_seed: u64,
     /// About how many rows go through the operators at once.
     pub batch_rows: usize,
+    /// Whether tables give whole values, and all records, instead of what the program looks at.
+    pub is_unoptimized: bool,
     /// Says whether the run should end early; asked once a batch and every few thousand expressions.
     pub is_cancelled: Option<&'a dyn Fn() -> bool>,
     /// The native code of the program; without it all is interpreted.
@@ -31,8 +33,15 @@ pub struct Options<'a> {
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        let limits = Limits::default();
-        Self { limits, now_ticks: 0, random_seed: 0, batch_rows: 1024, is_cancelled: None, native: None }
+        Self {
+            limits: Limits::default(),
+            now_ticks: 0,
+            random_seed: 0,
+            batch_rows: 1024,
+            is_unoptimized: false,
+            is_cancelled: None,
+            native: None,
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! A program to the columns of each relation that something looks at, so that nothing need produce the others.
+//! Which columns of each relation are looked at, and which keys inside of them, so that a table need not produce the
+//! rest.
 //!
 //! Walks the program from its outputs to its tables. What is not listed here as passing columns through is taken to
 //! look at all of them. A column nobody looks at may hold anything, null included.
@@ -6,12 +7,66 @@
 use crate::expr::{ExprId, ExprKind};
 use crate::program::Program;
 use crate::rel::{BagUnpackSource, RelId, RelKind, ScanSteps};
-use std::collections::HashSet;
+use dtq_record::stream::Inside;
+use dtq_value::{Str, Value};
+use std::collections::{BTreeMap, HashSet};
 
-/// For each relation, whether each of its columns is looked at.
-pub type Needed = Vec<Vec<bool>>;
+/// For each relation, what of each of its columns is looked at.
+pub type Needed = Vec<Vec<Need>>;
 
-/// Returns which columns of each relation are looked at.
+/// How many keys of one value are told apart; when more are looked at, the value is.
+const KEYS_MAX: usize = 64;
+/// How many keys into each other are followed.
+const PATH_KEYS_MAX: usize = 16;
+
+/// Says what of a column is looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Values of keys.
+    Keys(BTreeMap<Str, Need>),
+    /// Everything.
+    All,
+}
+
+impl Need {
+    /// Returns the need of what stands behind keys, the outermost first.
+    fn behind(keys: Vec<Str>) -> Self {
+        keys.into_iter().rev().fold(Need::All, |inner, key| Need::Keys(BTreeMap::from([(key, inner)])))
+    }
+
+    fn add(&mut self, other: Need) {
+        match (&mut *self, other) {
+            (Need::All, _) | (_, Need::Nothing) => {}
+            (Need::Keys(own), Need::Keys(more)) => {
+                for (key, need) in more {
+                    own.entry(key).or_default().add(need);
+                }
+                if own.len() > KEYS_MAX {
+                    *self = Need::All;
+                }
+            }
+            (_, other) => *self = other,
+        }
+    }
+
+    /// Says whether anything is looked at.
+    pub fn is_some(&self) -> bool {
+        *self != Need::Nothing
+    }
+
+    /// Returns what a table is told.
+    pub fn inside(&self) -> Inside {
+        match self {
+            Need::Nothing | Need::All => Inside::Whole,
+            Need::Keys(keys) => Inside::Keys(keys.iter().map(|(key, need)| (key.clone(), need.inside())).collect()),
+        }
+    }
+}
+
+/// Returns what of each column of each relation is looked at.
 pub fn of(program: &Program) -> Needed {
     let mut walk = Walk::new(program);
     for output in &program.outputs {
@@ -23,7 +78,7 @@ pub fn of(program: &Program) -> Needed {
 /// Returns which columns of each relation are looked at when only these columns of one are wanted.
 pub fn of_some(program: &Program, top: RelId, wanted: impl IntoIterator<Item = usize>) -> Needed {
     let mut walk = Walk::new(program);
-    walk.need(top, wanted);
+    walk.need(top, wanted.into_iter().map(|column| (column, Need::All)));
     walk.finish()
 }
 
@@ -37,7 +92,7 @@ impl<'p> Walk<'p> {
     fn new(program: &'p Program) -> Self {
         Self {
             program,
-            needed: program.rels().iter().map(|rel| vec![false; rel.columns.len()]).collect(),
+            needed: program.rels().iter().map(|rel| vec![Need::Nothing; rel.columns.len()]).collect(),
             is_reached: vec![false; program.rels().len()],
         }
     }
@@ -57,40 +112,44 @@ impl<'p> Walk<'p> {
 
     fn need_all(&mut self, rel: RelId) {
         self.is_reached[rel.0 as usize] = true;
-        self.needed[rel.0 as usize].fill(true);
+        self.needed[rel.0 as usize].fill(Need::All);
     }
 
     /// Notes that a relation is read, and these of its columns.
-    fn need(&mut self, rel: RelId, columns: impl IntoIterator<Item = usize>) {
+    fn need(&mut self, rel: RelId, columns: impl IntoIterator<Item = (usize, Need)>) {
         self.is_reached[rel.0 as usize] = true;
-        for column in columns {
-            if let Some(is_needed) = self.needed[rel.0 as usize].get_mut(column) {
-                *is_needed = true;
+        for (column, more) in columns {
+            if let Some(need) = self.needed[rel.0 as usize].get_mut(column) {
+                need.add(more);
             }
         }
     }
 
     /// Passes the columns that are needed of a relation on to its inputs, with those that it looks at itself.
-    fn pass_on(&mut self, kind: &RelKind, own: &[bool]) {
-        let through = || own.iter().enumerate().filter(|(_, is_needed)| **is_needed).map(|(index, _)| index);
+    fn pass_on(&mut self, kind: &RelKind, own: &[Need]) {
+        let through = || own.iter().cloned().enumerate();
+        // Of columns that the operator may replace: what is read inside of the new is not what is read of the old.
+        let whole = || own.iter().enumerate().filter(|(_, need)| need.is_some()).map(|(index, _)| (index, Need::All));
         match kind {
             RelKind::Filter { input, .. }
             | RelKind::Take { input, .. }
             | RelKind::Sort { input, .. }
             | RelKind::Top { input, .. }
             | RelKind::Sample { input, .. }
-            | RelKind::Materialize { input }
-            | RelKind::MvExpand { input, .. }
-            | RelKind::Window { input, .. } => {
+            | RelKind::Materialize { input } => {
                 self.need(*input, through());
                 self.need_exprs(*input, kind.exprs());
             }
+            RelKind::MvExpand { input, .. } | RelKind::Window { input, .. } => {
+                self.need(*input, whole());
+                self.need_exprs(*input, kind.exprs());
+            }
             RelKind::Parse(parse) => {
-                self.need(parse.input, through());
+                self.need(parse.input, whole());
                 self.need_exprs(parse.input, vec![parse.value]);
             }
             RelKind::ParseKv(parse) => {
-                self.need(parse.input, through());
+                self.need(parse.input, whole());
                 self.need_exprs(parse.input, vec![parse.value]);
             }
             RelKind::Project { input, exprs } => self.pass_project(*input, exprs, own),
@@ -104,15 +163,15 @@ impl<'p> Walk<'p> {
                 self.need_exprs(series.input, kind.exprs());
             }
             RelKind::BagUnpack { input, bag, sources } => {
-                self.need(*input, [*bag as usize]);
+                self.need(*input, [(*bag as usize, Need::All)]);
                 let columns = sources.iter().filter_map(|source| match source {
-                    BagUnpackSource::Column(index) => Some(*index as usize),
+                    BagUnpackSource::Column(index) => Some((*index as usize, Need::All)),
                     BagUnpackSource::Property(..) => None,
                 });
                 self.need(*input, columns);
             }
-            RelKind::Join { left, right, keys, .. } => self.pass_join(*left, *right, keys, own),
             RelKind::ScanSteps(scan) => self.pass_scan(scan, own),
+            RelKind::Join { left, right, keys, .. } => self.pass_join(*left, *right, keys, own),
             kind => {
                 kind.inputs().into_iter().for_each(|input| self.need_all(input));
                 self.need_subqueries(kind.exprs());
@@ -120,22 +179,25 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// A plain column counts only when it is needed; what is computed is computed in any case.
-    fn pass_project(&mut self, input: RelId, exprs: &[ExprId], own: &[bool]) {
+    /// Of a plain column counts what is needed of it; what is computed is computed in any case.
+    fn pass_project(&mut self, input: RelId, exprs: &[ExprId], own: &[Need]) {
+        let mut computed = Vec::new();
+        for (index, expr) in exprs.iter().enumerate() {
+            match self.program.expr(*expr).kind {
+                ExprKind::Column(from) => self.need(input, [(from as usize, own[index].clone())]),
+                _ => computed.push(*expr),
+            }
+        }
         self.need(input, []);
-        let is_looked_at =
-            |index: usize, expr: &ExprId| own[index] || !matches!(self.program.expr(*expr).kind, ExprKind::Column(_));
-        let looked_at = exprs.iter().enumerate().filter(|(index, expr)| is_looked_at(*index, expr));
-        let looked_at = looked_at.map(|(_, expr)| *expr).collect();
-        self.need_exprs(input, looked_at);
+        self.need_exprs(input, computed);
     }
 
     /// Columns of a join are those of the left side, then those of the right; or those of one side alone.
-    fn pass_join(&mut self, left: RelId, right: RelId, keys: &[(ExprId, ExprId)], own: &[bool]) {
+    fn pass_join(&mut self, left: RelId, right: RelId, keys: &[(ExprId, ExprId)], own: &[Need]) {
         let (left_width, right_width) = (self.needed[left.0 as usize].len(), self.needed[right.0 as usize].len());
         if own.len() == left_width + right_width {
-            self.need(left, (0..left_width).filter(|index| own[*index]));
-            self.need(right, (0..right_width).filter(|index| own[left_width + *index]));
+            self.need(left, own[..left_width].iter().cloned().enumerate());
+            self.need(right, own[left_width..].iter().cloned().enumerate());
             self.need_exprs(left, keys.iter().map(|(key, _)| *key).collect());
             self.need_exprs(right, keys.iter().map(|(_, key)| *key).collect());
         } else {
@@ -146,9 +208,10 @@ impl<'p> Walk<'p> {
     }
 
     /// Steps see the columns of the input, then for each step those and the declared ones once more, as it remembers them.
-    fn pass_scan(&mut self, scan: &ScanSteps, own: &[bool]) {
+    fn pass_scan(&mut self, scan: &ScanSteps, own: &[Need]) {
         let width = self.needed[scan.input.0 as usize].len();
-        self.need(scan.input, (0..width).filter(|index| own[*index]));
+        let whole = |index: usize| (index, Need::All);
+        self.need(scan.input, (0..width).filter(|index| own[*index].is_some()).map(whole));
         self.need_exprs(scan.input, scan.partition.clone());
         self.need_exprs(scan.input, scan.order.iter().map(|key| key.expr).collect());
         let steps = scan.steps.iter();
@@ -156,7 +219,8 @@ impl<'p> Walk<'p> {
         let seen = self.need_subqueries(seen.collect());
         let remembered_width = width + scan.declared.len();
         let of_input = |index: usize| index.checked_sub(width).map_or(index, |index| index % remembered_width);
-        self.need(scan.input, seen.into_iter().map(of_input).filter(|index| *index < width));
+        let columns = seen.into_iter().map(|(index, _)| of_input(index));
+        self.need(scan.input, columns.filter(|index| *index < width).map(whole));
     }
 
     /// Notes the columns of a relation that expressions over its rows look at.
@@ -165,8 +229,8 @@ impl<'p> Walk<'p> {
         self.need(input, columns);
     }
 
-    /// Notes the relations inside expressions, of which the first column is looked at; returns the columns of the row.
-    fn need_subqueries(&mut self, exprs: Vec<ExprId>) -> Vec<usize> {
+    /// Notes the relations inside expressions, of which the first column is looked at; returns what of the row is.
+    fn need_subqueries(&mut self, exprs: Vec<ExprId>) -> Vec<(usize, Need)> {
         let mut columns = Vec::new();
         let mut seen = HashSet::new();
         let mut pending = exprs;
@@ -174,14 +238,42 @@ impl<'p> Walk<'p> {
             if !seen.insert(expr) {
                 continue;
             }
+            if let Some((column, keys)) = path(self.program, expr) {
+                columns.push((column, Need::behind(keys)));
+                continue;
+            }
             let kind = &self.program.expr(expr).kind;
-            match kind {
-                ExprKind::Column(index) => columns.push(*index as usize),
-                ExprKind::Scalar(rel) | ExprKind::InRel { rel, .. } => self.need(*rel, [0]),
-                _ => {}
+            if let ExprKind::Scalar(rel) | ExprKind::InRel { rel, .. } = kind {
+                self.need(*rel, [(0, Need::All)]);
             }
             pending.extend(kind.children());
         }
         columns
     }
+}
+
+/// Returns the column and the keys inside of it that an expression reads, when it reads that and nothing else.
+pub fn path(program: &Program, mut expr: ExprId) -> Option<(usize, Vec<Str>)> {
+    let mut keys = Vec::new();
+    while keys.len() <= PATH_KEYS_MAX {
+        expr = match &program.expr(expr).kind {
+            ExprKind::Column(column) => {
+                keys.reverse();
+                return Some((*column as usize, keys));
+            }
+            ExprKind::Property { base, key } => {
+                keys.push(key.clone());
+                *base
+            }
+            ExprKind::Element { base, index } => match &program.expr(*index).kind {
+                ExprKind::Const(Value::String(key)) => {
+                    keys.push(key.clone());
+                    *base
+                }
+                _ => return None,
+            },
+            _ => return None,
+        };
+    }
+    None
 }

@@ -9,7 +9,7 @@
 use crate::build::{Builder, Link};
 use crate::cost;
 use crate::walk::{Node, Rule};
-use dtq_ir::needed::{self, Needed};
+use dtq_ir::needed::{self, Need, Needed};
 use dtq_ir::{ExprId, ExprKind, Program, Rel, RelId, RelKind};
 use dtq_value::{Type, Value};
 use rustc_hash::FxHashMap;
@@ -189,11 +189,11 @@ fn substituted(build: &mut Builder<'_>, root: ExprId, exprs: &[ExprId]) -> ExprI
 }
 
 /// Returns the expressions with a constant for each that nobody looks at, or `None` when there is none.
-fn without_unused(build: &mut Builder<'_>, exprs: &[ExprId], rel: &Rel, needed: &[bool]) -> Option<Vec<ExprId>> {
+fn without_unused(build: &mut Builder<'_>, exprs: &[ExprId], rel: &Rel, needed: &[Need]) -> Option<Vec<ExprId>> {
     let mut kept = exprs.to_vec();
     for ((expr, is_needed), column) in kept.iter_mut().zip(needed).zip(&rel.columns) {
         let is_const = matches!(build.kind(*expr), ExprKind::Const(_));
-        if !is_needed && !is_const && build.info(*expr).is_droppable() {
+        if !is_needed.is_some() && !is_const && build.info(*expr).is_droppable() {
             *expr = build.add_constant(Value::missing(column.ty), column.ty, rel.span);
         }
     }

@@ -6,7 +6,7 @@
 use crate::convert::type_of_text;
 use crate::json::RecordSink;
 use crate::record::Sink;
-use crate::stream::Column;
+use crate::stream::{Column, Inside};
 use dtq_value::{Type, Value};
 use indexmap::IndexMap;
 
@@ -62,9 +62,9 @@ pub(crate) fn widened(a: Type, b: Type) -> Type {
 }
 
 impl RecordSink for Sampler {
-    fn wants(&mut self, key: &str) -> bool {
+    fn wants(&mut self, key: &str) -> Option<Inside> {
         self.pending = self.index_of(key.as_bytes());
-        self.pending.is_some()
+        self.pending.map(|_| Inside::Whole)
     }
 
     fn accept(&mut self, value: Value) {

@@ -2,9 +2,9 @@
 //!
 //! Integers that fit are `long`, other numbers `real`; nesting is bounded. Of a repeated key the first is read.
 
+use crate::stream::Inside;
 use dtq_value::{Bag, Str, Value};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use std::borrow::Cow;
 use std::fmt;
 
 /// Reads any JSON value.
@@ -102,10 +102,107 @@ impl Visitor<'_> for KeySeed {
     }
 }
 
+/// Reads any JSON value, but of objects only what is asked for.
+struct InsideSeed<'i> {
+    whole: ValueSeed,
+    inside: &'i Inside,
+}
+
+impl<'de> DeserializeSeed<'de> for InsideSeed<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        match self.inside {
+            Inside::Whole => deserializer.deserialize_any(self.whole),
+            Inside::Keys(keys) => deserializer.deserialize_any(KeysVisitor { whole: self.whole, keys }),
+        }
+    }
+}
+
+/// Reads an object for some of its keys; what is no object is read whole.
+struct KeysVisitor<'i> {
+    whole: ValueSeed,
+    keys: &'i [(Str, Inside)],
+}
+
+impl<'de> Visitor<'de> for KeysVisitor<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.whole.expecting(f)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        self.whole.visit_unit()
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        self.whole.visit_bool(value)
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        self.whole.visit_i64(value)
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        self.whole.visit_u64(value)
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        self.whole.visit_f64(value)
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        self.whole.visit_str(value)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Value, A::Error> {
+        self.whole.visit_seq(items)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let whole = self.whole.deeper()?;
+        let mut bag = Bag::new();
+        while let Some(index) = entries.next_key_seed(KeyIndexSeed(self.keys))? {
+            match index {
+                Some(index) => {
+                    let (key, inside) = &self.keys[index];
+                    bag.set_if_absent(key.clone(), entries.next_value_seed(InsideSeed { whole, inside })?);
+                }
+                None => drop(entries.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(Value::bag(bag))
+    }
+}
+
+/// Finds a key among some without copying it.
+struct KeyIndexSeed<'i>(&'i [(Str, Inside)]);
+
+impl<'de> DeserializeSeed<'de> for KeyIndexSeed<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeyIndexSeed<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Option<usize>, E> {
+        Ok(self.0.iter().position(|(known, _)| known.as_bytes() == key.as_bytes()))
+    }
+}
+
 /// Takes the keys of a record and says which values it wants.
 pub(crate) trait RecordSink {
-    /// Says whether the value of a key is wanted; `accept` is called next when it is.
-    fn wants(&mut self, key: &str) -> bool;
+    /// Says what is wanted of the value of a key; `accept` is called next unless that is nothing.
+    fn wants(&mut self, key: &str) -> Option<Inside>;
 
     /// Takes the value of the key asked for last.
     fn accept(&mut self, value: Value);
@@ -121,11 +218,12 @@ pub(crate) trait RecordSink {
 ///
 /// Bytes that are not UTF-8 (nginx and others write them) become U+FFFD, which the sink is told.
 pub(crate) fn read_record(json: &[u8], nesting_max: usize, sink: &mut dyn RecordSink) -> Result<(), String> {
-    match String::from_utf8_lossy(json) {
-        Cow::Borrowed(text) => read_text(text, nesting_max, sink),
-        Cow::Owned(text) => {
+    // Checking the whole is quicker than looking for the first fault, which there hardly ever is.
+    match std::str::from_utf8(json) {
+        Ok(text) => read_text(text, nesting_max, sink),
+        Err(_) => {
             sink.note_lossy();
-            read_text(&text, nesting_max, sink)
+            read_text(&String::from_utf8_lossy(json), nesting_max, sink)
         }
     }
 }
@@ -169,12 +267,14 @@ impl<'de> Visitor<'de> for RecordSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        while let Some(is_wanted) = entries.next_key_seed(WantedSeed(&mut *self.sink))? {
-            if is_wanted {
-                let value = entries.next_value_seed(ValueSeed { nesting_max: self.nesting_max })?;
-                self.sink.accept(value);
-            } else {
-                entries.next_value::<IgnoredAny>()?;
+        let whole = ValueSeed { nesting_max: self.nesting_max };
+        while let Some(wanted) = entries.next_key_seed(WantedSeed(&mut *self.sink))? {
+            match wanted {
+                Some(inside) => {
+                    let value = entries.next_value_seed(InsideSeed { whole, inside: &inside })?;
+                    self.sink.accept(value);
+                }
+                None => drop(entries.next_value::<IgnoredAny>()?),
             }
         }
         Ok(())
@@ -185,21 +285,21 @@ impl<'de> Visitor<'de> for RecordSeed<'_> {
 struct WantedSeed<'s>(&'s mut dyn RecordSink);
 
 impl<'de> DeserializeSeed<'de> for WantedSeed<'_> {
-    type Value = bool;
+    type Value = Option<Inside>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Inside>, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
 impl Visitor<'_> for WantedSeed<'_> {
-    type Value = bool;
+    type Value = Option<Inside>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
     }
 
-    fn visit_str<E>(self, key: &str) -> Result<bool, E> {
+    fn visit_str<E>(self, key: &str) -> Result<Option<Inside>, E> {
         Ok(self.0.wants(key))
     }
 }

@@ -114,7 +114,7 @@ fn check_row(row: &Row, columns: &[Column]) {
 fn check_projection(inputs: &Inputs, table: &str, columns: &[Column], rows: &[Row], seed: usize) {
     let Some(chosen) = seed.checked_rem(columns.len()) else { return };
     let is_read = (0..columns.len()).map(|column| column == chosen).collect();
-    let narrow = read(inputs, table, &Projection { is_read });
+    let narrow = read(inputs, table, &Projection::columns(is_read));
     assert!(narrow.len() >= rows.len(), "reading less of {table} loses no record");
     if narrow.len() == rows.len() {
         let same = narrow.iter().zip(rows).all(|(narrow, row)| narrow[chosen] == row[chosen]);

@@ -2,7 +2,8 @@
 //!
 //! Reads from any `io::Read`; it opens nothing itself and reads no clock. Read in order: [`stream`] (what a table is),
 //! [`wire`], [`slot`] and [`otlp`] (requests to rows, to slots, and edited to requests), `time`, `convert`, `infer` (texts
-//! and types), `json`, `text`, `record` (records with keys of their own to rows), [`mod@format`], [`tables`] (columns and
+//! and types), `json`, `text`, `record` (records with keys of their own to rows), `sieve` (records that need no look),
+//! [`mod@format`], [`tables`] (columns and
 //! aliases, from `tables/*.json`), [`input`], [`laws`].
 
 pub mod stream;
@@ -26,6 +27,8 @@ mod json;
 pub mod text;
 
 mod record;
+
+mod sieve;
 
 pub mod format;
 

@@ -8,10 +8,10 @@ use crate::input::report::{Place, Tracker};
 use crate::json::RecordSink;
 use crate::known::{Role, id_of, role_of, severity_number, ticks_of};
 use crate::otlp::logs::column;
-use crate::stream::{Column, Row};
+use crate::stream::{Column, Inside, Projection, Row};
 use dtq_value::{Bag, Str, Type, Value};
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Takes what a format finds in one record.
 pub(crate) trait Sink: RecordSink {
@@ -44,6 +44,8 @@ struct Key {
     column: Option<(usize, Type)>,
     /// What it stands for in `logs`, and its rank there.
     role: Option<(Role, usize)>,
+    /// What is read of its value, when anything is.
+    wanted: Option<Inside>,
 }
 
 /// Holds what a reader needs to know about a file's keys and the table it fills.
@@ -56,43 +58,76 @@ pub(crate) struct Plan {
     texts: Vec<usize>,
     /// Which standard columns of `logs` are read; `None` when the table is the file's own.
     standard: Option<Vec<bool>>,
+    /// What is read inside of Attributes of `logs`, when they are read.
+    attributes: Option<Inside>,
+    /// For each role whether its keys matter.
+    reads_roles: [bool; Role::ALL.len()],
     /// Whether keys become well-known columns and attributes of `logs`.
     is_mapped: bool,
 }
 
 impl Plan {
     /// Returns the plan for the file's own table, whose columns are `table`, of which some are in the file.
-    pub fn own(file: &[Column], table: &[Column], is_read: &[bool]) -> Self {
-        Self::new(file, table, is_read, None, false)
+    pub fn own(file: &[Column], table: &[Column], projection: &Projection) -> Self {
+        Self::new(file, table, projection, None, false)
     }
 
     /// Returns the plan for `logs`, whose columns are `table`: the standard ones and then those of files.
     ///
     /// With `is_mapped`, keys become well-known columns and attributes; otherwise the format itself says what does.
-    pub fn logs(file: &[Column], table: &[Column], is_read: &[bool], is_mapped: bool) -> Self {
-        let standard = (0..column::COUNT).map(|index| is_read.get(index).copied().unwrap_or(false)).collect();
-        Self::new(file, table, is_read, Some(standard), is_mapped)
+    pub fn logs(file: &[Column], table: &[Column], projection: &Projection, is_mapped: bool) -> Self {
+        let is_read = |index| projection.is_read.get(index).copied().unwrap_or(false);
+        Self::new(file, table, projection, Some((0..column::COUNT).map(is_read).collect()), is_mapped)
     }
 
-    fn new(file: &[Column], table: &[Column], is_read: &[bool], standard: Option<Vec<bool>>, is_mapped: bool) -> Self {
+    fn new(
+        file: &[Column],
+        table: &[Column],
+        projection: &Projection,
+        standard: Option<Vec<bool>>,
+        is_mapped: bool,
+    ) -> Self {
         let first = if standard.is_some() { column::COUNT } else { 0 };
-        let mut keys = HashMap::default();
+        let is_read = |at: &usize| projection.is_read.get(*at).copied().unwrap_or(false);
+        let reads_attributes = standard.as_ref().is_some_and(|standard| standard[column::ATTRIBUTES]);
+        let attributes = reads_attributes.then(|| projection.inside(column::ATTRIBUTES).clone());
+        let texts = (first..table.len()).filter(|at| table[*at].ty == Type::String && is_read(at)).collect();
+        let (width, columns) = (table.len(), table.to_vec());
+        let keys = HashMap::default();
+        let reads_roles = [false; Role::ALL.len()];
+        let mut plan = Self { width, keys, columns, texts, standard, attributes, reads_roles, is_mapped };
+        plan.reads_roles = Role::ALL.map(|role| plan.needs_role(role));
         for known in file {
             let position = table.iter().skip(first).position(|column| column.name == known.name);
-            let read = position.map(|at| at + first).filter(|at| is_read.get(*at).copied().unwrap_or(false));
+            let read = position.map(|at| at + first).filter(is_read);
             let role = if is_mapped { role_of(known.name.as_bytes()) } else { None };
             let name = Str::from(known.name.as_str());
-            let index = keys.len();
-            let key = Key { name, index, ty: known.ty, column: read.map(|at| (at, table[at].ty)), role };
-            keys.entry(known.name.clone().into_bytes()).or_insert(key);
+            let index = plan.keys.len();
+            let wanted = plan.wanted(&name, read.map(|at| projection.inside(at)), role.map(|(role, _)| role));
+            let key = Key { name, index, ty: known.ty, column: read.map(|at| (at, table[at].ty)), role, wanted };
+            plan.keys.entry(known.name.clone().into_bytes()).or_insert(key);
         }
-        let is_text = |at: &usize| table[*at].ty == Type::String && is_read.get(*at).copied().unwrap_or(false);
-        let texts = (first..table.len()).filter(is_text).collect();
-        Self { width: table.len(), keys, columns: table.to_vec(), texts, standard, is_mapped }
+        plan
     }
 
-    fn reads_attributes(&self) -> bool {
-        self.reads(column::ATTRIBUTES)
+    /// Returns what is read of the value of a key of the file: what its own column wants and what `logs` does.
+    fn wanted(&self, name: &Str, own: Option<&Inside>, role: Option<Role>) -> Option<Inside> {
+        let for_logs = match role {
+            Some(role) => self.reads_role(role).then_some(&Inside::Whole),
+            None if self.is_mapped => self.attribute(name.as_bytes()),
+            None => None,
+        };
+        match (own, for_logs) {
+            (Some(one), None) | (None, Some(one)) => Some(one.clone()),
+            (Some(own), Some(for_logs)) if own == for_logs => Some(own.clone()),
+            (Some(_), Some(_)) => Some(Inside::Whole),
+            (None, None) => None,
+        }
+    }
+
+    /// Returns what is read of the attribute of this name.
+    fn attribute(&self, name: &[u8]) -> Option<&Inside> {
+        self.attributes.as_ref().and_then(|inside| inside.of_key(name))
     }
 
     /// Says whether a standard column is read.
@@ -106,7 +141,19 @@ impl Plan {
     }
 
     fn reads_role(&self, role: Role) -> bool {
-        self.reads_attributes()
+        self.reads_roles[role as usize]
+    }
+
+    /// Says whether the keys of a role matter. One that loses against a better key is an attribute, so that all of the
+    /// role matter where one of them is read as an attribute.
+    fn needs_role(&self, role: Role) -> bool {
+        let has_role = |key: &Str| role_of(key.as_bytes()).is_some_and(|(found, _)| found == role);
+        let is_attribute = match &self.attributes {
+            None => false,
+            Some(Inside::Whole) => true,
+            Some(Inside::Keys(keys)) => keys.iter().any(|(key, _)| has_role(key)),
+        };
+        is_attribute
             || match role {
                 Role::Time => self.reads(column::TIMESTAMP),
                 Role::Severity => self.reads(column::SEVERITY_NUMBER) || self.reads(column::SEVERITY_TEXT),
@@ -134,7 +181,7 @@ enum Pending {
 
 /// Builds rows by a plan, one record at a time.
 pub(crate) struct RowBuilder {
-    plan: Rc<Plan>,
+    plan: Arc<Plan>,
     keys: Vec<Key>,
     row: Row,
     /// For each key of the plan, the number of the last record that had it.
@@ -154,8 +201,7 @@ pub(crate) struct RowBuilder {
 
 impl RowBuilder {
     /// Returns a builder.
-    pub fn new(plan: Plan) -> Self {
-        let plan = Rc::new(plan);
+    pub fn new(plan: Arc<Plan>) -> Self {
         let mut keys: Vec<Key> = plan.keys.values().cloned().collect();
         keys.sort_by_key(|key| key.index);
         Self {
@@ -215,43 +261,41 @@ impl RowBuilder {
         std::mem::replace(&mut self.row, vec![Value::Null; self.plan.width])
     }
 
-    fn wants_bytes(&mut self, key: &[u8]) -> bool {
+    fn wants_bytes(&mut self, key: &[u8]) -> Option<Inside> {
         let Some(known) = self.plan.keys.get(key) else {
             return self.wants_unknown(key);
         };
         if self.seen[known.index] == self.record {
-            return false;
+            return None;
         }
         self.seen[known.index] = self.record;
         self.pending = Some(Pending::Known { index: known.index });
-        let is_for_logs = match known.role {
-            Some((role, _)) => self.plan.reads_role(role),
-            None => self.plan.is_mapped && self.plan.reads_attributes(),
-        };
-        known.column.is_some() || is_for_logs
+        known.wanted.clone()
     }
 
     /// A key that the sample did not show: it still goes to the standard columns; in the file's own table it is lost,
     /// which is said once.
-    fn wants_unknown(&mut self, key: &[u8]) -> bool {
-        let role = if self.plan.is_logs() { role_of(key) } else { None };
-        let is_for_logs = match role {
-            Some((role, _)) => self.plan.reads_role(role),
-            None => self.plan.reads_attributes(),
-        };
-        let name = Str::from(key);
+    fn wants_unknown(&mut self, key: &[u8]) -> Option<Inside> {
         if !self.plan.is_logs() {
-            self.unknown.push(name);
-            return false;
+            self.unknown.push(Str::from(key));
+            return None;
         }
-        self.pending = Some(Pending::Unknown { name, role });
-        is_for_logs
+        let role = role_of(key);
+        let wanted = match role {
+            Some((role, _)) => self.plan.reads_role(role).then_some(&Inside::Whole),
+            None => self.plan.attribute(key),
+        };
+        let wanted = wanted.cloned()?;
+        self.pending = Some(Pending::Unknown { name: Str::from(key), role });
+        Some(wanted)
     }
 
     fn put(&mut self, name: &Str, role: Option<(Role, usize)>, value: Value) {
         match role {
             Some((role, rank)) if self.plan.reads_role(role) => self.put_candidate(role, rank, name, value),
-            None if self.plan.reads_attributes() => self.attributes.set_if_absent(name.clone(), value),
+            None if self.plan.attribute(name.as_bytes()).is_some() => {
+                self.attributes.set_if_absent(name.clone(), value);
+            }
             _ => {}
         }
     }
@@ -312,7 +356,7 @@ impl RowBuilder {
 
 impl Sink for RowBuilder {
     fn text(&mut self, key: &[u8], text: &[u8]) {
-        if self.wants_bytes(key) {
+        if self.wants_bytes(key).is_some() {
             let ty = match &self.pending {
                 Some(Pending::Known { index }) => self.keys[*index].ty,
                 _ => Type::String,
@@ -333,7 +377,7 @@ impl Sink for RowBuilder {
     }
 
     fn attribute(&mut self, key: &str, value: Value) {
-        if self.plan.reads_attributes() {
+        if self.plan.attribute(key.as_bytes()).is_some() {
             self.attributes.set_if_absent(Str::from(key), value);
         }
     }
@@ -346,7 +390,7 @@ impl Sink for RowBuilder {
 }
 
 impl RecordSink for RowBuilder {
-    fn wants(&mut self, key: &str) -> bool {
+    fn wants(&mut self, key: &str) -> Option<Inside> {
         self.wants_bytes(key.as_bytes())
     }
 

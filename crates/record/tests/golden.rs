@@ -40,7 +40,7 @@ fn result(case: &dtq_fixture::Case) -> String {
     let positions: Vec<usize> = names.iter().map(position).collect();
     let is_read = (0..schema.len()).map(|column| positions.contains(&column)).collect();
     let mut rows = Vec::new();
-    let mut stream = inputs.scan(table, &Projection { is_read }).unwrap();
+    let mut stream = inputs.scan(table, &Projection::columns(is_read)).unwrap();
     while stream.read(&mut rows).unwrap() {}
     let head: Vec<String> = positions.iter().map(|at| format!("{}:{}", schema[*at].name, schema[*at].ty)).collect();
     let lines = rows.iter().map(|row| line(row, &positions, &schema));

@@ -177,7 +177,7 @@ fn json_nested_without_end_costs_its_record() {
         probe(Input::from_bytes("in", "own", format!("{{\"b\":1}}\n{deep}\n").into_bytes()), &Limits::default());
     let mut rows = Vec::new();
     let is_read = inputs.schema("own").unwrap().columns.iter().map(|column| column.name == "b").collect();
-    let mut stream = inputs.scan("own", &Projection { is_read }).unwrap();
+    let mut stream = inputs.scan("own", &Projection::columns(is_read)).unwrap();
     while stream.read(&mut rows).unwrap() {}
     assert_eq!(rows.len(), 2);
 }

@@ -14,6 +14,7 @@ use dtq_engine::{Options, Query, Run, compile};
 use dtq_source::{Code, Limits, SourceText};
 use dtq_value::scalar::Fault;
 use std::io::Write;
+use std::num::NonZero;
 
 /// Runs `dtq run`.
 pub fn execute(arguments: &RunArguments, console: &mut Console) -> Outcome {
@@ -34,7 +35,8 @@ pub fn execute(arguments: &RunArguments, console: &mut Console) -> Outcome {
     options.engine = arguments.engine.into();
     let mut clock = Clock::start();
     let shows_progress = progress_wanted(form, console);
-    let opened = inputs::open(files, &arguments.input, &options, WithoutInput::NoTables, deadline, shows_progress)?;
+    let mut opened = inputs::open(files, &arguments.input, &options, WithoutInput::NoTables, deadline, shows_progress)?;
+    opened.use_threads(thread_count(arguments));
     clock.lap("open");
     let observed = Observed::new(&opened);
     let query = compiled(&source, &observed, &options, files, console)?;
@@ -48,6 +50,14 @@ pub fn execute(arguments: &RunArguments, console: &mut Console) -> Outcome {
     written?;
     let is_whole = opened.report().skipped_count == 0;
     if is_whole || arguments.input.lenient { Ok(()) } else { Err(Failure::Data) }
+}
+
+/// Returns how many threads may read: those asked for, else one a core.
+fn thread_count(arguments: &RunArguments) -> usize {
+    match arguments.threads {
+        Some(count) => usize::from(count),
+        None => std::thread::available_parallelism().map_or(1, NonZero::get),
+    }
 }
 
 /// Says whether a progress bar would disturb nothing: stdout gets nothing meanwhile, or goes elsewhere.
@@ -163,8 +173,10 @@ fn account(
         let input = opened.report();
         let counts = Counts {
             records: observed.row_count(),
+            passed_over: input.records_passed_over,
             bytes: input.bytes_read,
             skipped: input.skipped_count,
+            threads: opened.thread_count(),
             engine: native::used(arguments.engine, query),
         };
         report::stats(form, &counts, query.passes(), &clock.stages(observed.read_time()), console);

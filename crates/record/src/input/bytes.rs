@@ -137,24 +137,39 @@ impl<'r> Window<'r> {
         }
         let size = self.buffer.len();
         self.buffer.resize(size + CHUNK_BYTES, 0);
-        let result = self.reader.read(&mut self.buffer[size..]);
-        self.buffer.truncate(size + *result.as_ref().unwrap_or(&0));
-        match result {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let result = self.read_into(&mut buffer[size..]);
+        buffer.truncate(size + *result.as_ref().unwrap_or(&0));
+        self.buffer = buffer;
+        result.map(drop)
+    }
+
+    /// Reads some further bytes past the window into a buffer that is not empty and says how many; 0 may also mean that
+    /// the reader was interrupted, unless the input is [finished](Self::is_finished).
+    ///
+    /// # Errors
+    /// As [`fill`](Self::fill).
+    pub fn read_into(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.reader.read(buffer) {
             Ok(0) => self.is_finished = true,
-            Ok(_) => {}
+            Ok(size) => return Ok(size),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) => {
-                self.defect = Some(format!("the compressed data is cut or broken: {error}"));
-                self.is_finished = true;
-            }
             // The decoders report broken data also as other kinds.
-            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Other) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::UnexpectedEof
+                        | io::ErrorKind::InvalidData
+                        | io::ErrorKind::InvalidInput
+                        | io::ErrorKind::Other
+                ) =>
+            {
                 self.defect = Some(format!("the compressed data is cut or broken: {error}"));
                 self.is_finished = true;
             }
             Err(error) => return Err(error),
         }
-        Ok(())
+        Ok(0)
     }
 
     /// Reads past `size` bytes without keeping them; returns how many there were.

@@ -1,7 +1,8 @@
 //! Inputs of any format to the tables of a query: [`Inputs`] is the catalog.
 //!
 //! Opens nothing itself: an [`Input`] brings a function that does, or a reader that can be read once. Read in order:
-//! `bytes` (decompression), `split` (records), `probe` (format and columns), `scan` (rows), [`originals`] (records as they
+//! `bytes` (decompression), `split` (records), `probe` (format and columns), `lines` (blocks
+//! of lines), `scan` (rows), [`originals`] (records as they
 //! stand in their input, with their rows), `report` (what was skipped).
 
 pub(crate) mod bytes;
@@ -9,6 +10,8 @@ pub(crate) mod bytes;
 pub(crate) mod split;
 
 mod probe;
+
+mod lines;
 
 mod scan;
 
@@ -24,6 +27,7 @@ use crate::stream::{Catalog, Column, Projection, RowStream, StreamError, TableSc
 use crate::tables::{self, Base};
 use bytes::Window;
 use dtq_source::{Code, Limits};
+pub use lines::{Block, Decoded, Workers};
 use originals::Originals;
 use probe::{Reading, Shape};
 use report::{Collector, Tracker};
@@ -164,6 +168,7 @@ pub struct Inputs {
     collector: Collector,
     /// Columns of `logs` behind the standard ones.
     log_columns: Vec<Column>,
+    workers: Option<Rc<dyn Workers>>,
 }
 
 /// Holds an input and its shape.
@@ -201,7 +206,12 @@ impl Inputs {
             merge_columns(&mut log_columns, &file.shape.columns);
         }
         log_columns.retain(|column| standard.iter().all(|known| known.name != column.name));
-        Ok(Self { files, limits: limits.clone(), collector: Collector::default(), log_columns })
+        Ok(Self { files, limits: limits.clone(), collector: Collector::default(), log_columns, workers: None })
+    }
+
+    /// Has large inputs of lines decoded by `workers`.
+    pub fn set_workers(&mut self, workers: Rc<dyn Workers>) {
+        self.workers = Some(workers);
     }
 
     /// Returns what was read and skipped so far.
@@ -314,7 +324,7 @@ impl Catalog for Inputs {
 
     fn scan(&self, table: &str, projection: &Projection) -> Result<Box<dyn RowStream + '_>, StreamError> {
         if let Some(base) = Base::parse(table) {
-            return Ok(Box::new(scan::Scan::of_base(self, base, projection.is_read.clone())));
+            return Ok(Box::new(scan::Scan::of_base(self, base, projection.clone())));
         }
         if let Some(alias) = tables::alias(table) {
             return Ok(Box::new(tables::AliasRows::new(
@@ -327,6 +337,6 @@ impl Catalog for Inputs {
         let columns = self
             .own_columns(table)
             .ok_or_else(|| StreamError { code: Code::E3008, message: format!("no input fills the table `{table}`") })?;
-        Ok(Box::new(scan::Scan::of_own(self, table, columns, projection.is_read.clone())))
+        Ok(Box::new(scan::Scan::of_own(self, table, columns, projection.clone())))
     }
 }

@@ -11,11 +11,12 @@ use super::scan::is_mapped;
 use super::split::{Piece, Split, Splitter};
 use crate::format::Format;
 use crate::record::{Plan, RowBuilder};
-use crate::stream::{Column, Row, StreamError};
+use crate::stream::{Column, Projection, Row, StreamError};
 use crate::tables;
 use crate::text::Decoder;
 use crate::text::rewrite::Rewriter;
 use dtq_source::Limits;
+use std::sync::Arc;
 
 /// The byte order mark of UTF-8.
 const MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -41,7 +42,7 @@ pub struct Originals<'i> {
     splitter: Splitter,
     decoder: &'i Decoder,
     split: Split,
-    plan: Plan,
+    plan: Arc<Plan>,
     builder: RowBuilder,
     tracker: Tracker<'i>,
     is_at_header: bool,
@@ -60,9 +61,8 @@ impl<'i> Originals<'i> {
         tracker: Tracker<'i>,
     ) -> Self {
         let standard = tables::standard("logs").map(|table| table.columns.clone()).unwrap_or_default();
-        let is_read = vec![true; standard.len()];
-        let plan = Plan::logs(columns, &standard, &is_read, is_mapped(format));
-        let builder = RowBuilder::new(plan.clone());
+        let plan = Arc::new(Plan::logs(columns, &standard, &Projection::all(standard.len()), is_mapped(format)));
+        let builder = RowBuilder::new(Arc::clone(&plan));
         let is_at_header = matches!(decoder, Decoder::Csv(dialect) if dialect.has_header);
         let splitter = Splitter::new(split, limits.record_bytes_max);
         Self { window, splitter, decoder, split, plan, builder, tracker, is_at_header, given: None }
@@ -70,7 +70,7 @@ impl<'i> Originals<'i> {
 
     /// Returns what writes edits into these records.
     pub fn rewriter(&self) -> Rewriter<'i> {
-        Rewriter::new(self.decoder, self.split, RowBuilder::new(self.plan.clone()))
+        Rewriter::new(self.decoder, self.split, RowBuilder::new(Arc::clone(&self.plan)))
     }
 
     /// Returns the mark in front of the first record, which says that the input is UTF-8; to be asked before it is read.

@@ -86,6 +86,8 @@ pub struct Report {
     pub records_read: u64,
     /// How many bytes were read after decompression, counting each reading of an input.
     pub bytes_read: u64,
+    /// How many records were passed over because they lack a text that the query needs.
+    pub records_passed_over: u64,
 }
 
 /// Collects a [`Report`] from any number of readers on one thread.
@@ -119,15 +121,15 @@ impl Collector {
         }
     }
 
-    fn misfit(&self, input: &str, column: &str, ty: &'static str, place: Place) {
+    fn misfit(&self, input: &str, column: &str, ty: &'static str, place: Place, count: u64) {
         let report = &mut self.state.borrow_mut().report;
-        report.misfit_count += 1;
+        report.misfit_count += count;
         let found = report.misfits.iter_mut().find(|known| known.input == input && known.column == column);
         if let Some(known) = found {
-            known.count += 1;
+            known.count += count;
         } else if report.misfits.len() < KEPT_MAX {
             let (input, column) = (input.to_owned(), column.to_owned());
-            report.misfits.push(Misfit { input, column, ty, count: 1, place });
+            report.misfits.push(Misfit { input, column, ty, count, place });
         }
     }
 
@@ -139,52 +141,127 @@ impl Collector {
     }
 }
 
+/// Holds what happened in a part of an input, to be told to a [`Collector`] later; places count from the part's begin.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    skips: Vec<(Place, String)>,
+    misfits: Vec<(String, dtq_value::Type, Place, u64)>,
+    notes: Vec<(Place, String)>,
+}
+
+impl Events {
+    /// Tells everything, with `lines_before` lines in front of the part.
+    pub fn tell(self, tracker: &Tracker<'_>, lines_before: u64) {
+        let moved = |place| match place {
+            Place::Line(number) => Place::Line(lines_before + number),
+            other => other,
+        };
+        for (place, reason) in self.skips {
+            tracker.skip(moved(place), reason);
+        }
+        for (column, ty, place, count) in self.misfits {
+            tracker.misfits(&column, ty, moved(place), count);
+        }
+        for (place, text) in self.notes {
+            tracker.note_at(moved(place), &text);
+        }
+    }
+
+    fn skip(&mut self, place: Place, reason: String) {
+        // No more reasons are ever shown than are kept.
+        let reason = if self.skips.len() < KEPT_MAX { reason } else { String::new() };
+        self.skips.push((place, reason));
+    }
+
+    fn misfit(&mut self, column: &str, ty: dtq_value::Type, place: Place, count: u64) {
+        match self.misfits.iter_mut().find(|(known, ..)| known == column) {
+            Some((.., known)) => *known += count,
+            None => self.misfits.push((column.to_owned(), ty, place, count)),
+        }
+    }
+
+    fn note(&mut self, place: Place, text: &str) {
+        if self.notes.len() < KEPT_MAX && self.notes.iter().all(|(_, known)| known != text) {
+            self.notes.push((place, text.to_owned()));
+        }
+    }
+}
+
 /// Reports about one input; a silent one, used while probing, drops everything.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tracker<'i> {
-    collector: Option<&'i Collector>,
+    target: Target<'i>,
     /// Name of the input.
     pub input: &'i str,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Target<'i> {
+    Nobody,
+    Collector(&'i Collector),
+    Events(&'i RefCell<Events>),
 }
 
 impl<'i> Tracker<'i> {
     /// Returns a tracker that adds to `collector`.
     pub fn new(collector: &'i Collector, input: &'i str) -> Self {
-        Self { collector: Some(collector), input }
+        Self { target: Target::Collector(collector), input }
     }
 
     /// Returns a tracker that drops everything.
     pub fn silent(input: &'i str) -> Self {
-        Self { collector: None, input }
+        Self { target: Target::Nobody, input }
+    }
+
+    /// Returns a tracker that keeps what happens.
+    pub fn keeping(events: &'i RefCell<Events>) -> Self {
+        Self { target: Target::Events(events), input: "" }
     }
 
     /// Counts a record that could not be read.
     pub fn skip(&self, place: Place, reason: impl Into<String>) {
-        if let Some(collector) = self.collector {
-            collector.skip(self.input, place, reason.into());
+        match self.target {
+            Target::Nobody => {}
+            Target::Collector(collector) => collector.skip(self.input, place, reason.into()),
+            Target::Events(events) => events.borrow_mut().skip(place, reason.into()),
         }
     }
 
     /// Counts a value that did not fit its column.
     pub fn misfit(&self, column: &str, ty: dtq_value::Type, place: Place) {
-        if let Some(collector) = self.collector {
-            collector.misfit(self.input, column, ty.name(), place);
+        self.misfits(column, ty, place, 1);
+    }
+
+    fn misfits(&self, column: &str, ty: dtq_value::Type, place: Place, count: u64) {
+        match self.target {
+            Target::Nobody => {}
+            Target::Collector(collector) => collector.misfit(self.input, column, ty.name(), place, count),
+            Target::Events(events) => events.borrow_mut().misfit(column, ty, place, count),
         }
     }
 
     /// Adds a note, unless the same was noted of the input before.
     pub fn note_at(&self, place: Place, text: &str) {
-        if let Some(collector) = self.collector {
-            collector.note(self.input, place, text);
+        match self.target {
+            Target::Nobody => {}
+            Target::Collector(collector) => collector.note(self.input, place, text),
+            Target::Events(events) => events.borrow_mut().note(place, text),
         }
     }
 
     /// Counts records and bytes read.
     pub fn count(&self, records: u64, bytes: u64) {
-        if let Some(collector) = self.collector {
+        if let Target::Collector(collector) = self.target {
             let report = &mut collector.state.borrow_mut().report;
             report.records_read += records;
             report.bytes_read += bytes;
+        }
+    }
+
+    /// Counts records that were passed over.
+    pub fn count_passed_over(&self, records: u64) {
+        if let Target::Collector(collector) = self.target {
+            collector.state.borrow_mut().report.records_passed_over += records;
         }
     }
 }

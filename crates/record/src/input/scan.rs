@@ -1,21 +1,24 @@
 //! Files one after the other to the rows of one table.
 
 use super::bytes::Window;
+use super::lines::{LineReader, LineRows};
 use super::probe::Reading;
 use super::report::Tracker;
-use super::split::Splitter;
+use super::split::{Split, Splitter};
 use super::{File, Inputs, cannot_read};
 use crate::format::Format;
 use crate::otlp::Signal;
 use crate::otlp::json::JsonSource;
 use crate::otlp::reader::{OtlpRows, ProtobufSource, RequestSource, Target};
 use crate::record::{Plan, RowBuilder};
-use crate::stream::{Column, Row, RowStream, StreamError};
+use crate::sieve::Sieve;
+use crate::stream::{Column, Projection, Row, RowStream, StreamError};
 use crate::tables::Base;
 use crate::text::Decoder;
 use dtq_value::Value;
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 
 /// Rows given at a time.
 const BATCH_ROWS: usize = 1024;
@@ -26,6 +29,28 @@ const BATCH_BYTES: u64 = 4 << 20;
 trait FileRows {
     /// Appends rows; says whether more may follow.
     fn read(&mut self, batch: &mut Vec<Row>) -> io::Result<bool>;
+
+    /// As [`RowStream::narrow`].
+    fn narrow(&mut self, _may_pass_over: bool) {}
+
+    /// As [`RowStream::take_passed_over`].
+    fn take_passed_over(&mut self) -> u64 {
+        0
+    }
+}
+
+impl FileRows for LineRows<'_> {
+    fn read(&mut self, batch: &mut Vec<Row>) -> io::Result<bool> {
+        LineRows::read(self, batch)
+    }
+
+    fn narrow(&mut self, may_pass_over: bool) {
+        LineRows::narrow(self, may_pass_over);
+    }
+
+    fn take_passed_over(&mut self) -> u64 {
+        LineRows::take_passed_over(self)
+    }
 }
 
 impl FileRows for OtlpRows<'_> {
@@ -39,14 +64,18 @@ pub(crate) struct Scan<'i> {
     inputs: &'i Inputs,
     base: Option<Base>,
     columns: Vec<Column>,
-    is_read: Vec<bool>,
+    projection: Projection,
     files: VecDeque<&'i File>,
     current: Option<(&'i File, Box<dyn FileRows + 'i>)>,
+    /// Whether the projection is followed, and whether records may be passed over then.
+    narrowed: Option<bool>,
+    /// Records passed over in files that have ended.
+    passed_over: u64,
 }
 
 impl<'i> Scan<'i> {
     /// Returns the rows of a standard table.
-    pub fn of_base(inputs: &'i Inputs, base: Base, is_read: Vec<bool>) -> Self {
+    pub fn of_base(inputs: &'i Inputs, base: Base, projection: Projection) -> Self {
         let columns = inputs.base_columns(base);
         let is_source = |file: &&File| match &file.shape.reading {
             Reading::Otlp(_, signal) => base.is_filled_by(*signal),
@@ -55,14 +84,14 @@ impl<'i> Scan<'i> {
             Reading::Records(..) => base == Base::Logs,
         };
         let files = inputs.files.iter().filter(is_source).collect();
-        Self { inputs, base: Some(base), columns, is_read, files, current: None }
+        Self { inputs, base: Some(base), columns, projection, files, current: None, narrowed: None, passed_over: 0 }
     }
 
     /// Returns the rows of the table with the columns of the files themselves.
-    pub fn of_own(inputs: &'i Inputs, table: &str, columns: Vec<Column>, is_read: Vec<bool>) -> Self {
+    pub fn of_own(inputs: &'i Inputs, table: &str, columns: Vec<Column>, projection: Projection) -> Self {
         let is_source = |file: &&File| file.input.table == table && file.shape.has_own_table();
         let files = inputs.files.iter().filter(is_source).collect();
-        Self { inputs, base: None, columns, is_read, files, current: None }
+        Self { inputs, base: None, columns, projection, files, current: None, narrowed: None, passed_over: 0 }
     }
 
     fn open(&self, file: &'i File) -> io::Result<Box<dyn FileRows + 'i>> {
@@ -70,12 +99,18 @@ impl<'i> Scan<'i> {
         let tracker = Tracker::new(&self.inputs.collector, &file.input.name);
         let window = Window::new(file.input.open()?, limits)?;
         Ok(match (&file.shape.reading, self.base) {
-            (Reading::Records(split, decoder), base) => {
-                let columns = &file.shape.columns;
-                let plan = match base {
-                    Some(_) => Plan::logs(columns, &self.columns, &self.is_read, is_mapped(file.shape.format)),
-                    None => Plan::own(columns, &self.columns, &self.is_read),
-                };
+            (Reading::Records(Split::Lines, decoder), _) => {
+                let whole = Projection::columns(self.projection.is_read.clone());
+                let line_bytes_max = limits.record_bytes_max;
+                let sieve = Sieve::new(decoder, &self.columns, self.base.is_some(), &self.projection);
+                let plan = Arc::new(self.plan(file, &whole));
+                let whole = LineReader { decoder: decoder.clone(), plan, sieve: None, line_bytes_max };
+                let plan = Arc::new(self.plan(file, &self.projection));
+                let narrow = LineReader { decoder: decoder.clone(), plan, sieve, line_bytes_max };
+                Box::new(LineRows::new(window, (whole, narrow), tracker, self.inputs.workers.as_deref()))
+            }
+            (Reading::Records(split, decoder), _) => {
+                let plan = Arc::new(self.plan(file, &self.projection));
                 let splitter = Splitter::new(*split, limits.record_bytes_max);
                 let is_at_header = matches!(decoder, Decoder::Csv(dialect) if dialect.has_header);
                 let builder = RowBuilder::new(plan);
@@ -95,6 +130,13 @@ impl<'i> Scan<'i> {
         })
     }
 
+    fn plan(&self, file: &File, projection: &Projection) -> Plan {
+        match self.base {
+            Some(_) => Plan::logs(&file.shape.columns, &self.columns, projection, is_mapped(file.shape.format)),
+            None => Plan::own(&file.shape.columns, &self.columns, projection),
+        }
+    }
+
     fn otlp_rows(
         &self,
         source: Box<dyn RequestSource + 'i>,
@@ -103,7 +145,7 @@ impl<'i> Scan<'i> {
         tracker: Tracker<'i>,
     ) -> Box<dyn FileRows + 'i> {
         let target = if base == Some(Base::Resources) { Target::Resources } else { Target::Records };
-        Box::new(OtlpRows::new(source, signal, target, &self.is_read, &self.inputs.limits, tracker))
+        Box::new(OtlpRows::new(source, signal, target, &self.projection.is_read, &self.inputs.limits, tracker))
     }
 
     /// Gives rows of OTLP the columns that only other files have.
@@ -125,18 +167,34 @@ impl RowStream for Scan<'_> {
     fn read(&mut self, batch: &mut Vec<Row>) -> Result<bool, StreamError> {
         if self.current.is_none() {
             let Some(file) = self.files.pop_front() else { return Ok(false) };
-            let rows = self.open(file).map_err(|error| cannot_read(&file.input.name, &error))?;
+            let mut rows = self.open(file).map_err(|error| cannot_read(&file.input.name, &error))?;
+            if let Some(may_pass_over) = self.narrowed {
+                rows.narrow(may_pass_over);
+            }
             self.current = Some((file, rows));
         }
         let before = batch.len();
         if let Some((file, rows)) = &mut self.current {
             let has_more = rows.read(batch).map_err(|error| cannot_read(&file.input.name, &error))?;
             if !has_more {
+                self.passed_over += rows.take_passed_over();
                 self.current = None;
             }
         }
         self.pad(&mut batch[before..]);
         Ok(self.current.is_some() || !self.files.is_empty())
+    }
+
+    fn narrow(&mut self, may_pass_over: bool) {
+        self.narrowed = Some(may_pass_over);
+        if let Some((_, rows)) = &mut self.current {
+            rows.narrow(may_pass_over);
+        }
+    }
+
+    fn take_passed_over(&mut self) -> u64 {
+        let current = self.current.as_mut().map_or(0, |(_, rows)| rows.take_passed_over());
+        current + std::mem::take(&mut self.passed_over)
     }
 }
 

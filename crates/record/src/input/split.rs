@@ -211,19 +211,12 @@ impl Splitter {
         let (mut searched, mut is_quoted) = (0, false);
         loop {
             let bytes = window.bytes();
-            for (at, byte) in bytes.iter().enumerate().skip(searched) {
-                match byte {
-                    b'"' => is_quoted = !is_quoted,
-                    b'\n' if !is_quoted => {
-                        let size = at - usize::from(at > 0 && bytes[at - 1] == b'\r');
-                        return Ok(Some(Piece {
-                            size,
-                            whole: at + 1,
-                            place: Place::Line(self.line),
-                            is_malformed: false,
-                        }));
-                    }
-                    _ => {}
+            for at in memchr::memchr2_iter(b'"', b'\n', &bytes[searched..]).map(|at| searched + at) {
+                if bytes[at] == b'"' {
+                    is_quoted = !is_quoted;
+                } else if !is_quoted {
+                    let size = at - usize::from(at > 0 && bytes[at - 1] == b'\r');
+                    return Ok(Some(Piece { size, whole: at + 1, place: Place::Line(self.line), is_malformed: false }));
                 }
             }
             searched = bytes.len();

@@ -59,7 +59,7 @@ impl<'c> AliasRows<'c> {
         if part.is_expanded {
             super::expand::COLUMNS_READ.iter().for_each(|column| mark(*column));
         }
-        Projection { is_read }
+        Projection::columns(is_read)
     }
 
     fn push_rows(&mut self, part: &Part, source: Row, batch: &mut Vec<Row>) {

@@ -253,12 +253,12 @@ fn fill_own(message: &Message<'_>, sink: &mut dyn Sink) {
     let facility = priority.map(|priority| FACILITIES[usize::from(priority >> 3)].as_bytes());
     let severity = priority.map(|priority| SEVERITIES[usize::from(priority & 7)].0.as_bytes());
     if let Some(ticks) = ticks
-        && sink.wants("Time")
+        && sink.wants("Time").is_some()
     {
         sink.accept(Value::DateTime(ticks));
     }
     if let Some(data) = data
-        && sink.wants("StructuredData")
+        && sink.wants("StructuredData").is_some()
     {
         sink.accept(Value::bag(nested_data(data)));
     }
@@ -273,7 +273,7 @@ fn fill_own(message: &Message<'_>, sink: &mut dyn Sink) {
     ];
     for (key, value) in texts {
         if let Some(value) = value
-            && sink.wants(key)
+            && sink.wants(key).is_some()
         {
             sink.accept(Value::string(value));
         }

@@ -13,5 +13,5 @@ pub mod term;
 pub mod many;
 
 pub use many::{Needles, Substrings, WordSet};
-pub use substring::{contains, contains_ignore_case, ends_with_ignore_case, starts_with_ignore_case};
+pub use substring::{contains, contains_ignore_case, ends_with_ignore_case, find_ignore_case, starts_with_ignore_case};
 pub use term::{TermEdges, has, has_ignore_case};

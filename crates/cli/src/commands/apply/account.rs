@@ -61,8 +61,8 @@ pub fn write(arguments: &ApplyArguments, run: &Run, opened: &Opened, clock: &Clo
     }
     if let Some(form) = arguments.stats {
         let engine = EngineUse { name: native::name(run.processor.native()), functions: None };
-        let counts =
-            Counts { records: totals.records_in, bytes: input.bytes_read, skipped: input.skipped_count, engine };
+        let (records, bytes, skipped) = (totals.records_in, input.bytes_read, input.skipped_count);
+        let counts = Counts { records, passed_over: 0, bytes, skipped, threads: 1, engine };
         report::stats(form, &counts, None, clock.laps(), console);
     }
     Ok(())
