@@ -25,7 +25,7 @@ mod operator;
 
 mod plan;
 
-mod texts;
+mod conditions;
 
 mod leaves;
 

@@ -1,10 +1,10 @@
 //! Facts about the relations of a program that are found once, before any row is read.
 
-use crate::texts::find_texts;
+use crate::conditions::{Conditions, find_conditions};
 use dtq_ir::needed::{Need, Needed};
 use dtq_ir::rel::{RelId, RelKind};
 use dtq_ir::{ExprId, ExprKind, Program};
-use dtq_record::stream::{NeededText, Projection};
+use dtq_record::stream::Projection;
 use dtq_source::Code;
 use dtq_value::scalar::Fault;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -22,8 +22,8 @@ pub(crate) struct Plan {
     pub(crate) is_bound: Vec<bool>,
     /// What of the relation's columns anything looks at.
     needed: Needed,
-    /// The texts that rows of tables need so that anything looks at them.
-    texts: FxHashMap<RelId, Vec<Vec<NeededText>>>,
+    /// What rows of tables need so that anything looks at them.
+    conditions: FxHashMap<RelId, Conditions>,
     /// The relations inside expressions, in an order in which each needs only those before it.
     pub(crate) subqueries: BTreeSet<Subquery>,
 }
@@ -60,11 +60,11 @@ impl Plan {
             readers: vec![0; program.rels().len()],
             is_bound: find_bound(program),
             needed: dtq_ir::needed::of(program),
-            texts: FxHashMap::default(),
+            conditions: FxHashMap::default(),
             subqueries: BTreeSet::new(),
         };
         plan.count_readers(program);
-        plan.texts = find_texts(program, &plan.readers);
+        plan.conditions = find_conditions(program, &plan.readers);
         Ok(plan)
     }
 
@@ -74,7 +74,8 @@ impl Plan {
         Projection {
             is_read: needed.iter().map(Need::is_some).collect(),
             insides: needed.iter().map(Need::inside).collect(),
-            texts: self.texts.get(&scan).cloned().unwrap_or_default(),
+            texts: self.conditions.get(&scan).map(|found| found.texts.clone()).unwrap_or_default(),
+            ranges: self.conditions.get(&scan).map(|found| found.ranges.clone()).unwrap_or_default(),
         }
     }
 

@@ -207,6 +207,11 @@ pub(crate) trait RecordSink {
     /// Takes the value of the key asked for last.
     fn accept(&mut self, value: Value);
 
+    /// Says whether what was taken so far decides that the record does not matter, so that the rest need not be read.
+    fn is_settled(&self) -> bool {
+        false
+    }
+
     /// Takes notice that the record has bytes that are not UTF-8.
     fn note_lossy(&mut self) {}
 }
@@ -273,6 +278,10 @@ impl<'de> Visitor<'de> for RecordSeed<'_> {
                 Some(inside) => {
                     let value = entries.next_value_seed(InsideSeed { whole, inside: &inside })?;
                     self.sink.accept(value);
+                    if self.sink.is_settled() {
+                        // Whoever reads the record asks the sink before it takes this for a fault.
+                        return Err(A::Error::custom("the record does not matter"));
+                    }
                 }
                 None => drop(entries.next_value::<IgnoredAny>()?),
             }

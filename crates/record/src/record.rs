@@ -8,7 +8,7 @@ use crate::input::report::{Place, Tracker};
 use crate::json::RecordSink;
 use crate::known::{Role, id_of, role_of, severity_number, ticks_of};
 use crate::otlp::logs::column;
-use crate::stream::{Column, Inside, Projection, Row};
+use crate::stream::{Column, Inside, NeededRange, Projection, Row};
 use dtq_value::{Bag, Str, Type, Value};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -46,6 +46,8 @@ struct Key {
     role: Option<(Role, usize)>,
     /// What is read of its value, when anything is.
     wanted: Option<Inside>,
+    /// The least and the greatest integer with which a record matters.
+    range: Option<(i64, i64)>,
 }
 
 /// Holds what a reader needs to know about a file's keys and the table it fills.
@@ -104,7 +106,10 @@ impl Plan {
             let name = Str::from(known.name.as_str());
             let index = plan.keys.len();
             let wanted = plan.wanted(&name, read.map(|at| projection.inside(at)), role.map(|(role, _)| role));
-            let key = Key { name, index, ty: known.ty, column: read.map(|at| (at, table[at].ty)), role, wanted };
+            let of_column = |range: &&NeededRange| read == Some(range.column);
+            let range = projection.ranges.iter().find(of_column).map(|range| (range.least, range.greatest));
+            let column = read.map(|at| (at, table[at].ty));
+            let key = Key { name, index, ty: known.ty, column, role, wanted, range };
             plan.keys.entry(known.name.clone().into_bytes()).or_insert(key);
         }
         plan
@@ -194,6 +199,10 @@ pub(crate) struct RowBuilder {
     misfits: Vec<usize>,
     unknown: Vec<Str>,
     is_lossy: bool,
+    /// Whether a record may be left when its values decide that it does not matter.
+    may_settle: bool,
+    /// Whether they did.
+    is_settled: bool,
     /// What a record without scope and resource has, shared by all rows.
     empty_scope: Value,
     empty_bag: Value,
@@ -217,9 +226,16 @@ impl RowBuilder {
             misfits: Vec::new(),
             unknown: Vec::new(),
             is_lossy: false,
+            may_settle: false,
+            is_settled: false,
             empty_scope: empty_scope(),
             empty_bag: Value::bag(Bag::new()),
         }
+    }
+
+    /// Says whether the records that follow may be left when their values decide that they do not matter.
+    pub fn set_may_settle(&mut self, may_settle: bool) {
+        self.may_settle = may_settle;
     }
 
     /// Drops what was taken of a record that turned out malformed.
@@ -252,6 +268,7 @@ impl RowBuilder {
 
     fn take(&mut self) -> Row {
         self.record += 1;
+        self.is_settled = false;
         self.pending = None;
         self.candidates = Default::default();
         self.misfits.clear();
@@ -398,23 +415,40 @@ impl RecordSink for RowBuilder {
         self.is_lossy = true;
     }
 
+    fn is_settled(&self) -> bool {
+        self.is_settled
+    }
+
     fn accept(&mut self, value: Value) {
         match self.pending.take() {
             Some(Pending::Unknown { name, role }) => self.put(&name, role, value),
             Some(Pending::Known { index }) => {
-                let key = self.keys[index].clone();
+                let Key { column, role, range, .. } = self.keys[index];
                 if self.plan.is_mapped {
-                    self.put(&key.name, key.role, value.clone());
+                    let name = self.keys[index].name.clone();
+                    self.put(&name, role, value.clone());
                 }
-                if let Some((column, ty)) = key.column {
+                if let Some((column, ty)) = column {
                     match fit(ty, value) {
-                        Some(value) => self.row[column] = value,
+                        Some(value) => {
+                            self.is_settled |= self.may_settle && range.is_some_and(|range| is_out(&value, range));
+                            self.row[column] = value;
+                        }
                         None => self.misfits.push(column),
                     }
                 }
             }
             None => {}
         }
+    }
+}
+
+fn is_out(value: &Value, (least, greatest): (i64, i64)) -> bool {
+    match value {
+        Value::Long(number) => !(least..=greatest).contains(number),
+        Value::Int(number) => !(least..=greatest).contains(&i64::from(*number)),
+        // Whether a record without the number matters is not said here.
+        _ => false,
     }
 }
 

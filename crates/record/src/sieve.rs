@@ -2,7 +2,7 @@
 //!
 //! A record is passed over only when no spelling of the text can stand in it: JSON may spell a character as an escape,
 //! so that lines with such escapes are read. What is passed over is checked as far as the bounds of the record only.
-//! Next: `input/lines.rs`, which asks. Tests: `tests/sieve.rs`.
+//! Next: `input/lines.rs`, which asks. Tests: `engine/tests/pushdown.rs`.
 
 use crate::otlp::logs::column;
 use crate::stream::{Column, Projection};
@@ -39,7 +39,7 @@ enum Form {
 
 #[derive(Clone, Debug)]
 enum Needle {
-    Exact(memmem::Finder<'static>),
+    Exact(Box<memmem::Finder<'static>>),
     IgnoringCase(Box<[u8]>),
 }
 
@@ -75,7 +75,7 @@ impl Sieve {
                 let run = run_of(needed.text.as_bytes()).filter(|run| is_given && run.len() >= TEXT_BYTES_MIN)?;
                 Some(match needed.is_case_ignored {
                     true => Needle::IgnoringCase(Box::from(run)),
-                    false => Needle::Exact(memmem::Finder::new(run).into_owned()),
+                    false => Needle::Exact(Box::new(memmem::Finder::new(run).into_owned())),
                 })
             };
             groups.extend(group.iter().map(needle_of).collect::<Option<Vec<Needle>>>());

@@ -34,6 +34,8 @@ pub struct Projection {
     pub insides: Vec<Inside>,
     /// Texts that a row has to have, or nothing looks at it: one of each group.
     pub texts: Vec<Vec<NeededText>>,
+    /// Bounds that integers of a row have to keep, or nothing looks at it.
+    pub ranges: Vec<NeededRange>,
 }
 
 impl Projection {
@@ -71,6 +73,17 @@ impl Inside {
             Inside::Keys(keys) => keys.iter().find(|(known, _)| known.as_bytes() == key).map(|(_, inside)| inside),
         }
     }
+}
+
+/// Names a column of integers and between which of them, both included, its value has to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NeededRange {
+    /// Position of the column.
+    pub column: usize,
+    /// The least.
+    pub least: i64,
+    /// The greatest.
+    pub greatest: i64,
 }
 
 /// Names a text and the column in whose text it has to be: in that of a string, or in what `tostring` gives of a dynamic
@@ -111,7 +124,7 @@ pub trait RowStream {
     fn read(&mut self, batch: &mut Vec<Row>) -> Result<bool, StreamError>;
 
     /// Allows the stream to leave out what its projection does not ask for inside of columns, and, with `may_pass_over`,
-    /// records that lack a needed text. Until then every record comes, its dynamic columns whole.
+    /// records that lack a needed text or are out of a needed range. Until then every record comes, its dynamic columns whole.
     fn narrow(&mut self, _may_pass_over: bool) {}
 
     /// Returns how many records were passed over since this was last asked.

@@ -6,6 +6,7 @@
 
 use super::bytes::Window;
 use super::report::{Events, Place, Tracker};
+use crate::json::RecordSink;
 use crate::record::{Plan, RowBuilder};
 use crate::sieve::Sieve;
 use crate::stream::Row;
@@ -69,6 +70,14 @@ impl Block {
     }
 }
 
+/// Says what became of a line.
+enum Read {
+    Row(Row),
+    PassedOver,
+    /// It is blank or malformed.
+    Nothing,
+}
+
 /// Holds all that decoding a block needs.
 #[derive(Clone, Debug)]
 pub(crate) struct LineReader {
@@ -86,6 +95,7 @@ impl LineReader {
         let tracker = Tracker::keeping(&events);
         let mut builder = RowBuilder::new(Arc::clone(&self.plan));
         let mut sifting = self.sieve.as_ref().filter(|_| may_pass_over).map(|sieve| sieve.over(bytes));
+        let may_settle = may_pass_over && matches!(self.decoder, Decoder::Json { .. });
         let (mut rows, mut line_count, mut passed_over, mut start) = (Vec::new(), 0, 0, 0);
         while start < size {
             let newline = memchr::memchr(b'\n', &bytes[start..]).map(|at| start + at);
@@ -94,10 +104,18 @@ impl LineReader {
                 None => size,
             };
             line_count += 1;
-            if sifting.as_mut().is_some_and(|sifting| sifting.passes_over(start..end)) {
+            let line = &bytes[start..end];
+            if line.len() > self.line_bytes_max {
+                tracker.skip(Place::Line(line_count), self.too_long_reason());
+            } else if sifting.as_mut().is_some_and(|sifting| sifting.passes_over(start..end)) {
                 passed_over += 1;
             } else {
-                rows.extend(self.row(&bytes[start..end], Place::Line(line_count), &mut builder, &tracker));
+                builder.set_may_settle(may_settle && line.trim_ascii_end().last() == Some(&b'}'));
+                match self.row(line, Place::Line(line_count), &mut builder, &tracker) {
+                    Read::Row(row) => rows.push(row),
+                    Read::PassedOver => passed_over += 1,
+                    Read::Nothing => {}
+                }
             }
             start = newline.map_or(size, |at| at + 1);
         }
@@ -105,20 +123,20 @@ impl LineReader {
         Decoded { rows, events: events.into_inner(), line_count, passed_over, size_bytes: size as u64, buffer }
     }
 
-    fn row(&self, line: &[u8], place: Place, builder: &mut RowBuilder, tracker: &Tracker<'_>) -> Option<Row> {
-        if line.len() > self.line_bytes_max {
-            tracker.skip(place, self.too_long_reason());
-            return None;
-        }
+    fn row(&self, line: &[u8], place: Place, builder: &mut RowBuilder, tracker: &Tracker<'_>) -> Read {
         if line.trim_ascii().is_empty() {
-            return None;
+            return Read::Nothing;
         }
         match self.decoder.decode(line, builder) {
-            Ok(()) => Some(builder.finish(place, tracker)),
+            Ok(()) => Read::Row(builder.finish(place, tracker)),
+            Err(_) if builder.is_settled() => {
+                builder.discard();
+                Read::PassedOver
+            }
             Err(reason) => {
                 builder.discard();
                 tracker.skip(place, reason);
-                None
+                Read::Nothing
             }
         }
     }

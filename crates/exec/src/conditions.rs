@@ -1,20 +1,30 @@
-//! The conditions right above a table to texts that a row has to have, so that the table can pass over what lacks them.
+//! The conditions right above a table to texts and integers that a row has to have, so that the table can pass over what
+//! lacks them.
 //!
-//! A text follows from a condition only when evaluating the condition cannot fail: a row that is not looked at raises no
-//! error. Says which texts; how they are found in records is `record/src/sieve.rs`.
+//! Anything follows from a condition only when evaluating the condition cannot fail: a row that is not looked at raises
+//! no error. Says which texts; how they are found in records is `record/src/sieve.rs`.
 
 use dtq_ir::needed::path;
 use dtq_ir::rel::{RelId, RelKind};
 use dtq_ir::{Effect, ExprId, ExprKind, Program};
-use dtq_record::stream::NeededText;
+use dtq_record::stream::{NeededRange, NeededText};
 use dtq_value::{Str, Type, Value};
 use rustc_hash::FxHashMap;
 
 /// How many alternatives a condition may have, and how deep they may stand in each other.
 const TEXTS_MAX: usize = 32;
 
-/// Returns the texts that each scan's rows need, one of each group; `readers` is how many read each relation.
-pub(crate) fn find_texts(program: &Program, readers: &[u32]) -> FxHashMap<RelId, Vec<Vec<NeededText>>> {
+/// Holds what the rows of a table need, as in a projection.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Conditions {
+    /// One text of each group.
+    pub(crate) texts: Vec<Vec<NeededText>>,
+    /// Integers in ranges, at most one range a column.
+    pub(crate) ranges: Vec<NeededRange>,
+}
+
+/// Returns what each scan's rows need; `readers` is how many read each relation.
+pub(crate) fn find_conditions(program: &Program, readers: &[u32]) -> FxHashMap<RelId, Conditions> {
     let mut reader_of: FxHashMap<RelId, RelId> = FxHashMap::default();
     for (index, rel) in program.rels().iter().enumerate().filter(|(index, _)| readers[*index] > 0) {
         let id = RelId(u32::try_from(index).expect("Limits::ir_nodes_max is far below u32::MAX"));
@@ -24,22 +34,19 @@ pub(crate) fn find_texts(program: &Program, readers: &[u32]) -> FxHashMap<RelId,
     for (index, rel) in program.rels().iter().enumerate() {
         if matches!(rel.kind, RelKind::Scan { .. }) {
             let scan = RelId(u32::try_from(index).expect("Limits::ir_nodes_max is far below u32::MAX"));
-            let texts = texts_of_scan(program, readers, &reader_of, scan);
-            if !texts.is_empty() {
-                found.insert(scan, texts);
-            }
+            found.insert(scan, conditions_of_scan(program, readers, &reader_of, scan));
         }
     }
     found
 }
 
-fn texts_of_scan(
+fn conditions_of_scan(
     program: &Program,
     readers: &[u32],
     reader_of: &FxHashMap<RelId, RelId>,
     scan: RelId,
-) -> Vec<Vec<NeededText>> {
-    let (mut groups, mut at) = (Vec::new(), scan);
+) -> Conditions {
+    let (mut found, mut at) = (Conditions::default(), scan);
     while readers[at.0 as usize] == 1
         && let Some(reader) = reader_of.get(&at)
         && let RelKind::Filter { predicate, .. } = program.rel(*reader).kind
@@ -49,12 +56,53 @@ fn texts_of_scan(
         while let Some(condition) = pending.pop() {
             match program.expr(condition).kind {
                 ExprKind::And(left, right) => pending.extend([right, left]),
-                _ => groups.extend(texts_of_condition(program, condition, TEXTS_MAX)),
+                _ => match range_of(program, condition) {
+                    Some(range) => add_range(&mut found.ranges, range),
+                    None => found.texts.extend(texts_of_condition(program, condition, TEXTS_MAX)),
+                },
             }
         }
         at = *reader;
     }
-    groups
+    found
+}
+
+/// Returns the range that a comparison of a column of integers with a constant gives.
+fn range_of(program: &Program, condition: ExprId) -> Option<NeededRange> {
+    let ExprKind::Call { function, args, .. } = &program.expr(condition).kind else { return None };
+    let [left, right] = args[..] else { return None };
+    let (ExprKind::Column(column), ExprKind::Const(bound)) = (&program.expr(left).kind, &program.expr(right).kind)
+    else {
+        return None;
+    };
+    if !matches!(program.expr(left).ty, Type::Int | Type::Long) {
+        return None;
+    }
+    let bound = match bound {
+        Value::Int(number) => i64::from(*number),
+        Value::Long(number) => *number,
+        _ => return None,
+    };
+    let (least, greatest) = match function.name {
+        "==" => (bound, bound),
+        ">=" => (bound, i64::MAX),
+        "<=" => (i64::MIN, bound),
+        ">" => (bound.checked_add(1)?, i64::MAX),
+        "<" => (i64::MIN, bound.checked_sub(1)?),
+        _ => return None,
+    };
+    Some(NeededRange { column: *column as usize, least, greatest })
+}
+
+/// Adds a range; with another one of the same column, what both allow.
+fn add_range(ranges: &mut Vec<NeededRange>, range: NeededRange) {
+    match ranges.iter_mut().find(|known| known.column == range.column) {
+        Some(known) => {
+            known.least = known.least.max(range.least);
+            known.greatest = known.greatest.min(range.greatest);
+        }
+        None => ranges.push(range),
+    }
 }
 
 /// Returns texts of which one is in every row for which the condition is true, or `None` where they cannot be told.
