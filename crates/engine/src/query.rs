@@ -158,12 +158,12 @@ impl Query {
     /// Returns a run over the tables of `catalog` that has read nothing yet.
     ///
     /// # Errors
-    /// `E2901` when the program is nested too deeply to run; `E4001` when [`Engine::Jit`] is wanted and the machine or the
+    /// `E2901` when the program is nested too deeply to run; `E2900` when [`Engine::Jit`] is wanted and the machine or the
     /// system has no native code.
     pub fn run<'a>(&'a self, catalog: &'a dyn Catalog, options: &Options<'a>) -> Result<Run<'a>, Fault> {
         let native = match self.native(options.engine) {
             Ok(native) => native,
-            Err(refusal) if options.engine == Engine::Jit => return Err(Fault::new(Code::E4001, refusal.to_string())),
+            Err(refusal) if options.engine == Engine::Jit => return Err(Fault::new(Code::E2900, refusal.to_string())),
             Err(_) => None,
         };
         Run::new(self.optimized(), catalog, dtq_exec::Options { native, ..options.for_exec() })

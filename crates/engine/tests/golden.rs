@@ -9,8 +9,8 @@ use serde_json::Value as Json;
 fn golden() {
     let mut run = dtq_fixture::Run::new("exec");
     for case in dtq_fixture::load(&dtq_fixture::root().join("exec")) {
-        for options in every_engine() {
-            case.check(&mut run, "result", || {
+        for (engine, options) in every_engine() {
+            case.check_on(&mut run, engine, "result", || {
                 let expected = case.block("result").map_or("", |block| block.text.trim_end());
                 let is_set = case.block("result").is_some_and(|block| block.attribute("order") == Some("any"));
                 let produced = result(case.query(), &options).unwrap_or_else(|message| message);
@@ -35,18 +35,21 @@ fn optimizer() {
         let query = query.unwrap_or_else(|| panic!("{}: the query has errors", case.name));
         case.check(&mut run, "ir", || dtq_ir::text::print(query.program()));
         case.check(&mut run, "opt", || dtq_ir::text::print(query.optimized()));
-        for options in every_engine() {
-            case.check(&mut run, "result", || result(case.query(), &options).unwrap_or_else(|message| message));
+        for (engine, options) in every_engine() {
+            case.check_on(&mut run, engine, "result", || {
+                result(case.query(), &options).unwrap_or_else(|message| message)
+            });
         }
     }
     run.finish();
 }
 
-/// Returns options for each engine, with the optimizer and without.
-fn every_engine() -> impl Iterator<Item = Options<'static>> {
-    [(Engine::Interp, true), (Engine::Interp, false), (Engine::Jit, true), (Engine::Jit, false)]
-        .into_iter()
-        .map(|(engine, without_optimizer)| Options { engine, without_optimizer, ..Options::default() })
+/// Returns the engines by the names that fixtures skip them by, each with the optimizer and without.
+fn every_engine() -> impl Iterator<Item = (&'static str, Options<'static>)> {
+    let engines = [("interp", Engine::Interp), ("jit", Engine::Jit)];
+    engines.into_iter().flat_map(|(name, engine)| {
+        [true, false].map(|without_optimizer| (name, Options { engine, without_optimizer, ..Options::default() }))
+    })
 }
 
 /// Returns the columns and rows of a query as a fixture writes them, or its mistakes.

@@ -66,6 +66,17 @@ fn what_fails_fails_as_it_does_interpreted() {
 }
 
 #[test]
+fn a_null_in_a_column_of_strings_is_seen() {
+    let text = "Events | extend t = substring(string_column, long(null)) | serialize \
+                | project isnull(t), t == '', tostring(t), iff(isnull(t), 1, 2), strlen(t) | where isnull(Column1) or Column1";
+    let options = Options { without_optimizer: true, ..Options::default() };
+    let query = compile(text, &Events, &options).0.expect("the query has no errors");
+    let expected = answer(&query, Engine::Interp, &Events);
+    assert!(expected.contains("Bool(true), Bool(false)"), "{expected}");
+    assert_eq!(answer(&query, Engine::Jit, &Events), expected);
+}
+
+#[test]
 fn steps_of_scan_are_interpreted_and_said_to_be() {
     let text = "Events | sort by long_column + 1 asc | scan declare (n: long = 0) with (step s: long_column > 0 => n = s.n + 1;)";
     let (function_count, interpreted_count) = compared(text);

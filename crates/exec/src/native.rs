@@ -3,14 +3,17 @@
 //! Which expressions those are follows from the operators: whatever they evaluate over a row, but for plain columns and
 //! constants, which cost nothing. What is evaluated once a run (a count, a bound) and the steps of `scan`, whose rows
 //! are made while they are read, are interpreted. Native code gives what the interpreter gives, faults included.
-//! Next: `env`, which asks for it.
+//!
+//! Native code has no null in a column of strings, and a table has none; but a column that a query computes may hold one
+//! (`substring` at a position that is null). Over such a row the interpreter is asked. Next: `env`, which asks for it.
 
 use dtq_interp::Subqueries;
 use dtq_ir::{ExprId, ExprKind, Program, RelId, RelKind, Sees, reads};
 use dtq_jit::{Code, Compiler, Entry, EntryKind, Input, Listing, NativeContext, Refusal, Verdict};
-use dtq_value::Value;
 use dtq_value::scalar::Fault;
+use dtq_value::{Type, Value};
 use rustc_hash::FxHashSet;
+use std::collections::BTreeSet;
 
 /// How many expressions are compiled together; one that is refused is found by halves.
 const UNIT_SIZE: usize = 64;
@@ -24,6 +27,8 @@ pub struct Native {
     units: Vec<Code>,
     /// For each expression its functions.
     functions: Vec<Functions>,
+    /// The columns of strings that functions read, those of one function together.
+    texts: Vec<u32>,
     report: NativeReport,
 }
 
@@ -58,11 +63,13 @@ struct Functions {
     condition: Option<Place>,
 }
 
-/// Names a function by its unit and its position there.
+/// Names a function by its unit and its position there, and the columns of strings that it reads.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     unit: u32,
     index: u32,
+    texts_start: u32,
+    texts_end: u32,
 }
 
 /// Holds an expression that an operator evaluates for each row.
@@ -88,6 +95,7 @@ impl Native {
         let mut native = Self {
             units: Vec::new(),
             functions: vec![Functions::default(); program.exprs().len()],
+            texts: Vec::new(),
             report: NativeReport::default(),
         };
         let mut wanted = Vec::new();
@@ -113,7 +121,7 @@ impl Native {
     ) -> Result<(), Refusal> {
         let entries: Vec<Entry<'_>> = wanted.iter().map(|one| one.entry(program, inputs)).collect();
         match compiler.compile(&entries) {
-            Ok(code) => self.add_unit(code, wanted),
+            Ok(code) => self.add_unit(code, program, wanted),
             Err(refusal @ (Refusal::Memory(_) | Refusal::Target(_))) => return Err(refusal),
             Err(refusal) if wanted.len() < 2 => {
                 self.report.interpreted.extend(wanted.iter().map(|one| (one.expr, refusal.clone())));
@@ -127,14 +135,17 @@ impl Native {
         Ok(())
     }
 
-    fn add_unit(&mut self, code: Code, wanted: &[Wanted]) {
+    fn add_unit(&mut self, code: Code, program: &Program, wanted: &[Wanted]) {
         let unit = u32::try_from(self.units.len()).expect("units are bounded by the nodes that are compiled");
         self.report.code_bytes += code.size();
         self.report.function_count += wanted.len();
         for (one, index) in wanted.iter().zip(0..) {
+            let texts_start = self.texts.len() as u32;
+            self.texts.extend(text_columns(program, one.expr));
+            let texts_end = self.texts.len() as u32;
             let functions = &mut self.functions[one.expr.0 as usize];
             let place = if one.is_condition { &mut functions.condition } else { &mut functions.value };
-            *place = Some(Place { unit, index });
+            *place = Some(Place { unit, index, texts_start, texts_end });
         }
         self.units.push(code);
     }
@@ -149,6 +160,13 @@ impl Native {
         self.functions.len() == program.exprs().len()
     }
 
+    /// Says whether a row has no null where a function reads a string.
+    #[inline]
+    fn fits(&self, place: Place, row: &[Value]) -> bool {
+        let texts = &self.texts[place.texts_start as usize..place.texts_end as usize];
+        texts.iter().all(|column| !matches!(row[*column as usize], Value::Null))
+    }
+
     /// Returns the value of an expression over a row; `None` when the interpreter has to evaluate it.
     #[inline]
     pub(crate) fn eval(
@@ -157,7 +175,7 @@ impl Native {
         (ctx, subqueries): (&mut NativeContext, &Subqueries),
         row: &[Value],
     ) -> Option<Result<Value, Fault>> {
-        let place = self.functions[expr.0 as usize].value?;
+        let place = self.functions[expr.0 as usize].value.filter(|place| self.fits(*place, row))?;
         let function = self.units[place.unit as usize].value(place.index);
         Some(function.eval_row(ctx, &Yielded(subqueries), row))
     }
@@ -170,7 +188,7 @@ impl Native {
         (ctx, subqueries): (&mut NativeContext, &Subqueries),
         row: &[Value],
     ) -> Option<Result<bool, Fault>> {
-        let place = self.functions[expr.0 as usize].condition?;
+        let place = self.functions[expr.0 as usize].condition.filter(|place| self.fits(*place, row))?;
         let condition = self.units[place.unit as usize].condition(place.index);
         Some(condition.decide_row(ctx, &Yielded(subqueries), row).map(|verdict| verdict == Verdict::True))
     }
@@ -251,6 +269,22 @@ fn refusal(kind: &RelKind, sees: Sees, node_count: u64, nodes_left: &mut u64) ->
 /// Says whether an expression is a value that is only copied.
 fn is_plain(program: &Program, expr: ExprId) -> bool {
     matches!(program.expr(expr).kind, ExprKind::Const(_) | ExprKind::Column(_) | ExprKind::Scalar(_))
+}
+
+/// Returns the columns of strings that an expression reads.
+fn text_columns(program: &Program, root: ExprId) -> BTreeSet<u32> {
+    let (mut found, mut seen, mut pending) = (BTreeSet::new(), FxHashSet::default(), vec![root]);
+    while let Some(id) = pending.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        let expr = program.expr(id);
+        match expr.kind {
+            ExprKind::Column(column) if expr.ty == Type::String => drop(found.insert(column)),
+            _ => pending.extend(expr.kind.children()),
+        }
+    }
+    found
 }
 
 /// Returns how many nodes each expression has as a tree.

@@ -129,8 +129,6 @@ codes! {
     /// Rules make too many records from one request, or make them from records that rules made too deep.
     E3010 = 3010,
 
-    /// Native code is wanted, and the machine or the system has none.
-    E4001 = 4001,
     /// An Azure Monitor transformation reads no table but `source`.
     E4101 = 4101,
     /// An Azure Monitor transformation has no such operator.
