@@ -3,6 +3,7 @@
 //! [`compile`] takes the text and the tables that it may name, and gives a [`Query`] or all its mistakes at once. A
 //! query can be explained (its [`dtq_ir::Program`]) and run any number of times. Nothing here starts a thread, opens a
 //! file or reads a clock: the host passes tables, time, randomness and bounds.
+//! [`Engine`] says whether expressions run as native code; the results are the same.
 //!
 //! ```
 //! use dtq_engine::{NoTables, Options, compile};
