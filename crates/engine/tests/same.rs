@@ -65,19 +65,14 @@ fn check(text: &str, catalog: &dyn Catalog) -> Option<Checked> {
         "{text}\n{report}\n--- without\n{before}\n--- with\n{after}\n--- program\n{}",
         dtq_ir::text::print(&optimized)
     );
-    let of_program = check_native(text, &program, &before, catalog);
-    let of_optimized = check_native(text, &optimized, &before, catalog);
+    let (function_count, interpreted_count) = check_native(text, &optimized, &before, catalog);
     let printed = dtq_ir::text::print(&optimized);
     let parsed = dtq_ir::text::parse(&printed, &limits()).unwrap_or_else(|error| panic!("{error}\n{printed}"));
     assert_eq!(dtq_ir::text::print(&parsed), printed, "{text}");
     let (again, report) = optimize(&optimized, &opt_options);
     let changed: Vec<_> = report.changes.iter().filter(|(_, count)| *count > 0).collect();
     assert!(answer(&again, None, catalog) == before, "{text}: optimized twice, it differs");
-    Some(Checked {
-        is_settled: changed.is_empty(),
-        function_count: of_program.0 + of_optimized.0,
-        interpreted_count: of_program.1 + of_optimized.1,
-    })
+    Some(Checked { is_settled: changed.is_empty(), function_count, interpreted_count })
 }
 
 #[test]
