@@ -36,7 +36,7 @@ pub fn print(program: &Program) -> String {
     out
 }
 
-/// Returns the name by which [`print`] writes the kind of a relation, such as `Filter`.
+/// Returns the name by which [`print()`] writes the kind of a relation, such as `Filter`.
 pub fn kind_name(kind: &RelKind) -> String {
     node(kind).chars().take_while(char::is_ascii_alphabetic).collect()
 }

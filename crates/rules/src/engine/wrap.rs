@@ -114,7 +114,7 @@ fn metric_head(metric: &[u8], kind: Kind) -> Result<Vec<u8>, WireError> {
     Ok(head)
 }
 
-/// Returns a metric head, as [`heads`] gives it, with one point.
+/// Returns a metric head, as [`HeadMaker::heads`] gives it, with one point.
 fn metric_with(head: &[u8], point: &[u8]) -> Result<Vec<u8>, WireError> {
     let mut metric = Vec::with_capacity(head.len() + point.len() + 8);
     for field in Fields::new(head) {
