@@ -4,7 +4,7 @@
 //! with a reason, never approximated. Generated code has no instruction that can trap and no reference to anything: it
 //! reads what `call` hands in, and calls the functions of one fixed table, which it is handed too. Read in order:
 //! `target`, `layout`, `operand`, `pools`, `lower` (expressions to the code generator's language), `module` (functions
-//! to bytes), `helpers`, `call` (bytes to calls), [`unit`].
+//! to bytes), `helpers`, `call` (bytes to calls), [`mod@unit`].
 
 mod target;
 

@@ -78,7 +78,8 @@ impl RecordScan {
     /// Compiles the scan of a pass for this machine, in memory of its own.
     ///
     /// # Errors
-    /// As [`define`], and when the code cannot be run here.
+    /// [`Refusal::Size`] for very many slots or keys, or a guard with a long text; [`Refusal::Construct`] for what no table
+    /// of this version reads; and when the code cannot be run here.
     pub fn compile(target: &Target, pass: &Pass, slot_count: usize, guards: &[Guard]) -> Result<Self, Refusal> {
         let mut module = ModuleBuilder::new(target);
         let (function, layout) = define(&mut module, pass, slot_count, guards)?;
@@ -88,7 +89,7 @@ impl RecordScan {
     /// Returns what the code of a scan looks like, for this machine or another.
     ///
     /// # Errors
-    /// As [`define`].
+    /// As [`RecordScan::compile`], but for memory.
     pub fn listing(target: &Target, pass: &Pass, slot_count: usize, guards: &[Guard]) -> Result<Listing, Refusal> {
         let mut module = ModuleBuilder::new(target).with_listings();
         define(&mut module, pass, slot_count, guards)?;
