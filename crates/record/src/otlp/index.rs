@@ -111,9 +111,15 @@ pub struct RequestIndex {
     scopes: Vec<ScopeEntry>,
     metrics: Vec<MetricEntry>,
     records: Vec<RecordEntry>,
+    reads_along: bool,
 }
 
 impl RequestIndex {
+    /// Says whether records are going to be read right after; then they are fetched on the way.
+    pub fn set_reads_along(&mut self, reads_along: bool) {
+        self.reads_along = reads_along;
+    }
+
     /// Forgets the request and keeps the memory.
     pub fn clear(&mut self) {
         self.resources.clear();
@@ -205,7 +211,9 @@ impl RequestIndex {
                 (2, Signal::Metrics) => self.read_metric(request, field.message()?, position)?,
                 (2, _) => {
                     let place = field.message()?;
-                    touch(place.content(request));
+                    if self.reads_along {
+                        touch(place.content(request));
+                    }
                     self.records.push(RecordEntry { place, parent: position });
                 }
                 _ => {}

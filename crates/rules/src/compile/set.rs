@@ -72,6 +72,8 @@ pub struct BaseCells {
     pub rules: Vec<usize>,
     /// Whether some rule has a condition on the resource, and on the scope.
     pub has_conditions_on: [bool; 2],
+    /// Whether some rule has no condition on resource or scope, so that every record is read for it.
+    pub reads_every_record: bool,
     /// What has to be found in a record before each of these rules can match.
     pub guards: Guards,
 }
@@ -378,11 +380,14 @@ impl<'f> Compiler<'f> {
                 true => Guards::default(),
                 false => Guards::new(&own, &cells, &plan),
             };
+            let is_of_record =
+                |rule: &&CompiledRule| rule.conditions.iter().all(|condition| condition.level >= Level::Metric);
+            let reads_every_record = own.iter().any(is_of_record);
             let has_conditions_on = [Level::Resource, Level::Scope].map(|level| {
                 let mut conditions = own.iter().flat_map(|rule| &rule.conditions);
                 conditions.any(|condition| condition.level == level)
             });
-            BaseCells { cells, plan, time_slot, rules: positions, has_conditions_on, guards }
+            BaseCells { cells, plan, time_slot, rules: positions, has_conditions_on, reads_every_record, guards }
         });
         let bases = bases.collect();
         let mut looked_up = std::mem::take(&mut self.catalog.looked_up);

@@ -61,9 +61,10 @@ impl<'s> Frame<'s> {
         scratch: &mut Scratch,
     ) -> Result<Output, WireError> {
         let Scratch { index, changes, slots, cache, overlay, marked, spare } = scratch;
+        let base = self.set.base(RuleSet::base_of(signal));
+        index.set_reads_along(base.reads_every_record);
         index.read(signal, request)?;
         changes.clear();
-        let base = self.set.base(RuleSet::base_of(signal));
         slots.clear();
         slots.resize(base.plan.slot_count(), Slot::MISSING);
         let entered = &mut self.state.flows[base_position(base.cells.base())].entered[from];

@@ -272,7 +272,9 @@ impl Recorder {
         let key_bytes = Ranked::<Ring>::entry_bytes(&key);
         self.counts.keys += 1;
         self.counts.held_bytes += key_bytes;
-        self.rings.insert(key, rank, Ring { records: VecDeque::new(), bytes: 0, key_bytes })
+        // Most keys hold one record, and room for four would take more than is counted.
+        let records = VecDeque::with_capacity(1);
+        self.rings.insert(key, rank, Ring { records, bytes: 0, key_bytes })
     }
 
     fn push(&mut self, id: EntryId, mut record: HeldRecord, rank: Rank) {
