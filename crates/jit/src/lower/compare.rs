@@ -213,6 +213,13 @@ impl Lowering<'_, '_> {
             let right = self.value(args[1])?.number();
             return Ok(Some(self.number_order(left, right, order)));
         }
+        if left == Type::Real
+            && let Some(constant) = self.exact_real(args[1])
+        {
+            let left = self.value(args[0])?.number();
+            let right = Number { value: self.b.ins().f64const(constant), null: None };
+            return Ok(Some(self.number_order(left, right, order)));
+        }
         if left == Type::Dynamic && right.is_integer() {
             let any = self.any_value(args[0])?;
             let number = self.value(args[1])?.number();
@@ -224,6 +231,17 @@ impl Lowering<'_, '_> {
             return self.any_order((id, false), any, (number, left), order.reversed()).map(Some);
         }
         Ok(None)
+    }
+
+    /// Returns a constant integer as the real that it is exactly, if it is one.
+    fn exact_real(&self, id: ExprId) -> Option<f64> {
+        let number = match self.program.expr(id).kind {
+            ExprKind::Const(Value::Long(number)) => number,
+            ExprKind::Const(Value::Int(number)) => i64::from(number),
+            _ => return None,
+        };
+        #[allow(clippy::cast_precision_loss, reason = "it has at most 53 bits")]
+        (number.unsigned_abs() <= 1 << 53).then_some(number as f64)
     }
 
     /// Returns whether two numbers of one type stand in an order: null when one is null, false beside NaN.
