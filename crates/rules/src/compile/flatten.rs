@@ -54,16 +54,27 @@ pub fn flatten(program: &Program, chain: &[RelId], table: &'static Table, cells:
     for pooled in program.pool() {
         flat.program.add_pooled(pooled.clone());
     }
+    let mut trees = Trees::default();
     for id in &chain[1..] {
         match &program.rel(*id).kind {
             RelKind::Filter { predicate, .. } => {
                 let mut copier = Copier::new(program, table, cells, &mut flat);
                 let predicate = copier.copy(*predicate);
+                if !trees.are_small(&flat.program, [predicate]) {
+                    break;
+                }
                 split_conjuncts(predicate, &mut flat);
             }
             RelKind::Project { exprs, .. } => {
                 let mut copier = Copier::new(program, table, cells, &mut flat);
-                let columns = exprs.iter().map(|expr| copier.copy_column(*expr)).collect();
+                let columns: Vec<FlatColumn> = exprs.iter().map(|expr| copier.copy_column(*expr)).collect();
+                let computed = columns.iter().filter_map(|column| match column {
+                    FlatColumn::Computed(id) => Some(*id),
+                    FlatColumn::Same(_) => None,
+                });
+                if !trees.are_small(&flat.program, computed) {
+                    break;
+                }
                 flat.columns = columns;
             }
             RelKind::Materialize { .. } => {}
@@ -72,6 +83,34 @@ pub fn flatten(program: &Program, chain: &[RelId], table: &'static Table, cells:
         flat.end = *id;
     }
     flat
+}
+
+/// Nodes that an expression of a flat part may have once what it reads is substituted, a shared one counted each time:
+/// so many are evaluated. Behind it the operators of `exec` compute each column once.
+const TREE_NODES_MAX: u32 = 10_000;
+/// How deep it may nest along operands other than the first, for which evaluation uses the stack.
+const TREE_DEPTH_MAX: u32 = 200;
+
+/// Holds the size and depth of each expression of a program as a tree, as far as they are known.
+#[derive(Default)]
+struct Trees(Vec<(u32, u32)>);
+
+impl Trees {
+    /// Says whether expressions are within the bounds.
+    fn are_small(&mut self, program: &Program, ids: impl IntoIterator<Item = ExprId>) -> bool {
+        for expr in &program.exprs()[self.0.len()..] {
+            let operands = expr.kind.children().into_iter().enumerate();
+            let tree = operands.fold((1u32, 0u32), |(size, depth), (index, operand)| {
+                let (own_size, own_depth) = self.0[operand.0 as usize];
+                (size.saturating_add(own_size), depth.max(own_depth.saturating_add(u32::from(index > 0))))
+            });
+            self.0.push(tree);
+        }
+        ids.into_iter().all(|id| {
+            let (size, depth) = self.0[id.0 as usize];
+            size <= TREE_NODES_MAX && depth <= TREE_DEPTH_MAX
+        })
+    }
 }
 
 /// Adds a predicate to the conditions, each operand of an outer `and` by itself.

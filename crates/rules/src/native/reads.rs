@@ -10,6 +10,7 @@ use dtq_ir::{ExprId, ExprKind, Program};
 use dtq_jit::{Guard, GuardTest, ScanLayout};
 use dtq_record::otlp::fill::{Level, SlotPlan};
 use dtq_value::{Type, Value};
+use std::collections::BTreeSet;
 
 /// Returns tests each of which fails only for records that the rule does not match.
 ///
@@ -118,8 +119,11 @@ fn bits(program: &Program, root: ExprId, cells: &Cells, layout: &ScanLayout) -> 
 }
 
 fn columns(program: &Program, root: ExprId) -> Vec<u32> {
-    let (mut columns, mut pending) = (Vec::new(), vec![root]);
+    let (mut columns, mut seen, mut pending) = (Vec::new(), BTreeSet::new(), vec![root]);
     while let Some(id) = pending.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
         match &program.expr(id).kind {
             ExprKind::Column(cell) => columns.push(*cell),
             kind => pending.extend(kind.children()),

@@ -110,3 +110,23 @@ fn edits_that_cancel_each_other_change_nothing() {
     assert_eq!(apply(&mut processor, &request), request);
     assert_eq!(records(&request).len(), 1);
 }
+
+/// What one column computes from the one before, forty times over, is evaluated once a column: in conditions, in what is
+/// written, and where it does not stay within the flat part of the query.
+#[test]
+fn columns_that_double_do_not_take_twice_as_long_each() {
+    let doubled = |query: &str, operator: &str| {
+        let steps = (1..40).map(|at| format!(" | extend a{at} = a{} {operator} a{}", at - 1, at - 1));
+        format!("kql: logs | extend a0 = {query}{}", steps.collect::<String>())
+    };
+    let dropping = format!("to: drop\n{} | where a39 > 5", doubled("SeverityNumber + strlen(tostring(Body))", "+"));
+    let writing = format!(
+        "to: replace\n{} | where a39 == 0 | extend SeverityText = tostring(a39) | project-away a*",
+        doubled("SeverityNumber", "*")
+    );
+    let mut processor = processor(&[&dropping, &writing]);
+    let left = apply(&mut processor, &logs(&[], vec![log("x"), log("")]));
+    assert_eq!(bodies(&left), [""]);
+    assert_eq!(records(&left)[0].severity_text, "0");
+    assert_eq!(processor.accounts().iter().map(|account| account.errors).sum::<u64>(), 0);
+}
