@@ -4,9 +4,10 @@
 //! Anything follows from a condition only when evaluating the condition cannot fail: a row that is not looked at raises
 //! no error. Says which texts; how they are found in records is `record/src/sieve.rs`.
 
+use dtq_ir::effects::always_succeeds;
 use dtq_ir::needed::path;
 use dtq_ir::rel::{RelId, RelKind};
-use dtq_ir::{Effect, ExprId, ExprKind, Program};
+use dtq_ir::{ExprId, ExprKind, Program};
 use dtq_record::stream::{NeededRange, NeededText};
 use dtq_value::{Str, Type, Value};
 use rustc_hash::FxHashMap;
@@ -163,94 +164,4 @@ fn column_of_text(program: &Program, id: ExprId) -> Option<usize> {
 
 fn is_text(ty: Type) -> bool {
     matches!(ty, Type::String | Type::Dynamic)
-}
-
-/// Functions that give a value for any arguments.
-const SURE: [&str; 67] = [
-    "==",
-    "!=",
-    "<",
-    "<=",
-    ">",
-    ">=",
-    "=~",
-    "!~",
-    "in",
-    "!in",
-    "in~",
-    "!in~",
-    "not",
-    "+",
-    "-",
-    "*",
-    "/",
-    "%",
-    "isempty",
-    "isnotempty",
-    "isnull",
-    "isnotnull",
-    "contains",
-    "!contains",
-    "contains_cs",
-    "!contains_cs",
-    "has",
-    "!has",
-    "has_cs",
-    "!has_cs",
-    "startswith",
-    "!startswith",
-    "startswith_cs",
-    "!startswith_cs",
-    "endswith",
-    "!endswith",
-    "endswith_cs",
-    "!endswith_cs",
-    "hasprefix",
-    "!hasprefix",
-    "hasprefix_cs",
-    "!hasprefix_cs",
-    "hassuffix",
-    "!hassuffix",
-    "hassuffix_cs",
-    "!hassuffix_cs",
-    "tostring",
-    "toint",
-    "tolong",
-    "todouble",
-    "toreal",
-    "tobool",
-    "todatetime",
-    "totimespan",
-    "tolower",
-    "toupper",
-    "strlen",
-    "between",
-    "!between",
-    "bin",
-    "now",
-    "ago",
-    "startofday",
-    "startofweek",
-    "startofmonth",
-    "startofyear",
-    "has_any",
-];
-
-/// Says whether evaluating an expression cannot fail and changes nothing, so that leaving it out is not noticed.
-fn always_succeeds(program: &Program, root: ExprId) -> bool {
-    let mut pending = vec![root];
-    while let Some(id) = pending.pop() {
-        match &program.expr(id).kind {
-            ExprKind::Call { function, args, .. } => {
-                let is_sure = matches!(function.effect, Effect::Pure | Effect::Time) && SURE.contains(&function.name);
-                if !is_sure {
-                    return false;
-                }
-                pending.extend(args.iter().copied());
-            }
-            ExprKind::Scalar(_) | ExprKind::InRel { .. } => return false,
-            kind => pending.extend(kind.children()),
-        }
-    }
-    true
 }

@@ -1,10 +1,11 @@
 //! A program to what its answer depends on besides its tables.
 
-use crate::expr::ExprKind;
-use crate::function::Effect;
+use crate::expr::{ExprId, ExprKind};
+use crate::function::{Effect, Failure};
 use crate::program::Program;
 use crate::reads::reached;
 use crate::rel::{RelId, RelKind};
+use std::collections::HashSet;
 
 /// Holds what a program depends on besides its tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,4 +44,33 @@ pub fn of(program: &Program) -> Effects {
         }
     }
     effects
+}
+
+/// Says whether evaluating an expression neither fails nor changes anything, so that nobody notices when it is left out.
+///
+/// Of cells it is assumed that they can be read. A relation inside, which may not be known, counts as what may fail.
+pub fn always_succeeds(program: &Program, root: ExprId) -> bool {
+    let (mut seen, mut pending) = (HashSet::new(), vec![root]);
+    while let Some(id) = pending.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        match &program.expr(id).kind {
+            ExprKind::Call { function, args, pooled, .. } => {
+                let has_no_effect = matches!(function.effect, Effect::Pure | Effect::Time);
+                let cannot_fail = match function.failure {
+                    Failure::Never => true,
+                    Failure::Unprepared => pooled.is_some(),
+                    Failure::Possible => false,
+                };
+                if !has_no_effect || !cannot_fail {
+                    return false;
+                }
+                pending.extend(args.iter().copied());
+            }
+            ExprKind::Scalar(_) | ExprKind::InRel { .. } => return false,
+            kind => pending.extend(kind.children()),
+        }
+    }
+    true
 }

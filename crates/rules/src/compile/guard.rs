@@ -7,7 +7,8 @@
 
 use crate::compile::cells::{Cell, Cells};
 use crate::compile::rule::CompiledRule;
-use dtq_ir::{Effect, ExprId, ExprKind, Program};
+use dtq_ir::effects::always_succeeds;
+use dtq_ir::{ExprId, ExprKind, Program};
 use dtq_record::otlp::fill::{Level, SlotPlan};
 use dtq_record::slot::{Buffers, Slot, Tag};
 use dtq_value::search::Substrings;
@@ -282,73 +283,12 @@ fn constant_text(program: &Program, id: ExprId) -> Option<Str> {
     }
 }
 
-/// Says whether evaluating an expression neither fails, but for cells that cannot be read, nor changes anything.
-fn always_succeeds(program: &Program, root: ExprId) -> bool {
-    const SAFE: [&str; 42] = [
-        "==",
-        "!=",
-        "<",
-        "<=",
-        ">",
-        ">=",
-        "=~",
-        "!~",
-        "in",
-        "!in",
-        "in~",
-        "!in~",
-        "not",
-        "isempty",
-        "isnotempty",
-        "isnull",
-        "isnotnull",
-        "contains",
-        "!contains",
-        "contains_cs",
-        "!contains_cs",
-        "has",
-        "!has",
-        "has_cs",
-        "!has_cs",
-        "startswith",
-        "!startswith",
-        "startswith_cs",
-        "!startswith_cs",
-        "endswith",
-        "!endswith",
-        "endswith_cs",
-        "!endswith_cs",
-        "hasprefix",
-        "hassuffix",
-        "tostring",
-        "toint",
-        "tolong",
-        "todouble",
-        "toreal",
-        "tobool",
-        "strlen",
-    ];
-    let mut pending = vec![root];
-    while let Some(id) = pending.pop() {
-        match &program.expr(id).kind {
-            ExprKind::Call { function, args, .. } => {
-                if function.effect != Effect::Pure || !SAFE.contains(&function.name) {
-                    return false;
-                }
-                pending.extend(args.iter().copied());
-            }
-            ExprKind::Scalar(_) | ExprKind::InRel { .. } | ExprKind::Element { .. } | ExprKind::Property { .. } => {
-                return false;
-            }
-            kind => pending.extend(kind.children()),
-        }
-    }
-    true
-}
-
 fn slots_read(program: &Program, root: ExprId, cells: &Cells) -> BTreeSet<u32> {
-    let (mut slots, mut pending) = (BTreeSet::new(), vec![root]);
+    let (mut slots, mut seen, mut pending) = (BTreeSet::new(), BTreeSet::new(), vec![root]);
     while let Some(id) = pending.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
         match &program.expr(id).kind {
             ExprKind::Column(cell) => slots.extend(cells.slots_of(*cell)),
             kind => pending.extend(kind.children()),
