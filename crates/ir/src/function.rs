@@ -295,6 +295,29 @@ impl Param {
 }
 
 impl Function {
+    /// Says whether it answers true or false whatever its operands, and never null.
+    pub fn is_certain(&self) -> bool {
+        let stem = self.name.strip_prefix('!').unwrap_or(self.name);
+        let stem = stem.strip_suffix("_cs").unwrap_or(stem);
+        let searches = matches!(
+            stem,
+            "=~" | "~"
+                | "contains"
+                | "startswith"
+                | "endswith"
+                | "has"
+                | "hasprefix"
+                | "hassuffix"
+                | "has_any"
+                | "has_all"
+        );
+        let asks = matches!(
+            self.name,
+            "matches regex" | "in~" | "!in~" | "isnull" | "isnotnull" | "isempty" | "isnotempty" | "assert"
+        );
+        searches || asks
+    }
+
     /// Returns an entry: pure, null-propagating, perhaps failing, numbered; change with the methods below.
     pub const fn new(name: &'static str, group: Group, signatures: &'static [Signature]) -> Self {
         Self {

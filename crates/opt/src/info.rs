@@ -100,7 +100,7 @@ fn may_be_null(expr: &Expr, operands: &[Info], is_column_null: bool) -> bool {
         ExprKind::Call { function, signature, .. } => match function.name {
             "==" | "!=" => operands.iter().all(|info| info.may_be_null),
             "in" | "!in" => operands[0].may_be_null,
-            name if is_never_null(name) => false,
+            _ if function.is_certain() => false,
             name if is_total(name, &function.signatures[usize::from(*signature)], expr.ty) => any(),
             _ => true,
         },
@@ -113,16 +113,6 @@ fn may_be_null(expr: &Expr, operands: &[Info], is_column_null: bool) -> bool {
         ExprKind::Property { .. } | ExprKind::Element { .. } | ExprKind::Scalar(_) => true,
         ExprKind::InRel { .. } => operands[0].may_be_null,
     }
-}
-
-/// Says whether an operator or function answers a bool whatever its operands.
-fn is_never_null(name: &str) -> bool {
-    let stem = name.strip_prefix('!').unwrap_or(name);
-    let stem = stem.strip_suffix("_cs").unwrap_or(stem);
-    matches!(
-        stem,
-        "=~" | "~" | "contains" | "startswith" | "endswith" | "has" | "hasprefix" | "hassuffix" | "has_any" | "has_all"
-    ) || matches!(name, "matches regex" | "in~" | "!in~" | "isnull" | "isnotnull" | "isempty" | "isnotempty" | "assert")
 }
 
 /// Says whether an overload is null only when an operand is.

@@ -3,84 +3,11 @@
 //! Both err on the safe side. Neither looks deeper than [`LOOK_DEPTH_MAX`], since chains may be long.
 
 use super::Lowering;
-use dtq_ir::{Expr, ExprId, ExprKind, Nulls};
+use dtq_ir::{Effect, Expr, ExprId, ExprKind, Failure, Nulls};
 use dtq_value::{Type, Value};
 
 /// How deep is looked; what lies deeper may be null and may fail.
 const LOOK_DEPTH_MAX: u32 = 6;
-
-/// Operators over numbers and texts that are lowered to instructions, or to helpers that never fail.
-const QUIET: &[&str] = &[
-    "==",
-    "!=",
-    "<",
-    "<=",
-    ">",
-    ">=",
-    "not",
-    "isempty",
-    "isnotempty",
-    "isnull",
-    "isnotnull",
-    "contains",
-    "!contains",
-    "contains_cs",
-    "!contains_cs",
-    "has",
-    "!has",
-    "has_cs",
-    "!has_cs",
-    "startswith",
-    "!startswith",
-    "startswith_cs",
-    "!startswith_cs",
-    "endswith",
-    "!endswith",
-    "endswith_cs",
-    "!endswith_cs",
-    "=~",
-    "!~",
-    "in",
-    "!in",
-    "in~",
-    "!in~",
-];
-
-/// Operators that answer true or false, whatever their operands.
-const CERTAIN: &[&str] = &[
-    "isempty",
-    "isnotempty",
-    "isnull",
-    "isnotnull",
-    "contains",
-    "!contains",
-    "contains_cs",
-    "!contains_cs",
-    "has",
-    "!has",
-    "has_cs",
-    "!has_cs",
-    "startswith",
-    "!startswith",
-    "startswith_cs",
-    "!startswith_cs",
-    "endswith",
-    "!endswith",
-    "endswith_cs",
-    "!endswith_cs",
-    "=~",
-    "!~",
-    "hasprefix",
-    "!hasprefix",
-    "hasprefix_cs",
-    "!hasprefix_cs",
-    "hassuffix",
-    "!hassuffix",
-    "hassuffix_cs",
-    "!hassuffix_cs",
-    "has_any",
-    "has_all",
-];
 
 impl Lowering<'_, '_> {
     /// Says whether an expression may be null.
@@ -104,7 +31,7 @@ impl Lowering<'_, '_> {
             ExprKind::Call { function, args, .. } => match function.name {
                 "==" | "!=" => args.iter().all(|arg| self.null_below(*arg, depth - 1)) && !self.has_text(args),
                 "not" => self.null_below(args[0], depth - 1),
-                name => !CERTAIN.contains(&name),
+                _ => !function.is_certain(),
             },
             _ => true,
         }
@@ -152,7 +79,9 @@ impl Lowering<'_, '_> {
             // A dynamic that has not been parsed may be malformed.
             ExprKind::Column(_) => expr.ty != Type::Dynamic,
             ExprKind::And(left, right) | ExprKind::Or(left, right) => all(&[*left, *right]),
-            ExprKind::Call { function, args, .. } => QUIET.contains(&function.name) && all(args),
+            ExprKind::Call { function, args, .. } => {
+                function.failure == Failure::Never && function.effect == Effect::Pure && all(args)
+            }
             _ => false,
         }
     }
