@@ -73,3 +73,44 @@ fn a_pass_can_be_left_out() {
     options.disabled.insert("order".to_owned());
     assert_eq!(optimized("T | where s contains 'x' and a == 1", &options), ["and", "contains", "=="]);
 }
+
+/// Conditions in which nothing is found by one look are those in which no pass finds anything.
+#[test]
+fn what_is_plain_has_nothing_for_any_pass() {
+    let options = dtq_opt::Options { columns_may_fail: true, ..dtq_opt::Options::default() };
+    let mut plain_count = 0;
+    let mut check = |text: &str| {
+        let compile_options = Options { without_optimizer: true, ..Options::default() };
+        let (query, _) = compile(text, &Patterns { seed: 0, row_count: 0 }, &compile_options);
+        let Some(query) = query else { return };
+        let program = query.program();
+        let filters = program.rels().iter().filter_map(|rel| match rel.kind {
+            RelKind::Filter { predicate, .. } => Some(Root { expr: predicate, is_condition: true }),
+            _ => None,
+        });
+        let (_, _, report) = optimize_roots(program, &Vec::from_iter(filters), &options, &|_| true);
+        if report.rounds == 0 {
+            plain_count += 1;
+            let (_, report) = dtq_opt::optimize(program, &options);
+            assert!(report.changes.iter().all(|(_, count)| *count == 0), "{text}: {report}");
+        }
+    };
+    let subjects = ["s", "t", "a", "b", "w", "p", "tolong(d)", "todouble(d)", "tostring(d)", "d", "r", "strlen(s)"];
+    let operators = ["==", "!=", "<", ">=", "contains", "has", "!has_cs", "startswith", "=~", "in", "matches regex"];
+    let constants = ["1", "0", "-1", "0.5", "true", "''", "'x'", "'1'", "'\u{c9}'", "long(null)", "9223372036854775807"];
+    for subject in subjects {
+        for operator in operators {
+            for constant in constants {
+                let constant = if operator == "in" { format!("({constant})") } else { constant.to_owned() };
+                check(&format!("T | where {subject} {operator} {constant}"));
+                check(&format!("T | where b == 3 or {subject} {operator} {constant}"));
+                check(&format!("T | where q and ({subject} {operator} {constant} or t == 'y')"));
+            }
+        }
+    }
+    for seed in 0..3_000 {
+        let condition = dtq_generate::patterns::condition(&mut dtq_generate::Choices::Seed(seed), 1);
+        check(&format!("T | where {condition}"));
+    }
+    assert!(plain_count > 300, "only {plain_count} conditions were plain");
+}

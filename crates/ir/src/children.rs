@@ -2,6 +2,7 @@
 
 use crate::expr::{ExprId, ExprKind};
 use crate::rel::{AggregateCall, RelId, RelKind};
+use smallvec::{SmallVec, smallvec};
 
 /// Says which row an expression of a relation is evaluated over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,19 +17,19 @@ pub enum Sees {
 
 impl ExprKind {
     /// Returns the expressions that it is made of, in order of evaluation.
-    pub fn children(&self) -> Vec<ExprId> {
+    pub fn children(&self) -> SmallVec<[ExprId; 4]> {
         match self {
-            ExprKind::Const(_) | ExprKind::Column(_) | ExprKind::Scalar(_) => Vec::new(),
-            ExprKind::Call { args, .. } => args.to_vec(),
-            ExprKind::And(left, right) | ExprKind::Or(left, right) => vec![*left, *right],
+            ExprKind::Const(_) | ExprKind::Column(_) | ExprKind::Scalar(_) => SmallVec::new(),
+            ExprKind::Call { args, .. } => args.iter().copied().collect(),
+            ExprKind::And(left, right) | ExprKind::Or(left, right) => smallvec![*left, *right],
             ExprKind::Case { arms, otherwise } => {
                 let arms = arms.iter().flat_map(|(condition, value)| [*condition, *value]);
                 arms.chain(std::iter::once(*otherwise)).collect()
             }
-            ExprKind::Coalesce(items) => items.clone(),
-            ExprKind::Property { base, .. } => vec![*base],
-            ExprKind::Element { base, index } => vec![*base, *index],
-            ExprKind::InRel { value, .. } => vec![*value],
+            ExprKind::Coalesce(items) => items.iter().copied().collect(),
+            ExprKind::Property { base, .. } => smallvec![*base],
+            ExprKind::Element { base, index } => smallvec![*base, *index],
+            ExprKind::InRel { value, .. } => smallvec![*value],
         }
     }
 

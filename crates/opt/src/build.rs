@@ -49,7 +49,7 @@ impl<'o> Builder<'o> {
             return self.push(expr, info);
         }
         let hash = hash_of(&expr.kind, expr.ty);
-        let candidates = self.known.get(&hash).cloned().unwrap_or_default();
+        let candidates = self.known.get(&hash).map_or(&[][..], SmallVec::as_slice);
         let is_found = |id: &&ExprId| {
             let other = self.program.expr(**id);
             other.ty == expr.ty && self.info(**id) == info && is_same_kind(&other.kind, &expr.kind)
@@ -263,14 +263,14 @@ pub(crate) fn is_same_value(left: &Value, right: &Value) -> bool {
 fn hash_of(kind: &ExprKind, ty: Type) -> u64 {
     let mut state = FxHasher::default();
     hash_own(kind, ty, &mut state);
-    kind.children().hash(&mut state);
+    kind.children().as_slice().hash(&mut state);
     state.finish()
 }
 
 /// Hashes a node without its operands.
 pub(crate) fn hash_own(kind: &ExprKind, ty: Type, state: &mut FxHasher) {
     std::mem::discriminant(kind).hash(state);
-    ty.name().hash(state);
+    ty.hash(state);
     match kind {
         ExprKind::Const(value) => hash_value(value, state),
         ExprKind::Column(index) => index.hash(state),

@@ -4,6 +4,7 @@
 
 use dtq_ir::{Effect, Expr, ExprKind, Failure, Nulls, ParamKind, Program, Signature};
 use dtq_value::{Type, Value};
+use smallvec::SmallVec;
 
 /// Holds what is known of an expression, operands included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +83,7 @@ pub(crate) fn all(program: &Program, columns_may_fail: bool) -> Vec<Info> {
     let column = ColumnInfo { may_be_null: true, may_fail: columns_may_fail };
     let mut infos: Vec<Info> = Vec::with_capacity(program.exprs().len());
     for expr in program.exprs() {
-        let operands: Vec<Info> = expr.kind.children().iter().map(|child| infos[child.0 as usize]).collect();
+        let operands: SmallVec<[Info; 4]> = expr.kind.children().iter().map(|child| infos[child.0 as usize]).collect();
         infos.push(Info::of(expr, &operands, column));
     }
     infos

@@ -9,6 +9,8 @@ pub mod options;
 
 pub mod driver;
 
+mod plain;
+
 mod info;
 
 mod build;

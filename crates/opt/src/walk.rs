@@ -10,7 +10,8 @@ use dtq_ir::{Expr, ExprId, ExprKind, PoolId, Program, Rel, RelId, RelKind, Sees}
 use dtq_source::Span;
 use dtq_value::{Type, Value};
 use rustc_hash::FxHashMap;
-use std::collections::BTreeMap;
+use smallvec::{SmallVec, smallvec};
+use std::collections::BinaryHeap;
 
 /// Says what the one who uses a bool wants to know of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,8 +106,7 @@ pub(crate) fn walk_roots(
     is_column_null: &dyn Fn(u32) -> bool,
 ) -> (Walked, Vec<ExprId>) {
     let mut walk = Walk::new(program, rule, options);
-    let copied = walk.exprs(roots, &|index, ty| ty != Type::String && is_column_null(index));
-    let found = roots.iter().map(|(root, _)| copied[root]).collect();
+    let found = walk.exprs(roots, &|index, ty| ty != Type::String && is_column_null(index));
     (Walked { program: walk.build.program, changes: walk.changes }, found)
 }
 
@@ -120,6 +120,10 @@ struct Walk<'w> {
     /// For each relation of the old program that was copied, whether each of its columns can be null.
     nulls: FxHashMap<RelId, Vec<bool>>,
     pool: FxHashMap<PoolId, PoolId>,
+    /// Where each expression of the old program is in the new one, as far as the row at hand has come.
+    copied: Vec<ExprId>,
+    /// What is asked of the expressions that are open; room for it.
+    uses: Vec<Option<Use>>,
     changes: usize,
 }
 
@@ -134,6 +138,8 @@ impl<'w> Walk<'w> {
             rels: FxHashMap::default(),
             nulls: FxHashMap::default(),
             pool: FxHashMap::default(),
+            copied: vec![ExprId(u32::MAX); old.exprs().len()],
+            uses: vec![None; old.exprs().len()],
             changes: 0,
         }
     }
@@ -156,7 +162,8 @@ impl<'w> Walk<'w> {
             let is_column_null = |index: u32, ty: Type| {
                 ty != Type::String && nulls.as_ref().is_none_or(|nulls| nulls.get(index as usize) != Some(&false))
             };
-            copied.extend(self.exprs(&roots, &is_column_null).into_iter().map(|(old, new)| ((sees, old), new)));
+            let found = self.exprs(&roots, &is_column_null);
+            copied.extend(roots.iter().zip(found).map(|((old, _), new)| ((sees, *old), new)));
         }
         kind.visit_exprs_mut(&mut |expr, sees, _| *expr = copied[&(sees, *expr)]);
         let nulls = self.column_nulls(id, &kind);
@@ -173,18 +180,13 @@ impl<'w> Walk<'w> {
         self.nulls.insert(id, nulls);
     }
 
-    /// Copies what these expressions over one row need, operands first.
-    fn exprs(
-        &mut self,
-        roots: &[(ExprId, Asked)],
-        is_column_null: &dyn Fn(u32, Type) -> bool,
-    ) -> FxHashMap<ExprId, ExprId> {
-        let uses = self.uses(roots);
-        let mut copied: FxHashMap<ExprId, ExprId> = FxHashMap::default();
-        for (id, Use { asked, is_inner }) in uses {
+    /// Copies what these expressions over one row need, operands first; returns where they are now.
+    fn exprs(&mut self, roots: &[(ExprId, Asked)], is_column_null: &dyn Fn(u32, Type) -> bool) -> Vec<ExprId> {
+        for (id, Use { asked, is_inner }) in self.uses(roots).into_iter().rev() {
             let Expr { kind, ty, span } = self.old.expr(id);
-            let mut mapped =
-                kind.mapped(&mut |operand| copied[&operand], &mut |rel| self.rels.get(&rel).copied().unwrap_or(rel));
+            let (copied, rels) = (&self.copied, &self.rels);
+            let mut mapped = kind
+                .mapped(&mut |operand| copied[operand.0 as usize], &mut |rel| rels.get(&rel).copied().unwrap_or(rel));
             if let ExprKind::Call { pooled: Some(pooled), .. } = &mut mapped {
                 *pooled = self.pooled(*pooled);
             }
@@ -199,46 +201,56 @@ impl<'w> Walk<'w> {
                     kind => self.build.add(kind, *ty, *span),
                 },
             };
-            copied.insert(id, new);
+            self.copied[id.0 as usize] = new;
         }
-        copied
+        roots.iter().map(|(root, _)| self.copied[root.0 as usize]).collect()
     }
 
-    /// Returns what these expressions need, operands first, with what is asked of each.
-    fn uses(&self, roots: &[(ExprId, Asked)]) -> BTreeMap<ExprId, Use> {
-        let mut open: BTreeMap<ExprId, Use> = BTreeMap::new();
-        let note = |open: &mut BTreeMap<ExprId, Use>, id: ExprId, new: Use| {
-            let merge = |known: &mut Use| {
-                *known = Use { asked: known.asked.both(new.asked), is_inner: known.is_inner || new.is_inner };
-            };
-            open.entry(id).and_modify(merge).or_insert(new);
+    /// Returns what these expressions need, operands last, with what is asked of each.
+    fn uses(&mut self, roots: &[(ExprId, Asked)]) -> Vec<(ExprId, Use)> {
+        let (mut open, mut uses) = (BinaryHeap::new(), std::mem::take(&mut self.uses));
+        let note = |open: &mut BinaryHeap<ExprId>, uses: &mut [Option<Use>], id: ExprId, new: Use| {
+            let known = &mut uses[id.0 as usize];
+            match known {
+                Some(known) => {
+                    *known = Use { asked: known.asked.both(new.asked), is_inner: known.is_inner || new.is_inner };
+                }
+                None => {
+                    *known = Some(new);
+                    open.push(id);
+                }
+            }
         };
-        roots.iter().for_each(|(root, asked)| note(&mut open, *root, Use { asked: *asked, is_inner: false }));
-        let mut found = BTreeMap::new();
+        roots
+            .iter()
+            .for_each(|(root, asked)| note(&mut open, &mut uses, *root, Use { asked: *asked, is_inner: false }));
+        let mut found = Vec::new();
         // A node stands behind its operands: the last one has no user that is still open.
-        while let Some((id, used)) = open.pop_last() {
-            found.insert(id, used);
+        while let Some(id) = open.pop() {
+            let used = uses[id.0 as usize].take().expect("what is open is used");
+            found.push((id, used));
             let link = Link::of(&self.old.expr(id).kind);
             for (operand, asked) in self.operands(id, used.asked) {
                 let is_inner = link.is_some() && link == Link::of(&self.old.expr(operand).kind);
-                note(&mut open, operand, Use { asked, is_inner });
+                note(&mut open, &mut uses, operand, Use { asked, is_inner });
             }
         }
+        self.uses = uses;
         found
     }
 
     /// Returns the operands of a node and what it asks of each.
-    fn operands(&self, id: ExprId, asked: Asked) -> Vec<(ExprId, Asked)> {
+    fn operands(&self, id: ExprId, asked: Asked) -> SmallVec<[(ExprId, Asked); 4]> {
         let is_movable = |id: ExprId| self.infos[id.0 as usize].is_movable();
         match &self.old.expr(id).kind {
             // The right operand is evaluated unless the left one is false: where null may become false, that differs.
             ExprKind::And(left, right) => {
                 let is_free = asked != Asked::Truth || is_movable(*right);
-                vec![(*left, if is_free { asked } else { Asked::Value }), (*right, asked)]
+                smallvec![(*left, if is_free { asked } else { Asked::Value }), (*right, asked)]
             }
             ExprKind::Or(left, right) => {
                 let is_free = asked != Asked::Falsity || is_movable(*right);
-                vec![(*left, if is_free { asked } else { Asked::Value }), (*right, asked)]
+                smallvec![(*left, if is_free { asked } else { Asked::Value }), (*right, asked)]
             }
             ExprKind::Call { function, args, .. } if function.name == "not" => {
                 args.iter().map(|arg| (*arg, asked.opposite())).collect()
