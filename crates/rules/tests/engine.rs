@@ -172,3 +172,28 @@ fn records_below_a_resource_that_cannot_be_read_pass_and_are_counted() {
     assert_eq!((account.seen, account.dropped, account.errors), (1, 0, 1), "{account:?}");
     assert!(processor.totals().is_conserved());
 }
+
+/// Returns the names of the functions that the conditions of the only rule call.
+fn condition_functions(kql: &str, is_unoptimized: bool) -> Vec<&'static str> {
+    let text = format!(
+        "apiVersion: dtq/v1\nrules:\n  - name: a\n    owner: o\n    reason: r\n    to: drop\n    kql: |\n      {kql}\n"
+    );
+    let file_options = file::Options { now_ticks: NOW, ..file::Options::default() };
+    let (read, diagnostics) = file::read("rules.yaml", text.as_bytes(), &NoFiles, &file_options);
+    assert!(read.is_complete, "{diagnostics:?}");
+    let options = Options { now_ticks: NOW, is_unoptimized, ..Options::default() };
+    let set = compile(&[read], &options).set.expect("the rule is right");
+    let rule = &set.rules[0];
+    let name = |condition: &dtq_rules::compile::rule::Condition| match &rule.flat.program.expr(condition.expr).kind {
+        dtq_ir::ExprKind::Call { function, .. } => function.name,
+        other => panic!("{other:?} is no call"),
+    };
+    rule.conditions.iter().map(name).collect()
+}
+
+#[test]
+fn conditions_are_optimized_and_stay_in_their_order() {
+    let kql = "logs | where SeverityText matches regex '^err' and tolower(EventName) == 'a' and SeverityNumber > 8";
+    assert_eq!(condition_functions(kql, true), ["matches regex", "==", ">"]);
+    assert_eq!(condition_functions(kql, false), ["startswith_cs", "=~", ">"]);
+}

@@ -26,6 +26,8 @@ pub mod metric;
 
 pub mod warnings;
 
+mod optimize;
+
 pub mod guard;
 
 pub mod set;

@@ -9,6 +9,7 @@ use crate::compile::cells::Cells;
 use crate::compile::flatten::{BagEdit, Flat, FlatColumn, cell_expr, flatten};
 use crate::compile::guard::Guards;
 use crate::compile::lookup::{Lookups, find_lookups, is_pure};
+use crate::compile::optimize::optimize;
 use crate::compile::query::{RuleQuery, compile_query};
 use crate::compile::rule::{Action, ColumnWrite, CompiledRule, Condition, LookedUp, RecorderDef};
 use crate::compile::scan::scan_rule;
@@ -370,6 +371,9 @@ impl<'f> Compiler<'f> {
         let plans: Vec<SlotPlan> = self.bases.iter().map(Cells::plan).collect();
         for rule in &mut rules {
             let at = base_position(rule.base);
+            if !self.options.is_unoptimized {
+                optimize(rule, &self.options.limits);
+            }
             rule.conditions = conditions(&rule.flat, &self.bases[at], &plans[at]);
         }
         let bases = self.bases.drain(..).zip(plans).zip(time_slots).map(|((cells, plan), time_slot)| {
