@@ -97,7 +97,8 @@ fn what_is_plain_has_nothing_for_any_pass() {
     };
     let subjects = ["s", "t", "a", "b", "w", "p", "tolong(d)", "todouble(d)", "tostring(d)", "d", "r", "strlen(s)"];
     let operators = ["==", "!=", "<", ">=", "contains", "has", "!has_cs", "startswith", "=~", "in", "matches regex"];
-    let constants = ["1", "0", "-1", "0.5", "true", "''", "'x'", "'1'", "'\u{c9}'", "long(null)", "9223372036854775807"];
+    let constants =
+        ["1", "0", "-1", "0.5", "true", "''", "'x'", "'1'", "'\u{c9}'", "long(null)", "9223372036854775807"];
     for subject in subjects {
         for operator in operators {
             for constant in constants {

@@ -67,12 +67,12 @@ struct Inside {
 }
 
 impl Guards {
-    /// Returns the guards of rules over a table, in their order.
-    pub fn new(rules: &[&CompiledRule], cells: &Cells, plan: &SlotPlan) -> Self {
+    /// Returns the guards on one level of rules over a table, in their order.
+    pub fn new(rules: &[&CompiledRule], cells: &Cells, plan: &SlotPlan, level: Level) -> Self {
         let mut guards = Guards { unguarded: FixedBitSet::with_capacity(rules.len()), ..Guards::default() };
         let mut looked_for: Vec<(Atom, usize)> = Vec::new();
         for (position, rule) in rules.iter().enumerate() {
-            match guard_of(rule, cells, plan) {
+            match guard_of(rule, cells, plan, level) {
                 Some(guard) => {
                     looked_for.extend(guard.atoms.into_iter().map(|atom| (atom, position)));
                     guard.fragile.iter().for_each(|slot| guards.add_fragile(*slot, position, rules.len()));
@@ -93,7 +93,7 @@ impl Guards {
         self.fields.is_empty()
     }
 
-    /// Marks the rules that may match a record with these slots, and no others.
+    /// Marks the rules that may match where the slots of the level are these, and no others.
     pub fn mark(&self, slots: &[Slot], buffers: &Buffers<'_>, marked: &mut FixedBitSet) {
         marked.clone_from(&self.unguarded);
         for (slot, rules) in &self.fragile {
@@ -191,19 +191,23 @@ struct Guard {
     fragile: Vec<u32>,
 }
 
-/// Returns the guard of a rule: that of the first condition that gives one.
-fn guard_of(rule: &CompiledRule, cells: &Cells, plan: &SlotPlan) -> Option<Guard> {
-    // Whether a record is a row of an alias is asked first and may fail by itself.
-    if !rule.membership.is_empty() {
+/// Returns the guard of a rule on a level: that of the first condition that gives one.
+fn guard_of(rule: &CompiledRule, cells: &Cells, plan: &SlotPlan, level: Level) -> Option<Guard> {
+    // Whether a record is a row of an alias is asked before its conditions and may fail by itself.
+    if level == Level::Record && !rule.membership.is_empty() {
         return None;
     }
     let program = &rule.flat.program;
     let mut before = BTreeSet::new();
     for condition in &rule.conditions {
-        if condition.level == Level::Record
-            && let Some(atoms) = atoms_of(program, condition.expr, cells, plan)
+        if condition.level == level
+            && let Some(atoms) = atoms_of(program, condition.expr, cells, plan, level)
         {
             return Some(Guard { atoms, fragile: before.into_iter().collect() });
+        }
+        // The other levels are decided by themselves.
+        if level != Level::Record && condition.level != level {
+            continue;
         }
         if !always_succeeds(program, condition.expr) {
             return None;
@@ -214,7 +218,7 @@ fn guard_of(rule: &CompiledRule, cells: &Cells, plan: &SlotPlan) -> Option<Guard
 }
 
 /// Returns atoms of which one is true wherever the condition is, or `None` where they cannot be told.
-fn atoms_of(program: &Program, root: ExprId, cells: &Cells, plan: &SlotPlan) -> Option<Vec<Atom>> {
+fn atoms_of(program: &Program, root: ExprId, cells: &Cells, plan: &SlotPlan, level: Level) -> Option<Vec<Atom>> {
     let mut atoms: Vec<Atom> = Vec::new();
     let mut pending = vec![root];
     while let Some(id) = pending.pop() {
@@ -230,8 +234,8 @@ fn atoms_of(program: &Program, root: ExprId, cells: &Cells, plan: &SlotPlan) -> 
             return None;
         }
     }
-    let is_of_record = |atom: &Atom| plan.level(atom.slot as usize) == Level::Record;
-    atoms.iter().all(is_of_record).then_some(atoms)
+    let is_of_level = |atom: &Atom| plan.level(atom.slot as usize) == level;
+    atoms.iter().all(is_of_level).then_some(atoms)
 }
 
 fn atoms_of_call(program: &Program, name: &str, args: &[ExprId], cells: &Cells) -> Option<Vec<Atom>> {

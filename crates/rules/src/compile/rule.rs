@@ -96,6 +96,11 @@ impl CompiledRule {
         self.window_state().is_some() || self.scan.is_some()
     }
 
+    /// Says whether records that do not match have to be shown to it too.
+    pub fn acts_on_others(&self) -> bool {
+        self.watches_time() || matches!(self.action, Action::Replace { .. }) && self.mode == Mode::Enforce
+    }
+
     /// Returns by how many keys the summarize of a window groups.
     pub fn key_count(&self, window: &WindowRule) -> usize {
         match &self.program.rel(window.aggregate).kind {

@@ -77,6 +77,8 @@ pub struct BaseCells {
     pub reads_every_record: bool,
     /// What has to be found in a record before each of these rules can match.
     pub guards: Guards,
+    /// What has to be found in a resource before each of these rules can match one of its records.
+    pub resource_guards: Guards,
 }
 
 /// Holds a compiled rule set, or why there is none.
@@ -380,10 +382,11 @@ impl<'f> Compiler<'f> {
             let is_over = |rule: &CompiledRule| rule.base == cells.base();
             let positions = rules.iter().enumerate().filter(|(_, rule)| is_over(rule)).map(|(at, _)| at).collect();
             let own: Vec<&CompiledRule> = rules.iter().filter(|rule| is_over(rule)).collect();
-            let guards = match self.options.is_unoptimized {
+            let guards = |level: Level| match self.options.is_unoptimized {
                 true => Guards::default(),
-                false => Guards::new(&own, &cells, &plan),
+                false => Guards::new(&own, &cells, &plan, level),
             };
+            let (guards, resource_guards) = (guards(Level::Record), guards(Level::Resource));
             let is_of_record =
                 |rule: &&CompiledRule| rule.conditions.iter().all(|condition| condition.level >= Level::Metric);
             let reads_every_record = own.iter().any(is_of_record);
@@ -391,7 +394,16 @@ impl<'f> Compiler<'f> {
                 let mut conditions = own.iter().flat_map(|rule| &rule.conditions);
                 conditions.any(|condition| condition.level == level)
             });
-            BaseCells { cells, plan, time_slot, rules: positions, has_conditions_on, reads_every_record, guards }
+            BaseCells {
+                cells,
+                plan,
+                time_slot,
+                rules: positions,
+                has_conditions_on,
+                reads_every_record,
+                guards,
+                resource_guards,
+            }
         });
         let bases = bases.collect();
         let mut looked_up = std::mem::take(&mut self.catalog.looked_up);

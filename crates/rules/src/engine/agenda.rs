@@ -4,7 +4,6 @@
 //! not match where it acts on such records too. An edit that touches what a guard looks at brings its rule back.
 
 use crate::compile::RuleSet;
-use crate::compile::rule::Action;
 use crate::compile::set::BaseCells;
 use crate::engine::frame::Frame;
 use crate::engine::judge::Active;
@@ -12,7 +11,6 @@ use crate::engine::lane::Lane;
 use crate::engine::overlay::Overlay;
 use crate::engine::request::Work;
 use crate::engine::resource::ResourceFate;
-use crate::file::rule::Mode;
 use dtq_record::otlp::fill::Level;
 use dtq_record::slot::{Buffers, Slot};
 use fixedbitset::FixedBitSet;
@@ -110,9 +108,7 @@ impl Guarded {
             let rule = &set.rules[one.rule];
             guarded.places[local] = u32::try_from(place).expect("there are fewer rules");
             guarded.present.insert(local);
-            let acts_on_others =
-                rule.watches_time() || matches!(rule.action, Action::Replace { .. }) && rule.mode == Mode::Enforce;
-            if acts_on_others {
+            if rule.acts_on_others() {
                 guarded.shown.insert(local);
             }
             // A condition on the resource or scope that could not be decided fails for each record.

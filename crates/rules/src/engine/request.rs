@@ -1,7 +1,7 @@
 //! One request through the rules: levels are decided once, records one after the other, and what changed is spliced.
 
 use crate::compile::rule::Action;
-use crate::compile::set::{BaseCells, RuleSet, base_position};
+use crate::compile::set::{RuleSet, base_position};
 use crate::engine::act::Fate;
 use crate::engine::agenda::Agenda;
 use crate::engine::cells::{Cache, malformed};
@@ -27,7 +27,6 @@ use dtq_value::Value;
 use dtq_value::scalar::Fault;
 use fixedbitset::FixedBitSet;
 use smallvec::SmallVec;
-use std::rc::Rc;
 
 /// Holds what changes while one record is judged.
 pub(crate) struct Work<'w> {
@@ -205,117 +204,6 @@ impl<'s> Frame<'s> {
         let taken = &mut self.state.flows[base_position(base)].taken[rule];
         taken.0 += records;
         taken.1 += bytes;
-    }
-
-    /// Returns the rules that take part for the records of a resource.
-    fn agenda(&mut self, pass: &mut Pass<'_>, buffers: Buffers<'_>, fate: &ResourceFate) -> Rc<Agenda<'s>> {
-        let base = self.set.base(RuleSet::base_of(pass.signal));
-        self.fill_level(pass, buffers, Level::Resource);
-        let is_shared = !base.has_conditions_on[0] && fate.is_plain() && self.observer.is_none();
-        if is_shared
-            && let Some((of, from, agenda)) = &self.shared
-            && (*of, *from) == (base.cells.base(), pass.from)
-        {
-            return Rc::clone(agenda);
-        }
-        let all = self.candidates(base, pass.from);
-        let active = self.decide(pass, buffers, fate, Level::Resource, all);
-        let agenda = Rc::new(Agenda::new(self, base, active, fate));
-        if is_shared {
-            self.shared = Some((base.cells.base(), pass.from, Rc::clone(&agenda)));
-        }
-        agenda
-    }
-
-    /// Returns the rules from a position on with all their conditions.
-    fn candidates(&self, base: &BaseCells, from: usize) -> Vec<Active> {
-        let all = |rule: &usize| Active {
-            rule: *rule,
-            conditions: (0..self.set.rules[*rule].conditions.len()).map(|at| at as u16).collect(),
-            is_never: false,
-            is_of_record: false,
-        };
-        base.rules.iter().filter(|rule| **rule >= from && self.is_active[**rule]).map(all).collect()
-    }
-
-    /// Fills a level's slots.
-    fn fill_level(&mut self, pass: &mut Pass<'_>, buffers: Buffers<'_>, level: Level) {
-        let plan = &self.set.base(RuleSet::base_of(pass.signal)).plan;
-        if level == Level::Scope && !plan.has_level(level) {
-            return;
-        }
-        pass.cache.reset(plan.slot_count());
-        match level {
-            Level::Resource => pass.unreadable.resource = plan.fill_resource(buffers.resource, pass.slots).err(),
-            _ => pass.unreadable.scope = plan.fill_scope(buffers.scope, pass.slots).err(),
-        }
-    }
-
-    /// Decides conditions on a level, whose slots are filled: what is left for each rule, without those that cannot match.
-    fn decide(
-        &mut self,
-        pass: &Pass<'_>,
-        buffers: Buffers<'_>,
-        fate: &ResourceFate,
-        level: Level,
-        candidates: Vec<Active>,
-    ) -> Vec<Active> {
-        let set = self.set;
-        let base = set.base(RuleSet::base_of(pass.signal));
-        let is_filled = match level {
-            Level::Resource => pass.unreadable.resource.is_none(),
-            _ => pass.unreadable.scope.is_none(),
-        };
-        let overlay = Overlay::default();
-        // With several versions of the resource, each record decides for itself.
-        let can_decide = is_filled && fate.versions.len() < 2 && self.observer.is_none();
-        let mut active = Vec::with_capacity(candidates.len());
-        for mut one in candidates {
-            if can_decide && !one.is_never {
-                let cells = crate::engine::cells::RecordCells {
-                    base,
-                    slots: pass.slots,
-                    buffers,
-                    overlay: &overlay,
-                    cache: pass.cache,
-                    nesting_max: set.limits.value_nesting_max,
-                };
-                self.decide_one(&mut one, level, &cells);
-            }
-            let is_of_record = |at: &u16| set.rules[one.rule].conditions[usize::from(*at)].level == Level::Record;
-            one.is_of_record = one.conditions.iter().all(is_of_record);
-            let is_window = matches!(set.rules[one.rule].action, Action::Window(_));
-            let is_replace = matches!(set.rules[one.rule].action, Action::Replace { .. })
-                && set.rules[one.rule].mode == Mode::Enforce;
-            // The time of any record ends windows and partitions.
-            let is_timed = is_window || set.rules[one.rule].scan.is_some();
-            if !one.is_never || is_replace || is_timed {
-                active.push(one);
-            }
-        }
-        active
-    }
-
-    /// Decides the conditions of a rule on one level; one that fails is left to each record.
-    fn decide_one(&mut self, one: &mut Active, level: Level, cells: &crate::engine::cells::RecordCells<'_>) {
-        let rule = &self.set.rules[one.rule];
-        let mut is_false = false;
-        let (interpreter, ctx) = (&self.interpreters[one.rule], &mut self.state.native.scalar);
-        one.conditions.retain(|at| {
-            let condition = rule.conditions[usize::from(*at)];
-            if is_false || condition.level != level {
-                return true;
-            }
-            match interpreter.holds(condition.expr, cells, ctx) {
-                Ok(true) => false,
-                Ok(false) => {
-                    is_false = true;
-                    true
-                }
-                Err(_) => true,
-            }
-        });
-        one.is_never = is_false;
     }
 
     /// Runs the records of a scope; returns how many go on.
@@ -550,14 +438,14 @@ pub(crate) struct Pass<'p> {
     pub(super) resource: usize,
     /// What the lane reads of records, by the bits of their scan.
     pub(super) wanted: u64,
-    unreadable: Unreadable,
+    pub(super) unreadable: Unreadable,
 }
 
 /// What stands around a record and cannot be read; rules cannot judge the records below it then.
 #[derive(Clone, Copy, Default)]
-struct Unreadable {
-    resource: Option<WireError>,
-    scope: Option<WireError>,
+pub(super) struct Unreadable {
+    pub(super) resource: Option<WireError>,
+    pub(super) scope: Option<WireError>,
     metric: Option<WireError>,
 }
 
