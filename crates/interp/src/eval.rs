@@ -73,6 +73,43 @@ impl<'p> Interpreter<'p> {
         self.program
     }
 
+    /// Returns what evaluates expressions with what the subqueries have yielded.
+    pub fn evaluator(&self) -> Evaluator<'_> {
+        Evaluator::new(self.program, &self.subqueries)
+    }
+
+    /// Returns the value of an expression over a row, as [`Evaluator::eval`] does.
+    ///
+    /// # Errors
+    /// As [`Evaluator::eval`].
+    pub fn eval<R: Cells + ?Sized>(&self, id: ExprId, row: &R, ctx: &mut Context) -> Result<Value, Fault> {
+        self.evaluator().eval(id, row, ctx)
+    }
+
+    /// Says whether a bool expression is true; null is not.
+    ///
+    /// # Errors
+    /// As [`Evaluator::eval`].
+    pub fn holds<R: Cells + ?Sized>(&self, id: ExprId, row: &R, ctx: &mut Context) -> Result<bool, Fault> {
+        self.evaluator().holds(id, row, ctx)
+    }
+}
+
+/// Evaluates expressions of a program that belongs to someone else, as do the results of its subqueries.
+///
+/// The program is one that [`Interpreter::new`] has accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct Evaluator<'e> {
+    program: &'e Program,
+    subqueries: &'e Subqueries,
+}
+
+impl<'e> Evaluator<'e> {
+    /// Returns an evaluator for a program, with what its subqueries yielded.
+    pub fn new(program: &'e Program, subqueries: &'e Subqueries) -> Self {
+        Self { program, subqueries }
+    }
+
     /// Returns the value of an expression over a row, which is as wide as the expression's columns need.
     ///
     /// # Errors
@@ -94,7 +131,7 @@ impl<'p> Interpreter<'p> {
     /// Says whether a bool expression is true; null is not.
     ///
     /// # Errors
-    /// As [`Interpreter::eval`].
+    /// As [`Evaluator::eval`].
     pub fn holds<R: Cells + ?Sized>(&self, id: ExprId, row: &R, ctx: &mut Context) -> Result<bool, Fault> {
         Ok(is_true(&self.eval(id, row, ctx)?))
     }

@@ -10,6 +10,6 @@ pub mod subquery;
 
 pub mod identity;
 
-pub use eval::{Cells, Interpreter};
+pub use eval::{Cells, Evaluator, Interpreter};
 pub use identity::{Identity, RowIdentity};
 pub use subquery::{Members, Subqueries};

@@ -54,7 +54,7 @@ impl Frame<'_> {
         let rule = &self.set.rules[active.rule];
         for condition in &active.conditions {
             let expr = rule.conditions[usize::from(*condition)].expr;
-            if !self.interpreters[active.rule].holds(expr, cells, &mut self.state.native.scalar)? {
+            if !self.holds(active.rule, expr, cells)? {
                 return Ok(false);
             }
         }
@@ -68,7 +68,7 @@ impl Frame<'_> {
         {
             return self.decide_natively(rule, condition, cells);
         }
-        self.interpreters[rule].holds(expr, cells, &mut self.state.native.scalar)
+        self.holds(rule, expr, cells)
     }
 
     fn decide_natively(
@@ -77,7 +77,7 @@ impl Frame<'_> {
         condition: Condition<'_>,
         cells: &RecordCells<'_>,
     ) -> Result<bool, Fault> {
-        let looked_up = LookedUp(&self.interpreters[rule].subqueries);
+        let looked_up = LookedUp(&self.state.subqueries[rule]);
         let buffers = BufferTable::new(&cells.buffers);
         let verdict = condition.decide(&mut self.state.native, &looked_up, cells.slots, &buffers)?;
         Ok(verdict == Verdict::True)

@@ -17,8 +17,8 @@ use crate::engine::wrap::HeadMaker;
 use crate::native::NativeSet;
 use crate::state::scan::EndedPartition;
 use dtq_exec::{Feed, Grouping};
-use dtq_interp::{Interpreter, Members, Subqueries};
-use dtq_ir::RelKind;
+use dtq_interp::{Cells, Evaluator, Interpreter, Members, Subqueries};
+use dtq_ir::{ExprId, RelKind};
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::assemble::Changes;
 use dtq_record::otlp::index::RequestIndex;
@@ -26,8 +26,10 @@ use dtq_record::otlp::metrics::Kind;
 use dtq_record::slot::{Buffers, Slot};
 use dtq_record::stream::Row;
 use dtq_record::tables::Base;
+use dtq_value::Value;
 use dtq_value::scalar::Fault;
 use fixedbitset::FixedBitSet;
+use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -46,13 +48,11 @@ pub(crate) struct Frame<'s> {
     pub(crate) emissions: Emissions,
     /// When the request arrived, in ticks.
     pub(crate) arrival_ticks: i64,
-    /// One a rule, over its flat part.
-    pub(crate) interpreters: Vec<Interpreter<'s>>,
-    /// The pipelines behind flat parts, with the version of the tables that they have read.
-    pub(crate) feeds: Vec<Option<(Feed<'s>, u64)>>,
-    pub(crate) groupings: Vec<Option<Grouping<'s>>>,
-    /// The pipelines before and behind scans.
-    pub(crate) scans: Vec<Option<Pipes<'s>>>,
+    /// The pipelines behind the flat parts of rules, with the version of the tables that they have read.
+    pub(crate) feeds: FxHashMap<usize, (Feed<'s>, u64)>,
+    pub(crate) groupings: FxHashMap<usize, Grouping<'s>>,
+    /// The pipelines before and behind scans of rules.
+    pub(crate) scans: FxHashMap<usize, Pipes<'s>>,
     /// Partitions that the record being judged has pushed out, to end when the rule has acted on it.
     pub(crate) pushed_out: Vec<EndedPartition<Remembered>>,
     /// The rules over a standard table from a position on, where no resource or scope decides about any.
@@ -105,7 +105,7 @@ pub(crate) struct Unit<'r> {
 }
 
 impl<'s> Frame<'s> {
-    /// Returns a frame; [`Frame::finish`] gives back what it borrows.
+    /// Returns a frame.
     pub(crate) fn new(
         set: &'s RuleSet,
         tables: &'s Tables,
@@ -114,20 +114,15 @@ impl<'s> Frame<'s> {
         clock: Option<&'s dyn Fn() -> u64>,
     ) -> Self {
         state.native.scalar.now_ticks = arrival_ticks;
-        let interpreters = set.rules.iter().zip(&mut state.subqueries);
-        let interpreters = interpreters
-            .map(|(rule, subqueries)| Interpreter::resume(&rule.flat.program, std::mem::take(subqueries)))
-            .collect();
         let is_active = set.rules.iter().zip(&state.is_disabled).map(|(rule, is_disabled)| {
             !is_disabled && rule.expires_ticks.is_none_or(|expires| expires > arrival_ticks)
         });
         Self {
             is_active: is_active.collect(),
-            feeds: set.rules.iter().map(|_| None).collect(),
-            groupings: set.rules.iter().map(|_| None).collect(),
-            scans: set.rules.iter().map(|_| None).collect(),
+            feeds: FxHashMap::default(),
+            groupings: FxHashMap::default(),
+            scans: FxHashMap::default(),
             pushed_out: Vec::new(),
-            interpreters,
             set,
             native: None,
             shared: None,
@@ -144,12 +139,21 @@ impl<'s> Frame<'s> {
         }
     }
 
-    /// Gives back what conditions look up, and returns what leaves.
+    /// Returns what leaves.
     pub(crate) fn finish(self) -> Emissions {
-        for (place, interpreter) in self.state.subqueries.iter_mut().zip(self.interpreters) {
-            *place = interpreter.subqueries;
-        }
         self.emissions
+    }
+
+    /// Returns the value of an expression of a rule's flat part.
+    pub(crate) fn eval<R: Cells + ?Sized>(&mut self, rule: usize, expr: ExprId, row: &R) -> Result<Value, Fault> {
+        let evaluator = Evaluator::new(&self.set.rules[rule].flat.program, &self.state.subqueries[rule]);
+        evaluator.eval(expr, row, &mut self.state.native.scalar)
+    }
+
+    /// Says whether a condition of a rule's flat part is true.
+    pub(crate) fn holds<R: Cells + ?Sized>(&mut self, rule: usize, expr: ExprId, row: &R) -> Result<bool, Fault> {
+        let evaluator = Evaluator::new(&self.set.rules[rule].flat.program, &self.state.subqueries[rule]);
+        evaluator.holds(expr, row, &mut self.state.native.scalar)
     }
 
     /// Returns the cells of a record.
@@ -170,7 +174,7 @@ impl<'s> Frame<'s> {
             for at in 0..self.set.rules[position].lookups.len() {
                 let lookup = &self.set.rules[position].lookups[at];
                 let members = Members::new(lookup.is_case_ignored);
-                self.interpreters[position].subqueries.set_members(lookup.rel, lookup.is_case_ignored, members);
+                self.state.subqueries[position].set_members(lookup.rel, lookup.is_case_ignored, members);
                 for row in self.tables.rows(lookup.table) {
                     self.change_member(position, at, &row, true)?;
                 }
@@ -213,7 +217,7 @@ impl<'s> Frame<'s> {
         let Some(value) = self.looked_up_value(position, lookup, row)? else {
             return Ok(());
         };
-        let subqueries = &mut self.interpreters[position].subqueries;
+        let subqueries = &mut self.state.subqueries[position];
         let members = subqueries.members_mut(lookup.rel, lookup.is_case_ignored).expect("fill_lookups has made it");
         if is_added {
             members.add(&value)
@@ -224,12 +228,7 @@ impl<'s> Frame<'s> {
     }
 
     /// Returns what a row of a table is to an `in`, or `None` when it is filtered out.
-    fn looked_up_value(
-        &mut self,
-        position: usize,
-        lookup: &Lookup,
-        row: &Row,
-    ) -> Result<Option<dtq_value::Value>, Fault> {
+    fn looked_up_value(&mut self, position: usize, lookup: &Lookup, row: &Row) -> Result<Option<Value>, Fault> {
         let program = &self.set.rules[position].program;
         let interpreter = Interpreter::resume(program, Subqueries::default());
         let mut row = row.clone();

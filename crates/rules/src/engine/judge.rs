@@ -86,7 +86,7 @@ impl Frame<'_> {
         let mut row = Vec::with_capacity(values.len());
         for value in values {
             row.push(match value {
-                Some(expr) => self.interpreters[position].eval(*expr, cells, &mut self.state.native.scalar)?,
+                Some(expr) => self.eval(position, *expr, cells)?,
                 None => Value::Null,
             });
         }
@@ -97,18 +97,18 @@ impl Frame<'_> {
     fn push(&mut self, position: usize, row: Row) -> Result<Vec<Row>, Fault> {
         let rule = &self.set.rules[position];
         let version = self.tables.version(&rule.tables_read);
-        if self.feeds[position].as_ref().is_none_or(|(_, read)| *read != version) {
+        if self.feeds.get(&position).is_none_or(|(_, read)| *read != version) {
             let top = rule.pipeline_top();
             let options = self.exec_options();
             let feed = Feed::new(&rule.program, (rule.flat.end, top), self.tables, Subqueries::default(), options)?;
-            self.feeds[position] = Some((feed, version));
+            self.feeds.insert(position, (feed, version));
         }
-        let (feed, _) = self.feeds[position].as_mut().expect("just made");
-        feed.swap_subqueries(&mut self.interpreters[position].subqueries);
+        let (feed, _) = self.feeds.get_mut(&position).expect("just made");
+        feed.swap_subqueries(&mut self.state.subqueries[position]);
         let rows = feed.push(row);
-        feed.swap_subqueries(&mut self.interpreters[position].subqueries);
+        feed.swap_subqueries(&mut self.state.subqueries[position]);
         if rows.is_err() {
-            self.feeds[position] = None;
+            self.feeds.remove(&position);
         }
         rows
     }

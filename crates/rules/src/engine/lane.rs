@@ -177,7 +177,7 @@ impl Frame<'_> {
     pub(crate) fn wanted(&mut self, lane: &Lane<'_>, cells: &RecordCells<'_>) -> u64 {
         let [step] = &lane.steps[..] else { return u64::MAX };
         let Some(reads) = lane.native.reads(step.rule) else { return u64::MAX };
-        reads.bits(&mut |test| self.interpreters[step.rule].holds(test, cells, &mut self.state.native.scalar).ok())
+        reads.bits(&mut |test| self.holds(step.rule, test, cells).ok())
     }
 
     /// Does what the only rule does with a record that does not match.
@@ -197,7 +197,7 @@ impl Frame<'_> {
     /// Returns what a rule does to a record; `None` when that has to be judged in full.
     #[inline]
     fn turn(&mut self, step: &Step<'_>, slots: &[Slot], buffers: &BufferTable<'_>) -> Option<Turn> {
-        let looked_up = LookedUp(&self.interpreters[step.rule].subqueries);
+        let looked_up = LookedUp(&self.state.subqueries[step.rule]);
         let mut holds = |condition: &Condition<'_>| {
             let verdict = condition.decide(&mut self.state.native, &looked_up, slots, buffers);
             verdict.ok().map(|verdict| verdict == Verdict::True)

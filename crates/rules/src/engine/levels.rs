@@ -117,13 +117,13 @@ impl<'s> Frame<'s> {
     fn decide_one(&mut self, one: &mut Active, level: Level, cells: &RecordCells<'_>) {
         let rule = &self.set.rules[one.rule];
         let mut is_false = false;
-        let (interpreter, ctx) = (&self.interpreters[one.rule], &mut self.state.native.scalar);
+        let position = one.rule;
         one.conditions.retain(|at| {
             let condition = rule.conditions[usize::from(*at)];
             if is_false || condition.level != level {
                 return true;
             }
-            match interpreter.holds(condition.expr, cells, ctx) {
+            match self.holds(position, condition.expr, cells) {
                 Ok(true) => false,
                 Ok(false) => {
                     is_false = true;

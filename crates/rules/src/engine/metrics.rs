@@ -233,7 +233,7 @@ impl Frame<'_> {
     ) -> Result<(), Fault> {
         self.begin_grouping(position, window)?;
         for row in rows {
-            let grouping = self.groupings[position].as_mut().expect("just begun");
+            let grouping = self.groupings.get_mut(&position).expect("just begun");
             let mut keys = grouping.keys_of(&row)?;
             let Value::DateTime(start) = keys.remove(window.window_key) else {
                 return Err(Fault::new(Code::E3009, "a record without a time is in no window"));
@@ -258,11 +258,11 @@ impl Frame<'_> {
     }
 
     fn begin_grouping(&mut self, position: usize, window: &WindowRule) -> Result<(), Fault> {
-        if self.groupings[position].is_none() {
+        if !self.groupings.contains_key(&position) {
             let options = self.exec_options();
             let program = &self.set.rules[position].program;
             let grouping = Grouping::new(program, window.aggregate, self.tables, Subqueries::default(), options)?;
-            self.groupings[position] = Some(grouping);
+            self.groupings.insert(position, grouping);
         }
         Ok(())
     }
@@ -384,9 +384,9 @@ impl Frame<'_> {
         let options = self.exec_options();
         let mut feed =
             Feed::new(&rule.program, (window.aggregate, rule.top), self.tables, Subqueries::default(), options)?;
-        feed.swap_subqueries(&mut self.interpreters[position].subqueries);
+        feed.swap_subqueries(&mut self.state.subqueries[position]);
         let rows = feed.push(row);
-        feed.swap_subqueries(&mut self.interpreters[position].subqueries);
+        feed.swap_subqueries(&mut self.state.subqueries[position]);
         rows
     }
 

@@ -127,7 +127,7 @@ impl Frame<'_> {
     /// Tells what the conditions of a rule are for a record.
     pub(crate) fn observe_conditions(&mut self, position: usize, cells: &RecordCells<'_>) {
         for condition in conditions(&self.set.rules[position]) {
-            let outcome = self.interpreters[position].eval(condition, cells, &mut self.state.native.scalar);
+            let outcome = self.eval(position, condition, cells);
             let outcome = match outcome {
                 Ok(Value::Bool(outcome)) => Some(outcome),
                 _ => None,

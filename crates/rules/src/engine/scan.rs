@@ -65,14 +65,14 @@ impl Frame<'_> {
         self.begin_pipes(position, scan)?;
         let rows = self.push_through(position, scan, row, unit);
         if rows.is_err() {
-            self.scans[position] = None;
+            self.scans.remove(&position);
         }
         rows
     }
 
     fn push_through(&mut self, position: usize, scan: &ScanRule, row: Row, unit: &Unit<'_>) -> Result<Vec<Row>, Fault> {
-        let pipes = self.scans[position].as_mut().expect("begin_pipes has made it");
-        let subqueries = &mut self.interpreters[position].subqueries;
+        let pipes = self.scans.get_mut(&position).expect("begin_pipes has made it");
+        let subqueries = &mut self.state.subqueries[position];
         let mut rows = vec![row];
         for feed in &mut pipes.before {
             rows = push_all(feed, rows, subqueries)?;
@@ -110,7 +110,7 @@ impl Frame<'_> {
     fn begin_pipes(&mut self, position: usize, scan: &ScanRule) -> Result<(), Fault> {
         let rule = &self.set.rules[position];
         let version = self.tables.version(&rule.tables_read);
-        if self.scans[position].as_ref().is_some_and(|pipes| pipes.version == version) {
+        if self.scans.get(&position).is_some_and(|pipes| pipes.version == version) {
             return Ok(());
         }
         let tables = self.tables;
@@ -121,7 +121,7 @@ impl Frame<'_> {
         let after = scan.after.map(|ends| feed(self, ends)).transpose()?;
         let options = self.exec_options();
         let scanning = Scanning::new(&rule.program, scan.rel, tables, Subqueries::default(), options)?;
-        self.scans[position] = Some(Pipes { version, before, scanning, after });
+        self.scans.insert(position, Pipes { version, before, scanning, after });
         Ok(())
     }
 
@@ -183,13 +183,13 @@ impl Frame<'_> {
         let rule = &self.set.rules[position];
         let scan = rule.scan.as_ref().expect("only a scan has partitions");
         self.begin_pipes(position, scan)?;
-        let pipes = self.scans[position].as_mut().expect("begin_pipes has made it");
+        let pipes = self.scans.get_mut(&position).expect("begin_pipes has made it");
         let rows = match &mut pipes.after {
-            Some(feed) => push_all(feed, rows, &mut self.interpreters[position].subqueries),
+            Some(feed) => push_all(feed, rows, &mut self.state.subqueries[position]),
             None => Ok(rows),
         };
         if rows.is_err() {
-            self.scans[position] = None;
+            self.scans.remove(&position);
         }
         let rows = rows?;
         if rows.is_empty() {

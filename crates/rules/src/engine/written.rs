@@ -62,7 +62,7 @@ impl Frame<'_> {
     }
 
     fn evaluated(&mut self, position: usize, root: ExprId, cells: &RecordCells<'_>) -> Result<Written, Fault> {
-        self.interpreters[position].eval(root, cells, &mut self.state.native.scalar).map(Written::Value)
+        self.eval(position, root, cells).map(Written::Value)
     }
 
     /// Returns the arm of a `case` that counts, or the expression itself.
@@ -104,7 +104,7 @@ impl Frame<'_> {
             let change = match value {
                 None => is_present.then_some(None),
                 Some(expr) => {
-                    let value = self.interpreters[position].eval(expr, cells, &mut self.state.native.scalar)?;
+                    let value = self.eval(position, expr, cells)?;
                     // Later rules read what the record will hold.
                     let value = any::read_back(value);
                     let is_same = is_present && cells.slot(*slot)? == value;
