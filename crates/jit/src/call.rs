@@ -5,20 +5,21 @@
 //! Next: [`crate::helpers`], which generated code calls back.
 #![allow(unsafe_code, reason = "machine code is called, and its memory freed, here alone")]
 
+use crate::context::{NativeContext, Records, Subqueries, Verdict};
+use crate::entry::Filled;
 use crate::helpers::{HELPERS, HelperTable, value_of};
 use crate::layout::{BufferTable, Cell, View, tag};
 use crate::pools::{RelSite, Tables};
-use crate::scan::Filled;
 use crate::target::{Refusal, Target};
 use cranelift_codegen::ir::{AbiParam, Signature, types};
 use cranelift_codegen::isa::CallConv;
 use cranelift_jit::{JITBuilder, JITMemoryProvider, JITModule, SystemMemoryProvider};
 use cranelift_module::{Module as _, ModuleError};
-use dtq_ir::{Nulls, RelId};
+use dtq_ir::Nulls;
 use dtq_record::slot::Slot;
 use dtq_source::{Code, Limits};
 use dtq_value::Value;
-use dtq_value::scalar::{Call, Context, Fault};
+use dtq_value::scalar::{Call, Fault};
 use smallvec::SmallVec;
 use std::fmt;
 use std::mem::transmute;
@@ -82,39 +83,6 @@ pub struct Entry {
     pub point: EntryPoint,
     /// What it reads.
     pub needs: Needs,
-}
-
-/// Gives what the relations inside expressions yielded: `toscalar` and `in (T)`.
-pub trait Subqueries {
-    /// Returns the value of a `toscalar`.
-    ///
-    /// # Errors
-    /// When it is not known.
-    fn scalar(&self, rel: RelId) -> Result<Value, Fault>;
-
-    /// Returns whether a value is in a relation, as `in` sees it.
-    ///
-    /// # Errors
-    /// When the relation is not known.
-    fn is_member(&self, rel: RelId, value: &Value, is_negated: bool, is_case_ignored: bool) -> Result<Value, Fault>;
-}
-
-/// For programs without subqueries.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoSubqueries;
-
-impl Subqueries for NoSubqueries {
-    fn scalar(&self, _rel: RelId) -> Result<Value, Fault> {
-        Err(not_known())
-    }
-
-    fn is_member(&self, _: RelId, _: &Value, _: bool, _: bool) -> Result<Value, Fault> {
-        Err(not_known())
-    }
-}
-
-fn not_known() -> Fault {
-    Fault::new(Code::E2900, "a subquery that depends on the rows around it is not supported; use `join` or `lookup`")
 }
 
 /// Holds what one call needs besides its inputs; generated code reads its beginning and hands it to helpers.
@@ -232,36 +200,6 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Holds what calls of native code use and change: bounds, time, randomness, and values on the way.
-///
-/// One for each thread; it serves any code.
-#[derive(Debug)]
-pub struct NativeContext {
-    /// Bounds, time and randomness, as the interpreter has them.
-    pub scalar: Context,
-    held: Vec<Value>,
-    cells: Vec<Cell>,
-    fault: Option<Fault>,
-}
-
-impl NativeContext {
-    /// Returns a context.
-    pub fn new(scalar: Context) -> Self {
-        Self { scalar, held: Vec::new(), cells: Vec::new(), fault: None }
-    }
-}
-
-/// Says what a condition gave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It does not hold.
-    False,
-    /// It holds.
-    True,
-    /// It is null.
-    Null,
-}
-
 /// What functions return for a condition that does not hold, holds, is null; and for a fault, which the frame has.
 pub mod status {
     pub const FALSE: i64 = 0;
@@ -320,17 +258,6 @@ const _: () = {
     const fn is_shared<T: Send + Sync>() {}
     is_shared::<Module>();
 };
-
-/// Holds the records of one call of a condition over many.
-#[derive(Clone, Copy, Debug)]
-pub struct Records<'a> {
-    /// The slots of all records, one record behind the other.
-    pub slots: &'a [Slot],
-    /// Slots from one record to the next.
-    pub stride: usize,
-    /// The buffers of each record, or one for all.
-    pub buffers: &'a [BufferTable<'a>],
-}
 
 impl Module {
     /// Copies code into memory and makes it executable.
@@ -589,11 +516,13 @@ fn place(module: &mut JITModule, bytes: &[u8]) -> Result<*const u8, ModuleError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::NoSubqueries;
     use crate::module::ModuleBuilder;
     use cranelift_codegen::ir::{InstBuilder, MemFlagsData};
     use cranelift_jit::{BranchProtection, JITMemoryKind};
     use cranelift_module::ModuleResult;
     use dtq_record::slot::Buffers;
+    use dtq_value::scalar::Context;
     use std::io;
 
     /// A condition that is the payload of its third slot, as number.

@@ -4,6 +4,7 @@
 //! address comes in as a parameter, so that nothing is ever looked up by name. Next: [`crate::call`].
 
 use crate::call::{Entry, EntryPoint, FunctionId, Module, Needs};
+use crate::entry::Listing;
 use crate::pools::Tables;
 use crate::target::{Refusal, Target};
 use cranelift_codegen::Context;
@@ -32,15 +33,6 @@ impl fmt::Debug for ModuleBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ModuleBuilder({:?}, {} functions)", self.target, self.entries.len())
     }
-}
-
-/// Holds what one function looks like.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listing {
-    /// In the code generator's language.
-    pub clif: String,
-    /// As instructions of the target.
-    pub asm: String,
 }
 
 impl ModuleBuilder {
@@ -145,7 +137,7 @@ mod tests {
 
     #[test]
     fn code_for_another_machine_is_shown_and_not_run() {
-        let target = Target::named("aarch64").unwrap();
+        let target = Target::named(Target::NAMES[0]).unwrap();
         let mut module = ModuleBuilder::new(&target).with_listings();
         module.define(EntryPoint::Condition, |builder| constant(builder, 1)).unwrap();
         assert!(module.listings()[0].asm.contains("ret"), "{}", module.listings()[0].asm);

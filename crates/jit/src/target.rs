@@ -6,34 +6,10 @@ use cranelift_codegen::isa::{self, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use std::fmt;
 
-/// Says why there is no native code.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// The host, or the named target, is none that code can be generated for.
-    Target(String),
-    /// The system gives no executable memory.
-    Memory(String),
-    /// This construct has no native code; the interpreter has it.
-    Construct(String),
-    /// The code would be larger than a bound; the interpreter has no such bound.
-    Size(String),
-    /// The code generator failed; a defect, which is no reason to stop.
-    Generator(String),
-}
+pub use crate::refusal::Refusal;
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::Target(reason) => write!(f, "no native code for this machine: {reason}"),
-            Refusal::Memory(reason) => write!(f, "the system gives no executable memory: {reason}"),
-            Refusal::Construct(reason) => write!(f, "no native code: {reason}"),
-            Refusal::Size(reason) => write!(f, "no native code, it would be too large: {reason}"),
-            Refusal::Generator(reason) => write!(f, "the code generator failed: {reason}"),
-        }
-    }
-}
-
-impl std::error::Error for Refusal {}
+/// The architectures that code is made and tested for; the code generator has others.
+const ARCHITECTURES: [&str; 2] = ["x86_64", "aarch64"];
 
 /// Holds what code is generated for.
 #[derive(Clone)]
@@ -49,21 +25,28 @@ impl fmt::Debug for Target {
 }
 
 impl Target {
+    /// The architectures that [`Target::named`] knows in this build.
+    pub const NAMES: &'static [&'static str] =
+        if cfg!(feature = "all-targets") { &ARCHITECTURES } else { &[std::env::consts::ARCH] };
+
     /// Returns the machine this runs on, with the instructions that it has.
     ///
     /// # Errors
     /// [`Refusal::Target`] when code cannot be generated for it.
     pub fn host() -> Result<Self, Refusal> {
+        if !ARCHITECTURES.contains(&std::env::consts::ARCH) {
+            return Err(Refusal::Target(format!("`{}` is neither x86_64 nor aarch64", std::env::consts::ARCH)));
+        }
         let builder = cranelift_native::builder().map_err(|reason| Refusal::Target(reason.to_owned()))?;
         Self::finish(builder, true)
     }
 
-    /// Returns an architecture by its name, `x86_64` or `aarch64`; its code is to be looked at, not run.
+    /// Returns an architecture by its name, one of [`Target::NAMES`]; its code is to be looked at, not run.
     ///
     /// # Errors
-    /// [`Refusal::Target`] for any other name.
+    /// [`Refusal::Target`] for any other name, and for an architecture that this build leaves out.
     pub fn named(architecture: &str) -> Result<Self, Refusal> {
-        if !matches!(architecture, "x86_64" | "aarch64") {
+        if !ARCHITECTURES.contains(&architecture) {
             return Err(Refusal::Target(format!("`{architecture}` is neither x86_64 nor aarch64")));
         }
         let mut builder = isa::lookup_by_name(&format!("{architecture}-unknown-linux-gnu"))
@@ -119,9 +102,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn named_targets_are_two() {
-        assert!(Target::named("x86_64").is_ok_and(|target| target.name().starts_with("x86_64")));
-        assert!(Target::named("aarch64").is_ok_and(|target| target.name().starts_with("aarch64")));
+    fn named_targets_are_those_built_in() {
+        for name in Target::NAMES {
+            assert!(Target::named(name).is_ok_and(|target| target.name().starts_with(name)), "{name}");
+        }
+        for name in ARCHITECTURES.iter().filter(|name| !Target::NAMES.contains(name)) {
+            assert!(matches!(Target::named(name), Err(Refusal::Target(_))), "{name}");
+        }
         assert!(matches!(Target::named("riscv64"), Err(Refusal::Target(_))));
     }
 }

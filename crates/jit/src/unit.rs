@@ -20,10 +20,11 @@
 //! # Ok::<(), dtq_jit::Refusal>(())
 //! ```
 
-use crate::call::{EntryPoint, FunctionId, Module, NativeContext, Needs, Records, Subqueries, Verdict, status};
+use crate::call::{EntryPoint, FunctionId, Module, Needs, status};
+use crate::context::{NativeContext, Records, Subqueries, Verdict};
 use crate::layout::BufferTable;
 use crate::lower::{Lowering, Params};
-use crate::module::{Listing, ModuleBuilder};
+use crate::module::ModuleBuilder;
 use crate::pools::Pools;
 use crate::target::{Refusal, Target};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -33,68 +34,8 @@ use dtq_ir::{ExprId, Program};
 use dtq_record::slot::Slot;
 use dtq_value::scalar::Fault;
 use dtq_value::{Type, Value};
-use std::collections::BTreeMap;
 
-/// Says where the value of a column is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Input {
-    /// In this slot of the record.
-    Slot(u32),
-    /// In a slot that is the key of a bag; when the bag has no such key, in another slot, whose `""` is null.
-    KeyOr {
-        /// The slot of the key.
-        key: u32,
-        /// The slot of the column that stands in.
-        other: u32,
-    },
-    /// In this column of the row.
-    Row(u32),
-}
-
-/// Says what an expression becomes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EntryKind {
-    /// A condition of which only whether it is true matters: a null is [`Verdict::False`].
-    Filter,
-    /// A condition that tells null from false.
-    Condition,
-    /// A condition over many records at once; a null counts as false.
-    Many,
-    /// A value of any type.
-    Value,
-}
-
-/// Holds an expression to compile.
-#[derive(Clone, Copy, Debug)]
-pub struct Entry<'a> {
-    /// The program that it belongs to.
-    pub program: &'a Program,
-    /// The expression.
-    pub expr: ExprId,
-    /// Where the columns are that it refers to, by their position.
-    pub inputs: &'a [Input],
-    /// What it becomes.
-    pub kind: EntryKind,
-}
-
-/// Says how the constructs of compiled expressions are done, by the names of their functions.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// How often a function became instructions, or a helper made for it.
-    pub inlined: BTreeMap<&'static str, u32>,
-    /// How often a function is called as the interpreter calls it.
-    pub called: BTreeMap<&'static str, u32>,
-}
-
-impl Report {
-    pub(crate) fn inlined(&mut self, name: &'static str) {
-        *self.inlined.entry(name).or_default() += 1;
-    }
-
-    pub(crate) fn called(&mut self, name: &'static str) {
-        *self.called.entry(name).or_default() += 1;
-    }
-}
+pub use crate::entry::{Entry, EntryKind, Input, Listing, Report};
 
 /// Compiles expressions for one target.
 #[derive(Clone, Debug)]

@@ -279,7 +279,7 @@ fn a_scan_is_never_run_over_too_few_slots() {
 
 #[test]
 fn a_scan_has_no_call_and_no_instruction_that_traps() {
-    for (name, end) in [("x86_64", "ret"), ("aarch64", "ret")] {
+    for name in Target::NAMES {
         let target = Target::named(name).unwrap();
         for part in parts() {
             let plan = SlotPlan::new(part.base, &part.paths()).unwrap();
@@ -290,7 +290,7 @@ fn a_scan_has_no_call_and_no_instruction_that_traps() {
                 // Loads and stores say that they do not trap.
                 assert!(!words.any(|one| one.starts_with(word)), "{word} {part:?}\n{}", listing.clif);
             }
-            assert!(listing.asm.contains(end), "{}", listing.asm);
+            assert!(listing.asm.contains("ret"), "{}", listing.asm);
         }
     }
 }

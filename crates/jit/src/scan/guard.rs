@@ -4,6 +4,7 @@
 //! everything else pass, which the caller then decides. Next: `scan/mod.rs`.
 
 use super::emit::{Emitter, chunk_of, chunks};
+use crate::entry::GuardTest;
 use crate::target::Refusal;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value};
@@ -11,33 +12,6 @@ use dtq_record::slot::{Buffer, Slot, Tag};
 
 /// Size in bytes of the texts that are compared inline.
 const TEXT_BYTES_MAX: usize = 256;
-
-/// Holds a test of one slot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Guard {
-    /// The slot.
-    pub slot: u32,
-    /// What it must pass.
-    pub test: GuardTest,
-}
-
-/// Names what a slot must hold for a record to match.
-///
-/// The tests of numbers fail for ints and longs that do not pass, and for null; the tests of texts as said at each. A
-/// slot that holds anything else passes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum GuardTest {
-    /// At least this.
-    IntAtLeast(i64),
-    /// At most this.
-    IntAtMost(i64),
-    /// Exactly this.
-    IntEquals(i64),
-    /// This text: fails for a string that is another, and for null, which reads as `""`, when the text is not empty.
-    TextEquals(Box<[u8]>),
-    /// Not this text: fails for a string that is this.
-    TextDiffers(Box<[u8]>),
-}
 
 impl GuardTest {
     /// Refuses what no code is made for.

@@ -4,8 +4,8 @@
 //! of `record` decides. A position strictly grows from field to field, so the loop ends. Next: `scan/field.rs`.
 
 use super::emit::{Emitter, Place};
-use super::guard::Guard;
 use super::items::Items;
+use crate::entry::Guard;
 use crate::target::Refusal;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder, Value};

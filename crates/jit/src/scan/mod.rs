@@ -22,11 +22,11 @@ mod items;
 
 mod emit;
 
-pub use guard::{Guard, GuardTest};
 pub use items::ScanLayout;
 
 use crate::call::{EntryPoint, FunctionId, Module, Needs, filled};
-use crate::module::{Listing, ModuleBuilder};
+use crate::entry::{Filled, Guard, Listing};
+use crate::module::ModuleBuilder;
 use crate::pools::Tables;
 use crate::target::{Refusal, Target};
 use cranelift_codegen::ir::{InstBuilder, Value, types};
@@ -38,17 +38,6 @@ use items::{Items, parts, slots_of};
 
 /// Slots that a scan may fill; more than any set of rules reads.
 const SLOTS_MAX: usize = 1 << 16;
-
-/// Says how a scan ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Filled {
-    /// The wanted slots are filled.
-    Done,
-    /// The message is one that the filler has to read; the slots mean nothing.
-    Irregular,
-    /// A guard failed: no condition that it was taken from is true. The slots mean nothing.
-    Settled,
-}
 
 /// Holds the code that fills the slots of one level, and which bits stand for which slots.
 ///
