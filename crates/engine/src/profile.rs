@@ -22,6 +22,14 @@ pub enum Profile {
 ///
 /// # Panics
 /// As [`compile`].
+///
+/// # Example
+/// ```
+/// use dtq_engine::{NoTables, Options, Profile, profile};
+///
+/// let found = profile::check("print x = 1 | sort by x", Profile::AzureDcr, &NoTables, &Options::default());
+/// assert!(found.iter().any(|one| one.code.number() / 100 == 41));
+/// ```
 pub fn check(text: &str, profile: Profile, catalog: &dyn Catalog, options: &Options<'_>) -> Vec<Diagnostic> {
     let (_, mut found) = compile(text, catalog, options);
     let (ast, _) = dtq_syntax::parse(text, &options.limits);

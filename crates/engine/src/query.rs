@@ -1,38 +1,67 @@
-//! Text to a verified program, and a program to a run.
+//! Text to a verified program.
+//!
+//! Never reads a row of a table, but for those operators whose columns are named by rows (`pivot`, `bag_unpack`).
+//! Next: `run.rs`, which runs the program.
 
-use dtq_exec::{Native, NativeListing, Refusal, Run};
+use dtq_ir::Program;
+#[cfg(feature = "exec")]
 use dtq_ir::rel::RelId;
-use dtq_ir::{Program, RelKind};
 use dtq_opt::Report;
-use dtq_record::stream::{Catalog, Column, Projection, Row, RowStream, StreamError, TableSchema};
-use dtq_source::{Code, Diagnostic, Limits, diagnostic};
-use dtq_value::scalar::Fault;
+#[cfg(feature = "exec")]
+use dtq_record::stream::Row;
+use dtq_record::stream::{Catalog, Column, Projection, RowStream, StreamError, TableSchema};
+use dtq_source::{Budget, Code, Diagnostic, Limits, Span, Timer, diagnostic};
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
 
 /// Holds what the host decides about compiling and running a query.
+///
+/// # Example
+/// ```
+/// use dtq_engine::{Budget, NoTables, Options, compile};
+///
+/// // A clock that a test moves; a host passes one that gives the nanoseconds of `Instant` or of the thread.
+/// let ns = std::cell::Cell::new(0);
+/// let clock = || ns.replace(ns.get() + 1_000_000);
+/// let budget = Budget { bytes_max: 8 << 20, ..Budget::of_time(20_000_000, &clock) };
+/// let options = Options { budget, ..Options::default() };
+/// let (query, _) = compile("range x from 1 to 10000000 step 1 | count", &NoTables, &options);
+/// let query = query.expect("it compiles in time");
+/// let fault = query.run(&NoTables, &options)?.rest(0).expect_err("it does not end in time");
+/// assert_eq!(fault.code, dtq_source::Code::E3006);
+/// # Ok::<(), dtq_value::scalar::Fault>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Options<'a> {
-    /// The bounds.
+    /// The bounds on single things: nesting, counts, sizes.
     pub limits: Limits,
+    /// What a compilation, and each run, may take in all.
+    ///
+    /// Its bytes lower all limits in bytes; its time is asked for between the stages of a compilation, once a batch of rows,
+    /// and every few thousand expressions. Past it there is no query, and a run ends, with `E3006`.
+    pub budget: Budget<'a>,
     /// What `now()` gives: ticks of 100 ns since 0001-01-01T00:00Z.
     pub now_ticks: i64,
     /// Seed of `rand()`, `new_guid()` and `sample`.
     pub random_seed: u64,
     /// Values for `declare query_parameters`, as literals of KQL.
     pub params: BTreeMap<String, String>,
-    /// Says whether the run should end early; asked once a batch and every few thousand expressions.
-    pub is_cancelled: Option<&'a dyn Fn() -> bool>,
     /// Whether the program runs as it is written, without the optimizer, and tables give whole values and all records.
     pub without_optimizer: bool,
     /// What evaluates the expressions of a run.
     pub engine: Engine,
 }
 
+impl Options<'_> {
+    /// Returns the bounds with those of the budget.
+    pub(crate) fn bounds(&self) -> Limits {
+        self.budget.apply_to(&self.limits)
+    }
+}
+
 /// Names what evaluates expressions; the results are the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Engine {
-    /// Native code for queries that read tables, where the machine and the system have it; else the interpreter.
+    /// Native code for queries that read tables, where the build, the machine and the system have it; else the interpreter.
     ///
     /// Compiling takes some 50 to 100 microseconds an expression, which a query without tables does not win back.
     #[default]
@@ -43,57 +72,99 @@ pub enum Engine {
     Interp,
 }
 
-impl<'a> Options<'a> {
-    fn for_exec(&self) -> dtq_exec::Options<'a> {
-        dtq_exec::Options {
-            limits: self.limits.clone(),
-            now_ticks: self.now_ticks,
-            random_seed: self.random_seed,
-            is_unoptimized: self.without_optimizer,
-            is_cancelled: self.is_cancelled,
-            ..dtq_exec::Options::default()
-        }
-    }
-}
-
-/// Holds a compiled query.
+/// Holds a compiled query, to be run any number of times and from any threads at once.
+///
+/// It depends on no catalog, only on the columns that its tables had. A clone shares the native code.
+///
+/// # Example
+/// ```
+/// use dtq_engine::{NoTables, Options, compile};
+///
+/// let (query, _) = compile("range x from 1 to 4 step 1 | summarize total = sum(x)", &NoTables, &Options::default());
+/// let query = query.expect("there are no errors");
+/// assert_eq!(query.columns()[0].name, "total");
+/// let answers = std::thread::scope(|scope| {
+///     let run = || query.run(&NoTables, &Options::default())?.rest(0);
+///     [scope.spawn(run), scope.spawn(run)].map(|thread| thread.join().expect("a run does not panic"))
+/// });
+/// assert_eq!(answers[0], Ok(vec![vec![dtq_value::Value::Long(10)]]));
+/// assert_eq!(answers[0], answers[1]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Query {
-    program: Program,
+    pub(crate) program: Program,
     optimized: Option<(Program, Report)>,
-    /// Compiled when it is first wanted.
-    native: OnceLock<Result<Arc<Native>, Refusal>>,
+    #[cfg(feature = "exec")]
+    pub(crate) native: crate::run::NativeCell,
 }
 
 /// Returns the compiled query, unless there are errors, and every error and warning about it.
 ///
+/// Diagnostics come in the order of their places. Starts no thread and keeps nothing: the same text, catalog and options
+/// give the same.
+///
 /// # Errors
-/// Not as a `Result`: diagnostics `E1xxx` (syntax) and `E2xxx` (meaning) come back beside `None`.
+/// Not as a `Result`: diagnostics `E1xxx` (syntax) and `E2xxx` (meaning) come back beside `None`; `E3006` when the time
+/// of the budget is over.
 ///
 /// # Panics
 /// When the front end yields a program that breaks its own rules: a bug of ours.
+///
+/// # Example
+/// ```
+/// use dtq_engine::{NoTables, Options, compile};
+///
+/// let (query, diagnostics) = compile("print x = 1 + 'a'", &NoTables, &Options::default());
+/// assert!(query.is_none());
+/// assert!(diagnostics.iter().all(|one| one.is_error() && one.code.number() / 1000 == 2));
+/// ```
 pub fn compile(text: &str, catalog: &dyn Catalog, options: &Options<'_>) -> (Option<Query>, Vec<Diagnostic>) {
-    let (ast, mut diagnostics) = dtq_syntax::parse(text, &options.limits);
-    if diagnostic::has_errors(&diagnostics) {
+    let (timer, limits) = (options.budget.start(), options.bounds());
+    let (ast, mut diagnostics) = dtq_syntax::parse(text, &limits);
+    if diagnostic::has_errors(&diagnostics) || is_late(timer, text, &mut diagnostics) {
         return (None, diagnostics);
     }
-    let probe = Probe { catalog, options };
+    #[cfg(feature = "exec")]
+    let probe = Probe { catalog, options, timer };
     let sema_options = dtq_sema::Options {
-        limits: options.limits.clone(),
+        limits: limits.clone(),
         params: options.params.clone(),
+        #[cfg(feature = "exec")]
         probe: Some(&probe),
+        #[cfg(not(feature = "exec"))]
+        probe: None,
         now_ticks: options.now_ticks,
     };
     let (program, more) = dtq_sema::lower(&ast, catalog, &sema_options);
     diagnostics.extend(more);
-    (program.map(|program| Query::new(program, options)), diagnostics)
+    let Some(program) = program.filter(|_| !is_late(timer, text, &mut diagnostics)) else {
+        return (None, diagnostics);
+    };
+    let query = Query::new(program, limits, options);
+    let is_late = is_late(timer, text, &mut diagnostics);
+    ((!is_late).then_some(query), diagnostics)
+}
+
+/// Says whether the time of a compilation is over; adds the error when it is.
+fn is_late(timer: Timer<'_>, text: &str, diagnostics: &mut Vec<Diagnostic>) -> bool {
+    let is_over = timer.is_over();
+    if is_over {
+        let message = "compiling took longer than the time it was given";
+        diagnostics.push(Diagnostic::error(Code::E3006, Span::new(0, text.len()), message).label("give it more time"));
+    }
+    is_over
 }
 
 impl Query {
-    fn new(program: Program, options: &Options<'_>) -> Self {
-        let passes = dtq_opt::Options { limits: options.limits.clone(), ..dtq_opt::Options::default() };
+    fn new(program: Program, limits: Limits, options: &Options<'_>) -> Self {
+        let passes = dtq_opt::Options { limits, ..dtq_opt::Options::default() };
         let optimized = (!options.without_optimizer).then(|| dtq_opt::optimize(&program, &passes));
-        Self { program, optimized, native: OnceLock::new() }
+        Self {
+            program,
+            optimized,
+            #[cfg(feature = "exec")]
+            native: crate::run::NativeCell::default(),
+        }
     }
 
     /// Returns the program as it is written, for `explain` and for those who build on its parts.
@@ -111,81 +182,43 @@ impl Query {
         self.optimized.as_ref().map(|(_, report)| report)
     }
 
-    /// Returns the columns of the first result.
+    /// Returns the columns of the first result; of a query without one, none.
     pub fn columns(&self) -> &[Column] {
         match self.program.outputs.first() {
             Some(output) => &self.program.rel(output.rel).columns,
             None => &[],
         }
     }
-
-    /// Returns the native code that an engine runs the query with, `None` where that interprets it all.
-    ///
-    /// It is compiled at the first call, or by the first run, and kept.
-    ///
-    /// # Errors
-    /// When the machine or the system has no native code; [`Engine::Auto`] interprets then, and the host says so.
-    pub fn native(&self, engine: Engine) -> Result<Option<&Native>, &Refusal> {
-        let is_wanted = match engine {
-            Engine::Auto => self.reads_tables(),
-            Engine::Jit => true,
-            Engine::Interp => false,
-        };
-        if !is_wanted {
-            return Ok(None);
-        }
-        match self.native.get_or_init(|| Native::compile(self.optimized()).map(Arc::new)) {
-            Ok(native) => Ok(Some(native)),
-            Err(refusal) => Err(refusal),
-        }
-    }
-
-    /// Returns the functions that the program becomes as text, for `explain`.
-    ///
-    /// # Errors
-    /// When there is no native code for this machine.
-    pub fn listings(&self) -> Result<Vec<NativeListing>, Refusal> {
-        dtq_exec::native::listings(self.optimized())
-    }
-
-    fn reads_tables(&self) -> bool {
-        let program = self.optimized();
-        let reached = dtq_ir::reads::reached(program);
-        let mut rels = program.rels().iter().zip(reached);
-        rels.any(|(rel, is_reached)| is_reached && matches!(rel.kind, RelKind::Scan { .. }))
-    }
-
-    /// Returns a run over the tables of `catalog` that has read nothing yet.
-    ///
-    /// # Errors
-    /// `E2901` when the program is nested too deeply to run; `E2900` when [`Engine::Jit`] is wanted and the machine or the
-    /// system has no native code.
-    pub fn run<'a>(&'a self, catalog: &'a dyn Catalog, options: &Options<'a>) -> Result<Run<'a>, Fault> {
-        let native = match self.native(options.engine) {
-            Ok(native) => native,
-            Err(refusal) if options.engine == Engine::Jit => return Err(Fault::new(Code::E2900, refusal.to_string())),
-            Err(_) => None,
-        };
-        Run::new(self.optimized(), catalog, dtq_exec::Options { native, ..options.for_exec() })
-    }
 }
 
 /// Runs the beginning of a query while the rest of it is still being compiled.
+#[cfg(feature = "exec")]
 struct Probe<'a> {
     catalog: &'a dyn Catalog,
     options: &'a Options<'a>,
+    timer: Timer<'a>,
 }
 
+#[cfg(feature = "exec")]
 impl dtq_sema::Probe for Probe<'_> {
     fn rows(&self, program: &Program, rel: RelId) -> Result<Vec<Row>, String> {
         let mut program = program.clone();
         program.outputs = vec![dtq_ir::Output { name: "probe".to_owned(), rel }];
-        let run = Run::new(&program, self.catalog, self.options.for_exec());
+        let options = crate::run::exec_options(self.options, self.timer);
+        let run = dtq_exec::Run::new(&program, self.catalog, options);
         run.and_then(|mut run| run.rest(0)).map_err(|fault| fault.message)
     }
 }
 
 /// A catalog without tables, for `print`, `range` and `datatable`.
+///
+/// # Example
+/// ```
+/// use dtq_engine::{NoTables, Options, compile};
+///
+/// let (query, diagnostics) = compile("logs | count", &NoTables, &Options::default());
+/// assert!(query.is_none() && diagnostics[0].message.contains("logs"));
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoTables;
 

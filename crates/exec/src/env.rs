@@ -12,7 +12,7 @@ use dtq_ir::rel::{Rel, RelId};
 use dtq_ir::{ExprId, Program};
 use dtq_jit::NativeContext;
 use dtq_record::stream::{Catalog, Row};
-use dtq_source::Code;
+use dtq_source::{Code, Timer};
 use dtq_value::Value;
 use dtq_value::scalar::{Context, Fault};
 use rustc_hash::FxHashMap;
@@ -34,7 +34,7 @@ pub(crate) struct Env<'a> {
     pub(crate) is_unoptimized: bool,
     /// The rows of relations that several operators read.
     pub(crate) materialized: FxHashMap<RelId, Rc<Vec<Row>>>,
-    pub(crate) is_cancelled: Option<&'a dyn Fn() -> bool>,
+    pub(crate) timer: Timer<'a>,
     /// The relation whose rows are pushed in, when they are.
     pub(crate) fed: Option<(RelId, Queue)>,
     /// How many expressions are still to be evaluated until the host is asked again whether the run should end.
@@ -58,7 +58,7 @@ impl<'a> Env<'a> {
         subqueries: Subqueries,
         options: Options<'a>,
     ) -> Result<Self, Fault> {
-        let Options { limits, now_ticks, random_seed, batch_rows, is_unoptimized, is_cancelled, native } = options;
+        let Options { limits, now_ticks, random_seed, batch_rows, is_unoptimized, timer, native } = options;
         assert!(native.is_none_or(|native| native.is_of(program)), "a program runs with its own native code");
         Ok(Self {
             interpreter: Interpreter::resume(program, subqueries),
@@ -70,7 +70,7 @@ impl<'a> Env<'a> {
             batch_rows: batch_rows.max(1),
             is_unoptimized,
             materialized: FxHashMap::default(),
-            is_cancelled,
+            timer,
             fed: None,
             evals_left: 0,
         })
@@ -133,18 +133,16 @@ impl<'a> Env<'a> {
             }
             None => {
                 self.evals_left = EVALS_BETWEEN_POLLS;
-                self.check_cancelled()
+                self.check_time()
             }
         }
     }
 
-    /// Fails when the host wants the run to end; asked once a batch, and between by [`Env::eval`].
-    pub(crate) fn check_cancelled(&self) -> Result<(), Fault> {
-        match self.is_cancelled {
-            Some(is_cancelled) if is_cancelled() => {
-                Err(Fault::new(Code::E3006, "the run took longer than the time it was given"))
-            }
-            _ => Ok(()),
+    /// Fails when the time of the run is over; asked once a batch, and between by [`Env::eval`].
+    pub(crate) fn check_time(&self) -> Result<(), Fault> {
+        match self.timer.is_over() {
+            true => Err(Fault::new(Code::E3006, "the run took longer than the time it was given")),
+            false => Ok(()),
         }
     }
 

@@ -117,7 +117,7 @@ impl<'a> MvExpand<'a> {
 
 impl<'a> Operator<'a> for MvExpand<'a> {
     fn next(&mut self, env: &mut Env<'a>) -> Result<Option<Vec<Row>>, Fault> {
-        env.check_cancelled()?;
+        env.check_time()?;
         let mut output = Vec::new();
         while output.len() < env.batch_rows {
             if let Some(mut expansion) = self.current.take() {

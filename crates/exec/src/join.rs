@@ -261,7 +261,7 @@ fn pair(left: &Row, right: &Row) -> Row {
 
 impl<'a> Operator<'a> for Join<'a> {
     fn next(&mut self, env: &mut Env<'a>) -> Result<Option<Vec<Row>>, Fault> {
-        env.check_cancelled()?;
+        env.check_time()?;
         if let Stage::Loading = self.stage {
             self.load(env)?;
             self.stage = Stage::Matching { batch: Vec::new().into_iter(), current: None };

@@ -26,7 +26,7 @@ impl<'a> Scan<'a> {
 
 impl<'a> Operator<'a> for Scan<'a> {
     fn next(&mut self, env: &mut Env<'a>) -> Result<Option<Vec<Row>>, Fault> {
-        env.check_cancelled()?;
+        env.check_time()?;
         if self.has_ended {
             return Ok(None);
         }
@@ -191,7 +191,7 @@ impl Range {
 
 impl<'a> Operator<'a> for Range {
     fn next(&mut self, env: &mut Env<'a>) -> Result<Option<Vec<Row>>, Fault> {
-        env.check_cancelled()?;
+        env.check_time()?;
         if self.next_index == self.count {
             return Ok(None);
         }

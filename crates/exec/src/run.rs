@@ -9,7 +9,7 @@ use dtq_interp::{Interpreter, Members};
 use dtq_ir::Program;
 use dtq_ir::rel::RelId;
 use dtq_record::stream::{Catalog, Column, Row};
-use dtq_source::Limits;
+use dtq_source::{Limits, Timer};
 use dtq_value::Value;
 use dtq_value::scalar::Fault;
 
@@ -25,8 +25,8 @@ pub struct Options<'a> {
     pub batch_rows: usize,
     /// Whether tables give whole values, and all records, instead of what the program looks at.
     pub is_unoptimized: bool,
-    /// Says whether the run should end early; asked once a batch and every few thousand expressions.
-    pub is_cancelled: Option<&'a dyn Fn() -> bool>,
+    /// The time of the run; asked once a batch and every few thousand expressions.
+    pub timer: Timer<'a>,
     /// The native code of the program; without it all is interpreted.
     pub native: Option<&'a Native>,
 }
@@ -39,7 +39,7 @@ impl Default for Options<'_> {
             random_seed: 0,
             batch_rows: 1024,
             is_unoptimized: false,
-            is_cancelled: None,
+            timer: Timer::default(),
             native: None,
         }
     }

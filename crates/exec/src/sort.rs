@@ -77,7 +77,7 @@ impl<'a> Sort<'a> {
         let mut runs = VecDeque::new();
         while !rows.is_empty() {
             let mut run = rows.split_off(rows.len().saturating_sub(1) / RUN_ROWS * RUN_ROWS);
-            env.check_cancelled()?;
+            env.check_time()?;
             run.sort_by(|left, right| compare_keys(&self.directions, &left.0, &right.0));
             runs.push_front(run);
         }
@@ -101,7 +101,7 @@ impl<'a> Sort<'a> {
         let (mut first, mut second) = (first.into_iter().peekable(), second.into_iter().peekable());
         while let (Some(left), Some(right)) = (first.peek(), second.peek()) {
             if merged.len() % ROWS_BETWEEN_POLLS == 0 {
-                env.check_cancelled()?;
+                env.check_time()?;
             }
             let is_right_less = compare_keys(&self.directions, &right.0, &left.0).is_lt();
             merged.extend(if is_right_less { second.next() } else { first.next() });

@@ -118,7 +118,7 @@ codes! {
     E3004 = 3004,
     /// `toscalar` or `assert` failed at run time.
     E3005 = 3005,
-    /// The run took longer than the time it was given.
+    /// A run, or a compilation, took longer than the time it was given.
     E3006 = 3006,
     /// A step of `range` is zero or leads away from the end.
     E3007 = 3007,

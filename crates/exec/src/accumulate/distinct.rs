@@ -36,7 +36,7 @@ pub(super) struct DCount {
 const EXACT_MAX: usize = 4_096;
 
 /// Estimates how many different hashes it has seen.
-trait Estimator {
+trait Estimator: Send {
     fn insert(&mut self, hash: u64);
     fn estimate(&self) -> usize;
 }

@@ -27,7 +27,7 @@ use dtq_value::{Type, Value};
 use smallvec::SmallVec;
 
 /// Takes in the values of one group.
-pub(crate) trait Accumulator {
+pub(crate) trait Accumulator: Send {
     /// Takes the arguments for one row; returns about how many bytes more it holds.
     fn add(&mut self, args: &[Value]) -> usize;
 
