@@ -52,6 +52,11 @@ impl Changes {
         self.records.is_empty() && self.resources.is_empty() && self.inserts.is_empty() && self.appends.is_empty()
     }
 
+    /// Returns how many bytes of new content there are.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Removes a record.
     pub fn drop_record(&mut self, record: usize) {
         note(&mut self.records, record, DROP);

@@ -4,6 +4,7 @@
 //! first, in the order in which they need each other.
 
 use crate::compile::action::{Places, Rows, action, failure, origins};
+use crate::compile::budget::{late, share_state};
 use crate::compile::catalog::{RuleCatalog, read_table};
 use crate::compile::cells::Cells;
 use crate::compile::flatten::{BagEdit, Flat, FlatColumn, cell_expr, flatten};
@@ -26,7 +27,7 @@ use dtq_record::otlp::fill::{Level, SlotPlan};
 use dtq_record::stream::Column;
 use dtq_record::tables::derive::Derivation;
 use dtq_record::tables::{self, Base};
-use dtq_source::{Code, Diagnostic, Limits, diagnostic};
+use dtq_source::{Budget, Code, Diagnostic, Limits, Timer, diagnostic};
 use dtq_value::Type;
 use std::collections::BTreeSet;
 
@@ -90,8 +91,8 @@ pub struct Compiled {
     pub diagnostics: Vec<Located>,
 }
 
-/// Returns the rule set of these files.
-pub fn compile(files: &[RuleFile], options: &Options) -> Compiled {
+/// Returns the rule set of these files; `entry.rs` says all of it.
+pub(super) fn compiled(files: &[RuleFile], options: &Options, budget: &Budget<'_>) -> Compiled {
     let mut compiler = Compiler {
         files,
         options,
@@ -100,10 +101,14 @@ pub fn compile(files: &[RuleFile], options: &Options) -> Compiled {
         recorders: Vec::new(),
         metric_count: 0,
         diagnostics: check_together(files),
+        timer: budget.start(),
+        late: None,
     };
     let mut rules = compiler.rules();
     rules.sort_by_key(|(position, _)| *position);
-    let rules: Vec<CompiledRule> = rules.into_iter().map(|(_, rule)| rule).collect();
+    let mut rules: Vec<CompiledRule> = rules.into_iter().map(|(_, rule)| rule).collect();
+    compiler.diagnostics.extend(compiler.late.map(|rule| late(files, rule)));
+    compiler.diagnostics.extend(share_state(&mut rules, &mut compiler.recorders, files, budget.bytes_max));
     let is_refused = compiler.diagnostics.iter().any(|located| located.diagnostic.is_error())
         || files.iter().any(|file| !file.is_complete);
     if !is_refused {
@@ -122,6 +127,9 @@ struct Compiler<'f> {
     recorders: Vec<RecorderDef>,
     metric_count: usize,
     diagnostics: Vec<Located>,
+    timer: Timer<'f>,
+    /// The first rule for which there was no time.
+    late: Option<RuleRef>,
 }
 
 impl<'f> Compiler<'f> {
@@ -230,6 +238,10 @@ impl<'f> Compiler<'f> {
     }
 
     fn compile_rule(&mut self, reference: RuleRef, found: &mut Vec<Diagnostic>) -> Option<CompiledRule> {
+        if self.timer.is_over() {
+            self.late.get_or_insert(reference);
+            return None;
+        }
         let rule = self.rule(reference);
         let query = compile_query(rule, &self.catalog, &self.engine_options(), found)?;
         if diagnostic::has_errors(found) {

@@ -87,6 +87,12 @@ pub struct Totals {
     pub requests: u64,
     /// Requests that could not be read and passed as they were.
     pub malformed: u64,
+    /// Requests that took more than their budget.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub over_budget: u64,
+    /// Records of such requests that only protective rules judged.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub passed_over_budget: u64,
 }
 
 impl Totals {

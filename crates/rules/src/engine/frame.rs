@@ -10,6 +10,7 @@ use crate::engine::observe::Observer;
 use crate::engine::outcome::Emissions;
 use crate::engine::overlay::Overlay;
 use crate::engine::scan::{Pipes, Remembered};
+use crate::engine::spend::Spending;
 use crate::engine::state::State;
 use crate::engine::tables::{Content, Tables};
 use crate::engine::trace::EditLog;
@@ -66,6 +67,8 @@ pub(crate) struct Frame<'s> {
     pub(crate) made_count: u64,
     /// Gives nanoseconds, when costs are to be measured.
     pub(crate) clock: Option<&'s dyn Fn() -> u64>,
+    /// What is left of the request's budget, where it has one.
+    pub(crate) spending: Option<Spending<'s>>,
     /// Is told what happens to each record.
     pub(crate) observer: Option<&'s mut dyn Observer>,
     /// Collects what rules write, where somebody wants to know.
@@ -134,6 +137,7 @@ impl<'s> Frame<'s> {
             depth: 0,
             made_count: 0,
             clock,
+            spending: None,
             observer: None,
             edits: None,
         }

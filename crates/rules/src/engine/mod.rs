@@ -3,8 +3,8 @@
 //! [`Processor`] is what hosts drive: a request in, what leaves out; a tick now and then. Each record goes through all
 //! rules before the next one is looked at, so that results cannot depend on how records are batched. No clock, no I/O.
 //! Read in order: [`processor`], [`outcome`], [`notice`], [`account`], `tables`, `overlay`, `cells`, `state`, `frame`,
-//! `compiled`, `judge`, `scan`, `written`, `act`, `agenda`, `lane`, `request`, `levels`, `resource`, `wrap`, `metrics`, `guard`,
-//! `swap`, [`observe`], [`trace`].
+//! `compiled`, `judge`, `scan`, `written`, `act`, `agenda`, `lane`, `spend`, `request`, `levels`, `resource`, `wrap`,
+//! `metrics`, `guard`, `swap`, [`observe`], [`trace`].
 
 pub mod processor;
 
@@ -37,6 +37,8 @@ mod act;
 mod agenda;
 
 mod lane;
+
+mod spend;
 
 mod request;
 

@@ -26,6 +26,8 @@ pub enum NoticeKind {
     LookupFailed,
     /// A request cannot be read; said of the first only.
     MalformedRequest,
+    /// A request took more than its budget; said of the first only.
+    OverBudget,
 }
 
 impl NoticeKind {
@@ -37,6 +39,7 @@ impl NoticeKind {
             Self::FirstError => "dtq.rule.error",
             Self::LookupFailed => "dtq.table.error",
             Self::MalformedRequest => "dtq.request.malformed",
+            Self::OverBudget => "dtq.request.over_budget",
         }
     }
 
@@ -44,7 +47,7 @@ impl NoticeKind {
     fn severity(self) -> (i32, &'static str) {
         match self {
             Self::DisabledCost | Self::DisabledState | Self::DisabledErrors | Self::LookupFailed => (17, "ERROR"),
-            Self::Expired | Self::FirstError | Self::MalformedRequest => (13, "WARN"),
+            Self::Expired | Self::FirstError | Self::MalformedRequest | Self::OverBudget => (13, "WARN"),
         }
     }
 }
@@ -52,7 +55,7 @@ impl NoticeKind {
 /// Says which bound was passed and by how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Excess {
-    /// The bound: a key of a rule, or `errors`.
+    /// The bound: a key of a rule, `errors`, or a field of the budget of a request.
     pub bound: &'static str,
     /// Its value, in the unit that its name says.
     pub limit: u64,
@@ -80,6 +83,11 @@ pub struct Notice {
 /// Returns an `ExportLogsServiceRequest` with a log record for each notice, observed at `observed_ticks`.
 ///
 /// Without notices it is empty. The records come from a resource with the `service.name` dtq and a scope of the same name.
+///
+/// # Example
+/// ```
+/// assert!(dtq_rules::engine::notices_request(&[], 0).is_empty());
+/// ```
 pub fn notices_request(notices: &[Notice], observed_ticks: i64) -> Vec<u8> {
     let mut builder = RequestBuilder::new(Signal::Logs);
     for notice in notices {

@@ -53,6 +53,11 @@ impl Emissions {
         }
     }
 
+    /// Returns how many bytes the requests have together.
+    pub(crate) fn size(&self) -> usize {
+        self.0.iter().map(|one| one.request.len()).sum()
+    }
+
     pub(crate) fn into_vec(self) -> Vec<Emission> {
         self.0
     }

@@ -6,6 +6,7 @@ use crate::engine::frame::{Frame, Scratch};
 use crate::engine::notice::NoticeKind;
 use crate::engine::observe::Observer;
 use crate::engine::outcome::{Outcome, Output};
+use crate::engine::spend::Spending;
 use crate::engine::state::{self, State};
 use crate::engine::tables::Tables;
 use crate::engine::trace::EditLog;
@@ -13,6 +14,7 @@ use crate::native::NativeSet;
 use crate::state::recorder::OnShutdown;
 use dtq_record::otlp::Signal;
 use dtq_record::tables::Base;
+use dtq_source::Budget;
 use std::sync::Arc;
 
 /// Holds what a host decides besides the rules.
@@ -38,7 +40,32 @@ enum Due {
     Everything,
 }
 
-/// Runs a rule set on requests, one after the other.
+/// Runs a rule set on requests, one after the other, and remembers what its rules remember.
+///
+/// One for each thread, over the same set; it may move from thread to thread. What its rules remember is its own.
+///
+/// # Example
+/// ```
+/// # use dtq_record::otlp::Signal;
+/// # use dtq_rules::compile::{Options, compile};
+/// # use dtq_rules::engine::Processor;
+/// # use dtq_rules::file::{self, NoFiles};
+/// # use std::sync::Arc;
+/// let yaml = "apiVersion: dtq/v1\nrules: [{name: low, to: drop, kql: logs | where SeverityNumber < 9}]\n";
+/// let (read, _) = file::read("rules.yaml", yaml.as_bytes(), &NoFiles, &file::Options::default());
+/// let set = Arc::new(compile(&[read], &Options::default()).set.expect("nothing is wrong with it"));
+/// let request = [0x0A, 6, 0x12, 4, 0x12, 2, 0x10, 5];
+/// let dropped: u64 = std::thread::scope(|scope| {
+///     let judge = || {
+///         let mut processor = Processor::new(Arc::clone(&set), &Default::default());
+///         (0..10).for_each(|_| drop(processor.apply(Signal::Logs, &request, 0, None)));
+///         processor.totals().dropped
+///     };
+///     let threads = [scope.spawn(judge), scope.spawn(judge)];
+///     threads.into_iter().map(|thread| thread.join().expect("a processor does not panic")).sum()
+/// });
+/// assert_eq!(dropped, 20);
+/// ```
 pub struct Processor {
     pub(super) set: Arc<RuleSet>,
     pub(super) tables: Tables,
@@ -72,10 +99,51 @@ impl Processor {
 
     /// Returns what becomes of a request that arrived at `arrival_ticks`; with a clock, costs are measured.
     ///
-    /// A request that cannot be read passes as it came, unless a protective rule says otherwise; it is counted, and the
-    /// first is reported. Nothing fails.
+    /// Ticks are 100 ns since 0001-01-01T00:00Z, and `now()` of the rules. A request that cannot be read passes as it came,
+    /// unless a protective rule says otherwise; it is counted, and the first is reported. Nothing fails and nothing
+    /// panics, whatever the bytes. Bytes of the output are new memory; [`Processor::recycle`] gives it back.
+    ///
+    /// # Cost
+    /// Some tens to hundreds of nanoseconds a record, and one allocation a request that changes: `docs/performance.md`.
+    ///
+    /// # Example
+    /// The crate's own, and [`Processor::apply_within`], which caps time and bytes.
     pub fn apply(&mut self, signal: Signal, request: &[u8], arrival_ticks: i64, clock: Clock<'_>) -> Outcome {
-        self.apply_with(signal, request, arrival_ticks, clock, None)
+        self.apply_with(signal, request, arrival_ticks, (clock, None), None)
+    }
+
+    /// Does what [`Processor::apply`] does, within a budget, by whose clock costs are measured too.
+    ///
+    /// The bytes are those that rules make of the request: edited records, new ones, and requests for named outputs. Once
+    /// bytes or time are spent, the rest of the request passes all rules but protective ones; what was decided before
+    /// stays. It is counted in [`Totals::over_budget`], and the first such request is reported as
+    /// [`NoticeKind::OverBudget`]. The clock is asked every 32 records; one record is never left half judged.
+    ///
+    /// # Example
+    /// ```
+    /// use dtq_record::otlp::Signal;
+    /// use dtq_rules::Budget;
+    /// use dtq_rules::compile::{Options, compile};
+    /// use dtq_rules::engine::{Output, Processor};
+    /// use dtq_rules::file::{self, NoFiles};
+    /// use std::sync::Arc;
+    ///
+    /// let yaml = "apiVersion: dtq/v1\nrules: [{name: all, to: drop, kql: logs | where SeverityNumber >= 0}]\n";
+    /// let (rules, _) = file::read("rules.yaml", yaml.as_bytes(), &NoFiles, &file::Options::default());
+    /// let set = compile(&[rules], &Options::default()).set.expect("nothing is wrong with it");
+    /// let mut processor = Processor::new(Arc::new(set), &Default::default());
+    ///
+    /// let request = [0x0A, 6, 0x12, 4, 0x12, 2, 0x10, 5];
+    /// let ns = std::cell::Cell::new(0);
+    /// let clock = || ns.replace(ns.get() + 1_000);
+    /// let outcome = processor.apply_within(Signal::Logs, &request, 0, &Budget::of_time(500, &clock));
+    /// assert_eq!(outcome.output, Output::Unchanged);
+    /// assert_eq!((processor.totals().over_budget, outcome.notices.len()), (1, 1));
+    /// let outcome = processor.apply_within(Signal::Logs, &request, 0, &Budget::of_time(5_000, &clock));
+    /// assert_eq!(outcome.output, Output::Empty);
+    /// ```
+    pub fn apply_within(&mut self, signal: Signal, request: &[u8], arrival_ticks: i64, budget: &Budget<'_>) -> Outcome {
+        self.apply_with(signal, request, arrival_ticks, (budget.clock, Some(Spending::new(budget))), None)
     }
 
     /// Does what [`Processor::apply`] does, and tells an observer what happens to each record.
@@ -86,7 +154,7 @@ impl Processor {
         arrival_ticks: i64,
         observer: &mut dyn Observer,
     ) -> Outcome {
-        self.apply_with(signal, request, arrival_ticks, None, Some(observer))
+        self.apply_with(signal, request, arrival_ticks, (None, None), Some(observer))
     }
 
     fn apply_with(
@@ -94,7 +162,7 @@ impl Processor {
         signal: Signal,
         request: &[u8],
         arrival_ticks: i64,
-        clock: Clock<'_>,
+        (clock, spending): (Clock<'_>, Option<Spending<'_>>),
         observer: Option<&mut dyn Observer>,
     ) -> Outcome {
         let set = Arc::clone(&self.set);
@@ -103,6 +171,7 @@ impl Processor {
         self.clear_trace();
         let mut frame = Frame::new(&set, &self.tables, &mut self.state, arrival_ticks, clock);
         frame.native = self.native.as_deref();
+        frame.spending = spending;
         if let Some(observer) = observer {
             frame.observer = Some(observer);
         }
@@ -179,13 +248,44 @@ impl Processor {
 
     /// Returns what is due at a time: points of windows and intervals that are over, and rows of sequences that are.
     ///
-    /// To be called every second or so, also when no telemetry comes.
+    /// To be called every second or so, also when no telemetry comes. The output is empty; what is due is in
+    /// [`Outcome::emissions`].
+    ///
+    /// # Example
+    /// ```
+    /// # use dtq_record::otlp::Signal;
+    /// # use dtq_rules::compile::{Options, compile};
+    /// # use dtq_rules::engine::Processor;
+    /// # use dtq_rules::file::{self, NoFiles};
+    /// # use std::sync::Arc;
+    /// let yaml = "apiVersion: dtq/v1
+    /// rules:
+    ///   - name: count
+    ///     tiers: [collector]
+    ///     to: metrics
+    ///     metrics: {seen: {name: logs.seen, type: sum, unit: '1', temporality: delta}}
+    ///     kql: logs | summarize seen = count() by bin(Timestamp, 1m)
+    /// ";
+    /// let (read, found) = file::read("rules.yaml", yaml.as_bytes(), &NoFiles, &file::Options::default());
+    /// assert!(found.iter().all(|one| !one.is_error()), "{found:?}");
+    /// let compiled = compile(&[read], &Options::default());
+    /// let set = Arc::new(compiled.set.expect("nothing is wrong with it"));
+    /// let mut processor = Processor::new(set, &Default::default());
+    /// // A record of the beginning of 1970, and a quarter of an hour later.
+    /// let request = [0x0A, 13, 0x12, 11, 0x12, 9, 0x09, 1, 0, 0, 0, 0, 0, 0, 0];
+    /// let began_ticks = 621_355_968_000_000_000;
+    /// assert!(processor.apply(Signal::Logs, &request, began_ticks, None).emissions.is_empty());
+    /// let due = processor.tick(began_ticks + 15 * 60 * 10_000_000);
+    /// assert_eq!(due.emissions.iter().map(|one| one.signal).collect::<Vec<_>>(), [Signal::Metrics]);
+    /// ```
     pub fn tick(&mut self, now_ticks: i64) -> Outcome {
         self.make_points(now_ticks, Due::ByNow, None)
     }
 
     /// Returns everything that rules still owe: open windows, measurements, rows of sequences, and held records where a
     /// rule says so.
+    ///
+    /// The last call before a processor is dropped; what it does not return is lost, and counted in [`Totals::evicted`].
     pub fn shutdown(&mut self, now_ticks: i64) -> Outcome {
         self.make_points(now_ticks, Due::Everything, None)
     }
@@ -245,7 +345,7 @@ impl Processor {
         self.native.as_deref()
     }
 
-    /// Returns the accounts, one a rule in effective order.
+    /// Returns the accounts, one a rule in effective order; bytes and nanoseconds as their fields say.
     pub fn accounts(&self) -> Vec<Account> {
         (0..self.set.rules.len()).map(|position| self.state.account(&self.set, position)).collect()
     }
@@ -255,7 +355,10 @@ impl Processor {
         self.state.totals()
     }
 
-    /// Returns requests with the first records that a rule in mode observe matched.
+    /// Returns requests with the first records that a rule in mode observe matched, by its position in effective order.
+    ///
+    /// # Panics
+    /// If there are not as many rules.
     pub fn samples(&self, rule: usize) -> &[Vec<u8>] {
         &self.state.samples[rule]
     }

@@ -241,6 +241,9 @@ impl<'s> Frame<'s> {
         }
         let mut table = BufferTable::new(&unit.buffers);
         for position in entry.records.range() {
+            if let Some(rest) = self.unjudged(pass.changes, fate, entry.records.range().end - position) {
+                return left + rest;
+            }
             let record = pass.index.records()[position];
             if pass.signal == Signal::Metrics && record.parent != metric {
                 metric = record.parent;

@@ -40,6 +40,7 @@ impl ResourceFate {
 impl Frame<'_> {
     /// Runs the rules over `resources` on one resource.
     pub(super) fn judge_resource(&mut self, pass: &mut Pass<'_>, message: &[u8]) -> ResourceFate {
+        self.spend(pass.changes);
         let set = self.set;
         let mut fate = ResourceFate::default();
         let base = set.base(Base::Resources);

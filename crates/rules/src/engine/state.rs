@@ -67,6 +67,8 @@ pub(crate) struct State {
     pub(crate) native: NativeContext,
     /// Whether a malformed request was reported.
     pub(crate) has_reported_malformed: bool,
+    /// Whether a request over its budget was reported.
+    pub(crate) has_reported_budget: bool,
 }
 
 impl State {
@@ -100,6 +102,7 @@ impl State {
             notices: Vec::new(),
             native: NativeContext::new(Context::new(set.limits.clone(), now_ticks, random_seed)),
             has_reported_malformed: false,
+            has_reported_budget: false,
         }
     }
 

@@ -43,6 +43,16 @@ pub(crate) struct Context<'a> {
 ///
 /// # Errors
 /// Not as a `Result`: diagnostics `E50xx` come back beside what was understood.
+///
+/// # Example
+/// ```
+/// use dtq_rules::file::{self, NoFiles};
+///
+/// let yaml = "apiVersion: dtq/v1\nrules: [{name: low, to: drop, kqll: logs | where SeverityNumber < 9}]\n";
+/// let (file, found) = file::read("rules.yaml", yaml.as_bytes(), &NoFiles, &file::Options::default());
+/// assert!(!file.is_complete);
+/// assert!(found.iter().any(|one| one.code == dtq_source::Code::E5004));
+/// ```
 pub fn read(name: &str, bytes: &[u8], files: &dyn Files, options: &Options) -> (RuleFile, Vec<Diagnostic>) {
     let mut file =
         RuleFile { source: SourceText::new(name, ""), rules: Vec::new(), tables: Vec::new(), is_complete: false };

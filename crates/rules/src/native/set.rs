@@ -21,6 +21,27 @@ const UNIT_SIZE: usize = 64;
 /// Holds the native code of a rule set.
 ///
 /// It is shared by all processors of the set, on any thread, and its memory is freed with the last of them.
+///
+/// # Example
+/// ```
+/// # use dtq_rules::compile::{Options, compile};
+/// # use dtq_rules::engine::Processor;
+/// # use dtq_rules::file::{self, NoFiles};
+/// use dtq_rules::native::NativeSet;
+/// # use std::sync::Arc;
+/// # let yaml = "apiVersion: dtq/v1\nrules: [{name: low, to: drop, kql: logs | where SeverityNumber < 9}]\n";
+/// # let (read, _) = file::read("rules.yaml", yaml.as_bytes(), &NoFiles, &file::Options::default());
+/// # let set = Arc::new(compile(&[read], &Options::default()).set.expect("nothing is wrong with it"));
+/// let mut processor = Processor::new(Arc::clone(&set), &Default::default());
+/// match NativeSet::compile(&set) {
+///     Ok(native) => {
+///         assert_eq!(native.report().rules[0].refusal, None);
+///         assert!(processor.use_native(Arc::new(native)));
+///     }
+///     // Another machine, no executable memory, or a build without it: rules are interpreted.
+///     Err(refusal) => println!("{refusal}"),
+/// }
+/// ```
 #[derive(Debug)]
 pub struct NativeSet {
     set: Arc<RuleSet>,

@@ -36,6 +36,25 @@ pub struct Options {
 ///
 /// # Errors
 /// What is wrong with the rules, when they cannot be compiled.
+///
+/// # Example
+/// ```
+/// use dtq_rules::file::{self, NoFiles};
+/// use dtq_rules::test::{Options, run};
+///
+/// let yaml = "apiVersion: dtq/v1
+/// rules:
+///   - name: low
+///     to: drop
+///     kql: logs | where SeverityNumber between (1 .. 8)
+///     tests:
+///       - {name: low goes, given: [{SeverityNumber: 5}], then: {dropped: 1}}
+///       - {name: high stays, given: [{SeverityNumber: 17}], then: {dropped: 0}}
+/// ";
+/// let (file, _) = file::read("rules.yaml", yaml.as_bytes(), &NoFiles, &file::Options::default());
+/// let reports = run(&[file], &Options::default()).expect("nothing is wrong with the rules");
+/// assert!(reports[0].tests.iter().all(|test| test.mismatches.is_empty()));
+/// ```
 pub fn run(files: &[RuleFile], options: &Options) -> Result<Vec<RuleReport>, Vec<Located>> {
     let acting: Vec<RuleFile> = files.iter().map(all_acting).collect();
     // No rule has expired at the beginning of time; whether one has is up to the clock of each test.
