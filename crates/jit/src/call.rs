@@ -111,6 +111,13 @@ impl<'a> Frame<'a> {
     /// Offset of the count of held values, 8 bytes.
     pub const HELD_COUNT: i32 = std::mem::offset_of!(Frame<'_>, held_count) as i32;
 
+    /// Returns a frame as a call has it, for tests that stand in for generated code.
+    #[cfg(test)]
+    pub(crate) fn of(tables: &'a Tables, context: &'a mut NativeContext, subqueries: &'a dyn Subqueries) -> Self {
+        let (texts, values) = (std::ptr::null(), std::ptr::null());
+        Frame { helpers: &HELPERS, texts, values, held_count: 0, tables, context, subqueries }
+    }
+
     /// Forgets what the call holds.
     pub(crate) fn release(&mut self) {
         self.context.held.clear();

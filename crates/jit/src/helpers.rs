@@ -466,6 +466,13 @@ fn item_at(items: &[Value], index: i64) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::{NativeContext, NoSubqueries};
+    use crate::pools::{Site, Tables};
+    use dtq_record::slot::Tag;
+    use dtq_source::Limits;
+    use dtq_value::scalar::Context;
+    use dtq_value::{Bag, Type};
+    use memchr::memmem::Finder;
 
     #[test]
     fn the_table_holds_one_address_for_each_helper() {
@@ -474,6 +481,111 @@ mod tests {
         offsets.sort_unstable();
         offsets.dedup();
         assert_eq!(offsets.len(), Helper::ALL.len());
+    }
+
+    /// Calls helpers as generated code does, said in Rust so that Miri can watch: `fuzz/miri.sh`.
+    fn as_code(tables: &Tables, act: impl FnOnce(*mut Frame<'_>, &HelperTable)) -> Option<Fault> {
+        let mut context = NativeContext::new(Context::new(Limits::default(), 0, 0));
+        let mut frame = Frame::of(tables, &mut context, &NoSubqueries);
+        act(&raw mut frame, &HELPERS);
+        context.fault.take()
+    }
+
+    /// Returns the text of a view that a helper gave.
+    fn text_at(view: View) -> String {
+        // SAFETY: the call that gave it still holds the text.
+        String::from_utf8(unsafe { bytes_at(view.address, view.size) }.to_vec()).unwrap()
+    }
+
+    /// Returns the value of a cell that a helper gave.
+    fn value_at(frame: *mut Frame<'_>, cell: Cell) -> Value {
+        // SAFETY: the frame lives through the closure, and nothing else borrows it now.
+        let frame = unsafe { &*frame };
+        // SAFETY: a helper has made the cell in this call.
+        unsafe { value_of(frame, cell) }
+    }
+
+    #[test]
+    fn slots_become_texts_and_values() {
+        let record = [0x0A, 1, b'x', 0xAB, 0xCD];
+        let buffers = BufferTable::new(&Buffers { record: &record, ..Buffers::default() });
+        let view = |tag, offset, length| Slot::view(tag, Buffer::Record, 0, offset, length);
+        let [any, id, far] = [view(Tag::Any, 0, 3), view(Tag::Id, 3, 2), view(Tag::Any, 4, 9)];
+        let fault = as_code(&Tables::default(), |frame, helpers| {
+            let (mut text, mut cell) = (View::default(), Cell::NULL);
+            // SAFETY: frame, slots, buffers and room live through the calls.
+            assert_eq!(unsafe { (helpers.slot_text)(frame, &any, &buffers, &raw mut text) }, DONE);
+            assert_eq!(text_at(text), "x");
+            // SAFETY: as above.
+            assert_eq!(unsafe { (helpers.slot_value)(frame, &any, &buffers, &raw mut cell) }, DONE);
+            // What is held later leaves what was held before where it is.
+            for _ in 0..100 {
+                // SAFETY: as above.
+                assert_eq!(unsafe { (helpers.slot_text)(frame, &id, &buffers, &raw mut text) }, DONE);
+            }
+            assert_eq!((text_at(text), value_at(frame, cell)), ("abcd".to_owned(), Value::string("x")));
+            // SAFETY: as above.
+            assert_eq!(unsafe { (helpers.slot_value)(frame, &far, &buffers, &raw mut cell) }, FAULT);
+            // SAFETY: the frame lives.
+            assert_eq!(unsafe { (helpers.release)(frame) }, DONE);
+        });
+        assert_eq!(fault.map(|fault| fault.code), Some(Code::E3008));
+    }
+
+    #[test]
+    fn dynamics_are_looked_into() {
+        let mut bag = Bag::new();
+        bag.set("list".into(), Value::array(vec![Value::Long(7), Value::string("b")]));
+        let (bag, index) = (Value::bag(bag), Value::Long(-1));
+        let tables = Tables { texts: vec!["list".into()], ..Tables::default() };
+        let fault = as_code(&tables, |frame, helpers| {
+            let (base, mut cells, mut text) = (Cell::of(&bag), [Cell::NULL, Cell::of(&index)], View::default());
+            // SAFETY: the values outlive the closure, and so does the room.
+            let status = unsafe { (helpers.property)(frame, 0, base.head, base.payload, cells.as_mut_ptr()) };
+            // SAFETY: as above.
+            assert_eq!(
+                (status, unsafe { (helpers.text_of)(frame, cells[0].head, cells[0].payload, &raw mut text) }),
+                (0, 0)
+            );
+            assert_eq!(text_at(text), r#"[7,"b"]"#);
+            // SAFETY: there are two cells.
+            assert_eq!(unsafe { (helpers.element)(frame, cells.as_mut_ptr()) }, DONE);
+            assert_eq!(value_at(frame, cells[0]), Value::string("b"));
+        });
+        assert!(fault.is_none(), "{fault:?}");
+    }
+
+    #[test]
+    fn texts_are_compared_and_functions_called() {
+        let strcat = dtq_ir::functions::by_name("strcat").unwrap();
+        let constants = vec![None, Some(Value::string("-")), None];
+        let site = Site { function: strcat, signature: 0, ty: Type::String, constants, pooled: None };
+        let tables = Tables {
+            texts: vec!["an error".into()],
+            finders: vec![Finder::new("err").into_owned()],
+            sites: vec![site],
+            ..Tables::default()
+        };
+        let (text, other, number) = ("an error".to_owned(), "an erro!".to_owned(), Value::Long(3));
+        let fault = as_code(&tables, |frame, helpers| {
+            let (start, size) = (text.as_ptr() as usize, text.len());
+            // SAFETY: text and other have as many bytes as the text of the module.
+            let differs = |start| unsafe { (helpers.differs)(frame, 0, start) };
+            assert_eq!((differs(start), differs(other.as_ptr() as usize)), (0, 1));
+            let suffix = Search::Suffix as u32;
+            // SAFETY: both texts are there.
+            assert_eq!(unsafe { (helpers.find)(frame, suffix, start, size, start + 3, size - 3) }, 1);
+            // SAFETY: as above.
+            assert_eq!(unsafe { (helpers.find_literal)(frame, 0, start, size) }, 1);
+            // SAFETY: a text without bytes has no address.
+            assert_eq!(unsafe { (helpers.find_literal)(frame, 0, 0, 0) }, 0);
+            let (args, mut out) = ([Cell::text(text.as_bytes()).unwrap(), Cell::of(&number)], Cell::NULL);
+            // SAFETY: the site wants two cells, and there is room.
+            assert_eq!(unsafe { (helpers.call)(frame, 0, args.as_ptr(), &raw mut out) }, DONE);
+            assert_eq!(value_at(frame, out), Value::string("an error-3"));
+            assert_eq!(value_at(frame, Cell::number(tag::HELD, 99)), Value::Null);
+        });
+        assert!(fault.is_none(), "{fault:?}");
     }
 
     #[test]

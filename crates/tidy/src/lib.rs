@@ -14,6 +14,8 @@ pub mod reach;
 
 pub mod testing;
 
+pub mod entries;
+
 pub mod arrows;
 
 pub mod manifest;

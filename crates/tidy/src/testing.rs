@@ -1,6 +1,6 @@
 //! Test code to what a test may not do: be ignored, sleep, read the clock, use the network.
 //!
-//! `tests/live` may wait for loopback and read the clock, for deadlines. Next: `arrows.rs`.
+//! `tests/live` may wait for loopback and read the clock, for deadlines. Next: `entries.rs`.
 
 use crate::Finding;
 use crate::reach::{is_plain_value, std_paths};

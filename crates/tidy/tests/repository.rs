@@ -1,7 +1,7 @@
 //! Every rule, applied to this repository.
 
 use dtq_tidy::tree::{RustFile, TextFile, root, rust_files, texts};
-use dtq_tidy::{Finding, arrows, codes, golden, links, manifest, reach, size, testing, text};
+use dtq_tidy::{Finding, arrows, codes, entries, golden, links, manifest, reach, size, testing, text};
 use std::fs;
 
 /// Fails with all findings, sorted.
@@ -15,12 +15,12 @@ fn over_texts(extension: &str, rule: impl Fn(&TextFile) -> Vec<Finding>) -> Vec<
     texts(&root(), &[extension]).iter().flat_map(rule).collect()
 }
 
-/// The rules that need the syntax tree: sizes, reach, tests. Each file is parsed once.
+/// The rules that need the syntax tree: sizes, reach, tests, examples. Each file is parsed once.
 #[test]
 fn rust_code_keeps_the_rules() {
     let files = rust_files(&root());
     assert!(files.len() > 20, "only {} Rust files found", files.len());
-    expect_none(files.iter().flat_map(of_rust).collect());
+    expect_none(files.iter().flat_map(of_rust).chain(entries::check(&files)).collect());
 }
 
 fn of_rust(file: &RustFile) -> Vec<Finding> {

@@ -145,7 +145,7 @@ impl<'s> Frame<'s> {
             return 0;
         }
         if agenda.active().is_empty() && fate.dropped_by.is_none() && !is_observed {
-            return records;
+            return self.passing(records);
         }
         let mut left = 0;
         for scope in scopes {

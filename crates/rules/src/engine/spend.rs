@@ -60,9 +60,15 @@ impl Frame<'_> {
             return None;
         }
         let has_rules = self.is_active.contains(&true) || fate.dropped_by.is_some();
-        let unjudged = if has_rules { 1 } else { record_count as u64 };
-        self.state.totals.passed_over_budget += unjudged;
+        let unjudged = self.passing(if has_rules { 1 } else { record_count as u64 });
         (!has_rules).then_some(unjudged)
+    }
+
+    /// Counts records that only protective rules judge, where the budget is spent; returns how many there are.
+    pub(crate) fn passing(&mut self, record_count: u64) -> u64 {
+        let is_over = self.spending.as_ref().is_some_and(|spending| spending.is_over);
+        self.state.totals.passed_over_budget += if is_over { record_count } else { 0 };
+        record_count
     }
 
     /// Asks what is left now and then; says whether the budget is spent.
