@@ -9,15 +9,17 @@ use crate::failure::Failure;
 use crate::spool::Spool;
 use crate::workers::Pool;
 use dtq_engine::Options;
-use dtq_record::input::{self, Input, Inputs, Report, Workers};
+use dtq_record::input::{self, Input, Inputs, OpenParts, Parts, Report, Workers};
 use dtq_record::stream::{Catalog, Column, Projection, Row, RowStream, StreamError, TableSchema};
 use dtq_value::Type;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// The table of declared columns when `--table` names none.
 const DECLARED_TABLE: &str = "T";
@@ -192,6 +194,27 @@ fn columns(text: &str) -> Result<Vec<Column>, Failure> {
     if columns.is_empty() { Err(wrong("there is no column".to_owned())) } else { Ok(columns) }
 }
 
+/// Holds a file of which threads read parts.
+struct FileParts {
+    file: File,
+    size: u64,
+    progress: Option<ProgressBar>,
+}
+
+impl Parts for FileParts {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let size = self.file.read_at(buffer, offset)?;
+        if let Some(bar) = &self.progress {
+            bar.inc(size as u64);
+        }
+        Ok(size)
+    }
+}
+
 /// Returns the name at the beginning and what stands behind its colon.
 fn column_name(text: &str) -> Option<(&str, &str)> {
     for (open, close) in [("['", "']"), ("[\"", "\"]")] {
@@ -216,10 +239,14 @@ fn to_input(
     let table = arguments.table.clone().unwrap_or_else(|| source.stem.clone());
     let bar = bar.cloned();
     let deadline = Rc::clone(deadline);
+    let parts = source.parts(bar.clone());
     let open = move || -> io::Result<Box<dyn Read>> {
         Ok(Box::new(UntilDeadline { reader: source.open(bar.as_ref())?, deadline: Rc::clone(&deadline) }))
     };
-    let input = Input::new(name, table, Box::new(open)).with_schema(schema.to_vec());
+    let mut input = Input::new(name, table, Box::new(open)).with_schema(schema.to_vec());
+    if let Some(open) = parts {
+        input = input.with_parts(open);
+    }
     match arguments.format {
         Some(format) => input.with_format(record_format(format)),
         None => input,
@@ -287,6 +314,17 @@ impl Source {
             Some(bar) => Box::new(bar.wrap_read(reader)),
             None => reader,
         })
+    }
+
+    /// Returns what opens a file to read any part of it, which advances `progress`; a pipe has no parts.
+    fn parts(&self, progress: Option<ProgressBar>) -> Option<OpenParts> {
+        let SourceKind::File(path) = &self.kind else { return None };
+        let path = path.clone();
+        Some(Box::new(move || {
+            let file = File::open(&path)?;
+            let size = file.metadata()?.len();
+            Ok(Arc::new(FileParts { file, size, progress: progress.clone() }))
+        }))
     }
 }
 

@@ -26,7 +26,6 @@ impl<'a> Scan<'a> {
 
 impl<'a> Operator<'a> for Scan<'a> {
     fn next(&mut self, env: &mut Env<'a>) -> Result<Option<Vec<Row>>, Fault> {
-        env.check_time()?;
         if self.has_ended {
             return Ok(None);
         }
@@ -43,6 +42,8 @@ impl<'a> Operator<'a> for Scan<'a> {
         };
         let mut batch = Vec::new();
         while batch.len() < env.batch_rows && !self.has_ended {
+            // A table may pass over much before it gives a row.
+            env.check_time()?;
             let has_more = stream.read(&mut batch).map_err(|error| Fault::new(error.code, error.message))?;
             self.has_ended = !has_more;
         }

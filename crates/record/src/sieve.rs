@@ -9,8 +9,7 @@ use crate::stream::{Column, Projection};
 use crate::text::Decoder;
 use dtq_value::Type;
 use dtq_value::search::{contains_ignore_case, find_ignore_case};
-use memchr::{memchr, memmem};
-use std::ops::Range;
+use memchr::{memchr_iter, memchr2_iter, memmem};
 
 /// Texts of one group; a group with more is not looked for.
 const TEXTS_MAX: usize = 8;
@@ -90,10 +89,10 @@ impl Sieve {
         (!groups.is_empty()).then_some(Self { form, groups })
     }
 
-    /// Begins to look at records that lie in `bytes`.
-    pub fn over<'s>(&'s self, bytes: &'s [u8]) -> Sifting<'s> {
+    /// Begins to look at the lines of `bytes`; longer ones than `line_bytes_max` are not passed over.
+    pub fn over<'s>(&'s self, bytes: &'s [u8], line_bytes_max: usize) -> Sifting<'s> {
         let hits = vec![Next::Unknown; self.groups[0].len()];
-        Sifting { sieve: self, bytes, hits, escape: Next::Unknown }
+        Sifting { sieve: self, bytes, line_bytes_max, hits }
     }
 }
 
@@ -142,64 +141,118 @@ enum Next {
 }
 
 impl Next {
-    /// Says whether it is found in the range; ranges must be asked for in order.
-    fn is_in(&mut self, range: &Range<usize>, find: impl FnOnce(usize) -> Option<usize>) -> bool {
+    /// Returns where it is found at `from` or behind; `usize::MAX` is nowhere. Places must be asked for in order.
+    fn at_or_behind(&mut self, from: usize, find: impl FnOnce(usize) -> Option<usize>) -> usize {
         let is_stale = match self {
             Next::Unknown => true,
-            Next::At(at) => *at < range.start,
-            Next::Never => return false,
+            Next::At(at) => *at < from,
+            Next::Never => false,
         };
         if is_stale {
-            *self = find(range.start).map_or(Next::Never, Next::At);
+            *self = find(from).map_or(Next::Never, Next::At);
         }
-        matches!(self, Next::At(at) if *at < range.end)
+        if let Next::At(at) = self { *at } else { usize::MAX }
     }
 }
 
-/// Looks at records one behind the other: what is searched for is searched for once in all of them.
+/// Looks at lines one behind the other: what is searched for is searched for once in all of them.
 #[derive(Debug)]
 pub(crate) struct Sifting<'s> {
     sieve: &'s Sieve,
     bytes: &'s [u8],
+    line_bytes_max: usize,
+    /// Where each text of the first group stands next.
     hits: Vec<Next>,
-    escape: Next,
+}
+
+/// Counts the lines that were passed over and says where the next one begins; there is none at the end of the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PassedOver {
+    /// How many there were.
+    pub count: u64,
+    /// Where the line begins that has to be looked at.
+    pub next: usize,
 }
 
 impl Sifting<'_> {
-    /// Says whether the record need not be read: it lacks a text, and its bounds are those of a record.
-    pub fn passes_over(&mut self, record: Range<usize>) -> bool {
-        let bytes = self.bytes;
-        let Some((first, others)) = self.sieve.groups.split_first() else { return false };
-        let mut is_found = false;
-        for (needle, next) in first.iter().zip(&mut self.hits) {
-            is_found |= next.is_in(&record, |from| needle.find(bytes, from));
-        }
-        let whole = &bytes[record.clone()];
-        if is_found && others.iter().all(|group| group.iter().any(|needle| needle.find(whole, 0).is_some())) {
-            return false;
-        }
-        match self.sieve.form {
-            Form::Verbatim => !whole.trim_ascii().is_empty(),
-            Form::Json { has_slash } => {
-                let trimmed = whole.trim_ascii();
-                let is_object = trimmed.first() == Some(&b'{') && trimmed.len() > 1 && trimmed.last() == Some(&b'}');
-                is_object && !self.escape.is_in(&record, |from| find_escape(bytes, from, has_slash))
+    /// Passes over the lines that need not be read: each lacks all texts of a group, and its bounds are those of a record.
+    ///
+    /// A line begins at `start`; places must be asked for in order. Ends of lines and escapes are searched for together
+    /// and texts across lines, so that what is passed over costs its bytes and next to nothing a line.
+    pub fn pass_over(&mut self, start: usize) -> PassedOver {
+        let (hit, bytes) = (self.next_hit(start), self.bytes);
+        let escape = if self.sieve.form == Form::Verbatim { b'\n' } else { b'\\' };
+        let mut passed = PassedOver { count: 0, next: start };
+        // Behind the last escape: what is escaped is none itself.
+        let mut unseen = start;
+        for at in memchr2_iter(b'\n', escape, &bytes[start..]).map(|at| start + at) {
+            if at < unseen {
+                continue;
+            }
+            if bytes[at] != b'\n' {
+                if self.sieve.may_spell(bytes.get(at + 1)) {
+                    return passed;
+                }
+                unseen = at + 2;
+            } else if hit < at || !self.is_whole(&bytes[passed.next..at]) {
+                return passed;
+            } else {
+                passed = PassedOver { count: passed.count + 1, next: at + 1 };
             }
         }
+        let rest = &bytes[passed.next..];
+        if !rest.is_empty() && hit >= bytes.len() && self.is_whole(rest) {
+            passed = PassedOver { count: passed.count + 1, next: bytes.len() };
+        }
+        passed
+    }
+
+    /// Says whether a line at which [`Sifting::pass_over`] stopped need not be read either: it lacks another text.
+    pub fn lacks_another(&self, line: &[u8]) -> bool {
+        let lacks = |group: &Vec<Needle>| group.iter().all(|needle| needle.find(line, 0).is_none());
+        self.sieve.groups[1..].iter().any(lacks) && self.is_whole(line) && !self.sieve.has_escape(line)
+    }
+
+    fn next_hit(&mut self, from: usize) -> usize {
+        let hits = self.sieve.groups[0].iter().zip(&mut self.hits);
+        let hits = hits.map(|(needle, next)| next.at_or_behind(from, |from| needle.find(self.bytes, from)));
+        hits.min().unwrap_or(usize::MAX)
+    }
+
+    /// Says whether a line has the bounds of a record, so that it can be passed over.
+    fn is_whole(&self, line: &[u8]) -> bool {
+        let trimmed = match line {
+            [b'{', .., b'}'] => line,
+            _ => line.trim_ascii(),
+        };
+        let has_bounds = match self.sieve.form {
+            Form::Verbatim => !trimmed.is_empty(),
+            Form::Json { .. } => matches!(trimmed, [b'{', .., b'}']),
+        };
+        has_bounds && line.len() <= self.line_bytes_max
     }
 }
 
-/// Returns where the next escape stands that may spell a character of a text, or that `tostring` may write otherwise.
-fn find_escape(bytes: &[u8], from: usize, has_slash: bool) -> Option<usize> {
-    let mut from = from;
-    while let Some(at) = bytes.get(from..).and_then(|rest| memchr(b'\\', rest)).map(|at| from + at) {
-        match bytes.get(at + 1) {
-            Some(b'"' | b'\\' | b'n' | b'r' | b't') => from = at + 2,
-            Some(b'/') if !has_slash => from = at + 2,
-            _ => return Some(at),
+impl Sieve {
+    /// Says whether an escape with this character may spell one of a text, or be written otherwise by `tostring`.
+    fn may_spell(&self, escaped: Option<&u8>) -> bool {
+        match (escaped, self.form) {
+            (Some(b'"' | b'\\' | b'n' | b'r' | b't'), _) => false,
+            (Some(b'/'), Form::Json { has_slash }) => has_slash,
+            _ => true,
         }
     }
-    None
+
+    /// Says whether a line has such an escape.
+    fn has_escape(&self, line: &[u8]) -> bool {
+        let mut unseen = 0;
+        self.form != Form::Verbatim
+            && memchr_iter(b'\\', line).any(|at| {
+                let is_escape = at >= unseen;
+                unseen = if is_escape { at + 2 } else { unseen };
+                is_escape && self.may_spell(line.get(at + 1))
+            })
+    }
 }
 
 #[cfg(test)]
@@ -218,13 +271,45 @@ mod tests {
         assert_eq!(run("gr\u{fc}n"), Some("gr\u{fc}n".to_owned()));
     }
 
+    fn sieve(texts: &[&str]) -> Sieve {
+        let needle = |text: &&str| vec![Needle::Exact(Box::new(memmem::Finder::new(*text).into_owned()))];
+        let has_slash = texts.iter().any(|text| text.contains('/'));
+        Sieve { form: Form::Json { has_slash }, groups: texts.iter().map(needle).collect() }
+    }
+
     #[test]
     fn escapes_that_may_spell_a_text_are_found() {
-        assert_eq!(find_escape(br#"a\"b\\u\n"#, 0, false), None);
-        assert_eq!(find_escape(br#"a\\\u0074"#, 0, false), Some(3));
-        assert_eq!(find_escape(br"a\/b", 0, false), None);
-        assert_eq!(find_escape(br"a\/b", 0, true), Some(1));
-        assert_eq!(find_escape(br"a\b", 0, false), Some(1));
-        assert_eq!(find_escape(br"a\", 0, false), Some(1));
+        let has_escape = |line: &[u8], text| sieve(&[text]).has_escape(line);
+        assert!(!has_escape(br#"a\"b\\u\n"#, "text"));
+        assert!(has_escape(br#"a\\\u0074"#, "text"));
+        assert!(!has_escape(br"a\/b", "text"));
+        assert!(has_escape(br"a\/b", "te/xt"));
+        assert!(has_escape(br"a\b", "text"));
+        assert!(has_escape(br"a\", "text"));
+    }
+
+    #[test]
+    fn lines_are_passed_over_up_to_one_that_matters() {
+        let passed = |bytes: &[u8], start| {
+            let sieve = sieve(&["timeout", "late"]);
+            let mut sifting = sieve.over(bytes, 30);
+            let PassedOver { count, next } = sifting.pass_over(start);
+            (count, next)
+        };
+        assert_eq!(passed(b"{}\n{\"a\":1}\r\n{timeout}\n{}", 0), (2, 12));
+        assert_eq!(passed(b"{}\n{\"a\":1}\n{}", 0), (3, 13));
+        assert_eq!(passed(b"{}\n{}\n", 3), (1, 6));
+        assert_eq!(passed(b"{}\n{\"a\n{}", 0), (1, 3));
+        assert_eq!(passed(b"{}\n\n{}", 0), (1, 3));
+        assert_eq!(passed(b"{}\n{\\\"}\n{\\u0074}\n", 0), (2, 8));
+        assert_eq!(passed(b"{}\n{0123456789012345678901234567890}\n", 0), (1, 3));
+        assert_eq!(passed(b"{}\n{timeout}", 0), (1, 3));
+        assert_eq!(passed(b"", 0), (0, 0));
+        let sieve = sieve(&["timeout", "late"]);
+        let lacks_another = |line: &[u8]| sieve.over(line, 30).lacks_another(line);
+        assert!(lacks_another(b"{timeout}"));
+        assert!(!lacks_another(b"{timeout late}"));
+        assert!(!lacks_another(b"{timeout"));
+        assert!(!lacks_another(b"{timeout \\u0074}"));
     }
 }

@@ -48,7 +48,9 @@ impl<R: Read> Read for Guarded<R> {
 }
 
 /// Returns a reader of the decompressed bytes: gzip and zstd by magic number, anything else as it is.
-fn decompressed<'r>(mut raw: Box<dyn Read + 'r>, limits: &Limits) -> io::Result<Box<dyn Read + 'r>> {
+///
+/// Says also whether they are the bytes that were given.
+fn decompressed<'r>(mut raw: Box<dyn Read + 'r>, limits: &Limits) -> io::Result<(Box<dyn Read + 'r>, bool)> {
     let mut magic = [0; 4];
     let mut size = 0;
     while size < magic.len() {
@@ -67,19 +69,20 @@ fn decompressed<'r>(mut raw: Box<dyn Read + 'r>, limits: &Limits) -> io::Result<
     Ok(match &magic[..size] {
         [0x1F, 0x8B, 8, ..] => {
             let decoder = flate2::read::MultiGzDecoder::new(counting);
-            Box::new(Guarded { decoder, read_bytes, yielded_bytes: 0, ratio_max })
+            (Box::new(Guarded { decoder, read_bytes, yielded_bytes: 0, ratio_max }), false)
         }
         [0x28, 0xB5, 0x2F, 0xFD] => {
             let decoder = zstd::stream::read::Decoder::new(counting)?;
-            Box::new(Guarded { decoder, read_bytes, yielded_bytes: 0, ratio_max })
+            (Box::new(Guarded { decoder, read_bytes, yielded_bytes: 0, ratio_max }), false)
         }
-        _ => Box::new(counting),
+        _ => (Box::new(counting.inner), true),
     })
 }
 
 /// Holds a window of an input's decompressed bytes: what was read and not yet consumed.
 pub(crate) struct Window<'r> {
     reader: Box<dyn Read + 'r>,
+    is_plain: bool,
     buffer: Vec<u8>,
     start: usize,
     /// Offset of the window's first byte from the beginning of the input.
@@ -95,8 +98,13 @@ impl<'r> Window<'r> {
     /// # Errors
     /// When it cannot be read.
     pub fn new(raw: Box<dyn Read + 'r>, limits: &Limits) -> io::Result<Self> {
-        let reader = decompressed(raw, limits)?;
-        Ok(Self { reader, buffer: Vec::new(), start: 0, offset: 0, is_finished: false, defect: None })
+        let (reader, is_plain) = decompressed(raw, limits)?;
+        Ok(Self { reader, is_plain, buffer: Vec::new(), start: 0, offset: 0, is_finished: false, defect: None })
+    }
+
+    /// Says whether the bytes are those of the input, not decompressed.
+    pub fn is_plain(&self) -> bool {
+        self.is_plain
     }
 
     /// Returns the bytes at hand.

@@ -1,23 +1,26 @@
 //! Inputs whose records are lines to rows: blocks of whole lines, each decoded by itself, perhaps on another thread.
 //!
-//! The input is read block by block on the reader's thread; decoding a block depends on nothing but its bytes, and what
+//! The input is cut block by block on the reader's thread; decoding a block depends on nothing but its bytes, and what
 //! comes of the blocks is put together in their order. So rows and report are the same however many threads there are.
-//! Nothing here starts a thread: the host may lend some ([`Workers`]). Next: `sieve.rs` (which lines need no look).
+//! Nothing here starts a thread: the host may lend some ([`Workers`]), which then also read, where any part of the input
+//! can be read at any time (`parts`). Next: `sieve.rs` (which lines need no look).
 
 use super::bytes::Window;
+use super::parts::{PART_BYTES, Parts, Source};
 use super::report::{Events, Place, Tracker};
 use crate::json::RecordSink;
 use crate::record::{Plan, RowBuilder};
-use crate::sieve::Sieve;
+use crate::sieve::{PassedOver, Sieve};
 use crate::stream::Row;
 use crate::text::Decoder;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes of a block, unless a line is longer: few enough that each is still in the cache when it is decoded.
-const BLOCK_BYTES: usize = 256 << 10;
+pub(super) const BLOCK_BYTES: usize = 256 << 10;
 /// Bytes of the first block, so that the beginning of an input comes soon; each following one has twice as many.
 const FIRST_BLOCK_BYTES: usize = 32 << 10;
 /// Blocks that are decoded where they are read before others are asked for help: most inputs are small.
@@ -47,35 +50,38 @@ enum BlockKind {
     Lines(Vec<u8>, usize),
     /// A line over the bound, which was not kept.
     TooLong,
+    /// The lines that begin in a part of the input, still to be read.
+    Part(Arc<Source>, Range<u64>),
 }
 
 /// Holds the rows of a block and what happened on the way.
+#[derive(Default)]
 pub struct Decoded {
-    rows: Vec<Row>,
+    pub(super) rows: Vec<Row>,
     events: Events,
-    line_count: u64,
+    pub(super) line_count: u64,
     passed_over: u64,
     size_bytes: u64,
     /// The block's memory, to be used again.
     buffer: Vec<u8>,
+    /// Why the block is not whole.
+    error: Option<io::Error>,
 }
 
 impl Block {
     /// Decodes the block.
     pub fn decode(self) -> Decoded {
+        let mut decoding = Decoding::new(&self.reader, self.may_pass_over);
         match self.kind {
-            BlockKind::Lines(buffer, size) => self.reader.decode(buffer, size, self.may_pass_over),
-            BlockKind::TooLong => self.reader.too_long(),
+            BlockKind::Lines(buffer, size) => {
+                decoding.lines(&buffer[..size]);
+                decoding.decoded.buffer = buffer;
+            }
+            BlockKind::TooLong => decoding.too_long(),
+            BlockKind::Part(source, part) => decoding.decoded.error = source.decode(part, &mut decoding).err(),
         }
+        decoding.finish()
     }
-}
-
-/// Says what became of a line.
-enum Read {
-    Row(Row),
-    PassedOver,
-    /// It is blank or malformed.
-    Nothing,
 }
 
 /// Holds all that decoding a block needs.
@@ -88,68 +94,94 @@ pub(crate) struct LineReader {
     pub line_bytes_max: usize,
 }
 
-impl LineReader {
-    fn decode(&self, buffer: Vec<u8>, size: usize, may_pass_over: bool) -> Decoded {
-        let bytes = &buffer[..size];
-        let events = RefCell::new(Events::default());
-        let tracker = Tracker::keeping(&events);
-        let mut builder = RowBuilder::new(Arc::clone(&self.plan));
-        let mut sifting = self.sieve.as_ref().filter(|_| may_pass_over).map(|sieve| sieve.over(bytes));
-        let may_settle = may_pass_over && matches!(self.decoder, Decoder::Json { .. });
-        let (mut rows, mut line_count, mut passed_over, mut start) = (Vec::new(), 0, 0, 0);
-        while start < size {
+/// Decodes the lines of one block.
+pub(super) struct Decoding<'r> {
+    reader: &'r LineReader,
+    may_pass_over: bool,
+    builder: RowBuilder,
+    events: RefCell<Events>,
+    decoded: Decoded,
+}
+
+impl<'r> Decoding<'r> {
+    pub(super) fn new(reader: &'r LineReader, may_pass_over: bool) -> Self {
+        let builder = RowBuilder::new(Arc::clone(&reader.plan));
+        Self { reader, may_pass_over, builder, events: RefCell::default(), decoded: Decoded::default() }
+    }
+
+    /// Decodes whole lines; the last may lack its newline.
+    pub(super) fn lines(&mut self, bytes: &[u8]) {
+        let line_bytes_max = self.reader.line_bytes_max;
+        let sieve = self.reader.sieve.as_ref().filter(|_| self.may_pass_over);
+        let mut sifting = sieve.map(|sieve| sieve.over(bytes, line_bytes_max));
+        let mut start = 0;
+        while start < bytes.len() {
+            if let Some(sifting) = &mut sifting {
+                let PassedOver { count, next } = sifting.pass_over(start);
+                self.decoded.line_count += count;
+                self.decoded.passed_over += count;
+                start = next;
+                if start == bytes.len() {
+                    break;
+                }
+            }
             let newline = memchr::memchr(b'\n', &bytes[start..]).map(|at| start + at);
             let end = match newline {
                 Some(at) => at - usize::from(at > start && bytes[at - 1] == b'\r'),
-                None => size,
+                None => bytes.len(),
             };
-            line_count += 1;
             let line = &bytes[start..end];
-            if line.len() > self.line_bytes_max {
-                tracker.skip(Place::Line(line_count), self.too_long_reason());
-            } else if sifting.as_mut().is_some_and(|sifting| sifting.passes_over(start..end)) {
-                passed_over += 1;
+            if line.len() > line_bytes_max {
+                self.too_long();
+            } else if sifting.as_ref().is_some_and(|sifting| sifting.lacks_another(line)) {
+                self.decoded.line_count += 1;
+                self.decoded.passed_over += 1;
             } else {
-                builder.set_may_settle(may_settle && line.trim_ascii_end().last() == Some(&b'}'));
-                match self.row(line, Place::Line(line_count), &mut builder, &tracker) {
-                    Read::Row(row) => rows.push(row),
-                    Read::PassedOver => passed_over += 1,
-                    Read::Nothing => {}
-                }
+                self.line(line);
             }
-            start = newline.map_or(size, |at| at + 1);
+            start = newline.map_or(bytes.len(), |at| at + 1);
         }
-        drop(sifting);
-        Decoded { rows, events: events.into_inner(), line_count, passed_over, size_bytes: size as u64, buffer }
+        self.decoded.size_bytes += bytes.len() as u64;
     }
 
-    fn row(&self, line: &[u8], place: Place, builder: &mut RowBuilder, tracker: &Tracker<'_>) -> Read {
-        if line.trim_ascii().is_empty() {
-            return Read::Nothing;
+    fn line(&mut self, line: &[u8]) {
+        self.decoded.line_count += 1;
+        let trimmed = line.trim_ascii();
+        if trimmed.is_empty() {
+            return;
         }
-        match self.decoder.decode(line, builder) {
-            Ok(()) => Read::Row(builder.finish(place, tracker)),
+        let (reader, builder) = (self.reader, &mut self.builder);
+        let is_json = matches!(reader.decoder, Decoder::Json { .. });
+        builder.set_may_settle(self.may_pass_over && is_json && trimmed.last() == Some(&b'}'));
+        let place = Place::Line(self.decoded.line_count);
+        let tracker = Tracker::keeping(&self.events);
+        match reader.decoder.decode(line, builder) {
+            Ok(()) => self.decoded.rows.push(builder.finish(place, &tracker)),
             Err(_) if builder.is_settled() => {
                 builder.discard();
-                Read::PassedOver
+                self.decoded.passed_over += 1;
             }
             Err(reason) => {
                 builder.discard();
                 tracker.skip(place, reason);
-                Read::Nothing
             }
         }
     }
 
-    fn too_long(&self) -> Decoded {
-        let events = RefCell::new(Events::default());
-        Tracker::keeping(&events).skip(Place::Line(1), self.too_long_reason());
-        let events = events.into_inner();
-        Decoded { rows: Vec::new(), events, line_count: 1, passed_over: 0, size_bytes: 0, buffer: Vec::new() }
+    /// Takes a line over the bound, which was not kept.
+    pub(super) fn too_long(&mut self) {
+        self.decoded.line_count += 1;
+        let reason = format!("the line is longer than {} bytes", self.reader.line_bytes_max);
+        Tracker::keeping(&self.events).skip(Place::Line(self.decoded.line_count), reason);
     }
 
-    fn too_long_reason(&self) -> String {
-        format!("the line is longer than {} bytes", self.line_bytes_max)
+    /// Returns the bound on lines.
+    pub(super) fn line_bytes_max(&self) -> usize {
+        self.reader.line_bytes_max
+    }
+
+    pub(super) fn finish(self) -> Decoded {
+        Decoded { events: self.events.into_inner(), ..self.decoded }
     }
 }
 
@@ -236,6 +268,10 @@ pub(crate) struct LineRows<'i> {
     may_pass_over: bool,
     tracker: Tracker<'i>,
     workers: Option<&'i dyn Workers>,
+    /// The input as parts that workers read themselves, where it can be read like that.
+    source: Option<Arc<Source>>,
+    /// Where the next part begins, once parts are used.
+    next_part: Option<u64>,
     /// Blocks that others decode, in order.
     pending: VecDeque<u64>,
     /// Why no block follows those that are pending.
@@ -248,12 +284,15 @@ pub(crate) struct LineRows<'i> {
 
 impl<'i> LineRows<'i> {
     /// Returns the rows of a window's lines; `whole` and `narrow` differ in what they leave out.
+    ///
+    /// `parts` are the same bytes, when any part of them can be read.
     pub fn new(
-        window: Window<'i>,
+        (window, parts): (Window<'i>, Option<Arc<dyn Parts>>),
         (whole, narrow): (LineReader, LineReader),
         tracker: Tracker<'i>,
         workers: Option<&'i dyn Workers>,
     ) -> Self {
+        let source = parts.filter(|_| window.is_plain()).map(|parts| Arc::new(Source::new(parts)));
         let cutter = Cutter {
             window,
             line_bytes_max: whole.line_bytes_max,
@@ -270,6 +309,8 @@ impl<'i> LineRows<'i> {
             may_pass_over: false,
             tracker,
             workers,
+            source,
+            next_part: None,
             pending: VecDeque::new(),
             end: None,
             spare: Vec::new(),
@@ -298,7 +339,7 @@ impl<'i> LineRows<'i> {
         let decoded = match self.workers {
             Some(workers) if self.is_narrow && self.block_count >= ALONE_BLOCKS => {
                 while self.pending.len() < workers.pending_max().max(1) {
-                    let Some(block) = self.next_block() else { break };
+                    let Some(block) = self.next_part().or_else(|| self.next_block()) else { break };
                     self.pending.push_back(workers.begin(block));
                 }
                 self.pending.pop_front().map(|ticket| workers.finish(ticket))
@@ -323,42 +364,74 @@ impl<'i> LineRows<'i> {
         if self.end.is_some() {
             return None;
         }
-        let kind = match self.cutter.next(self.spare.pop().unwrap_or_default()) {
-            Ok(Some(kind)) => kind,
+        match self.cutter.next(self.spare.pop().unwrap_or_default()) {
+            Ok(Some(kind)) => {
+                self.block_count += 1;
+                Some(self.block(kind))
+            }
             Ok(None) => {
                 self.end = Some(Ok(()));
-                return None;
+                None
             }
             Err(error) => {
                 self.end = Some(Err(error));
-                return None;
+                None
             }
-        };
-        self.block_count += 1;
+        }
+    }
+
+    /// Returns the next part of the input, which whoever decodes it reads; `None` at the end, and where that cannot be.
+    fn next_part(&mut self) -> Option<Block> {
+        let source = self.source.as_ref().filter(|_| self.end.is_none())?;
+        let begin = self.next_part.unwrap_or_else(|| self.cutter.offset - self.cutter.carried.len() as u64);
+        let end = source.size().min(begin.saturating_add(PART_BYTES));
+        self.next_part = Some(end);
+        if begin >= end {
+            self.end = Some(Ok(()));
+            return None;
+        }
+        Some(self.block(BlockKind::Part(Arc::clone(source), begin..end)))
+    }
+
+    fn block(&self, kind: BlockKind) -> Block {
         let reader = if self.is_narrow { &self.narrow } else { &self.whole };
-        Some(Block { reader: Arc::clone(reader), may_pass_over: self.may_pass_over, kind })
+        Block { reader: Arc::clone(reader), may_pass_over: self.may_pass_over, kind }
     }
 
     fn take(&mut self, decoded: Decoded, batch: &mut Vec<Row>) {
-        let Decoded { mut rows, events, line_count, passed_over, size_bytes, buffer } = decoded;
+        let Decoded { mut rows, events, line_count, passed_over, size_bytes, buffer, error } = decoded;
         events.tell(&self.tracker, self.line_count);
         self.line_count += line_count;
         self.passed_over += passed_over;
         self.tracker.count(rows.len() as u64, size_bytes);
         self.tracker.count_passed_over(passed_over);
         batch.append(&mut rows);
-        // Memory that a long line made large is given back.
-        if buffer.len() <= 2 * BLOCK_BYTES {
+        if is_worth_keeping(&buffer) {
             self.spare.push(buffer);
+        }
+        if let Some(error) = error {
+            self.forget_pending();
+            self.end = Some(Err(error));
+        }
+    }
+
+    /// Takes from the workers what would stay with them otherwise.
+    fn forget_pending(&mut self) {
+        if let Some(workers) = self.workers {
+            self.pending.drain(..).for_each(|ticket| drop(workers.finish(ticket)));
         }
     }
 }
 
+/// Says whether a block's memory is of use for another: what a long line made large is given back.
+pub(super) fn is_worth_keeping(buffer: &[u8]) -> bool {
+    (1..=2 * BLOCK_BYTES).contains(&buffer.len())
+}
+
 impl Drop for LineRows<'_> {
     fn drop(&mut self) {
-        // What nobody takes would stay with the workers.
-        if let Some(workers) = self.workers.filter(|_| !std::thread::panicking()) {
-            self.pending.drain(..).for_each(|ticket| drop(workers.finish(ticket)));
+        if !std::thread::panicking() {
+            self.forget_pending();
         }
     }
 }

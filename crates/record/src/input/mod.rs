@@ -2,7 +2,7 @@
 //!
 //! Opens nothing itself: an [`Input`] brings a function that does, or a reader that can be read once. Read in order:
 //! `bytes` (decompression), `split` (records), `probe` (format and columns), `lines` (blocks
-//! of lines), `scan` (rows), [`originals`] (records as they
+//! of lines), `parts` (blocks that threads read themselves), `scan` (rows), [`originals`] (records as they
 //! stand in their input, with their rows), `report` (what was skipped).
 
 pub(crate) mod bytes;
@@ -12,6 +12,8 @@ pub(crate) mod split;
 mod probe;
 
 mod lines;
+
+mod parts;
 
 mod scan;
 
@@ -29,15 +31,20 @@ use bytes::Window;
 use dtq_source::{Code, Limits};
 pub use lines::{Block, Decoded, Workers};
 use originals::Originals;
+pub use parts::Parts;
 use probe::{Reading, Shape};
 use report::{Collector, Tracker};
 pub use report::{Misfit, Place, Report, Skip};
 use std::cell::RefCell;
 use std::io::{self, Read};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Opens an input; called once for probing and once for each time it is read.
 pub type Open = Box<dyn Fn() -> io::Result<Box<dyn Read>>>;
+
+/// Opens an input that can be read at any place; called each time it is read.
+pub type OpenParts = Box<dyn Fn() -> io::Result<Arc<dyn Parts>>>;
 
 /// Holds how an input is read.
 enum Opener {
@@ -75,6 +82,7 @@ pub struct Input {
     name: String,
     table: String,
     opener: Opener,
+    parts: Option<OpenParts>,
     format: Option<Format>,
     schema: Vec<Column>,
 }
@@ -99,7 +107,14 @@ impl Input {
     }
 
     fn with_opener(name: String, table: String, opener: Opener) -> Self {
-        Self { name, table, opener, format: None, schema: Vec::new() }
+        Self { name, table, opener, parts: None, format: None, schema: Vec::new() }
+    }
+
+    /// Gives another way to the same bytes, for threads that read parts of a large input at the same time.
+    #[must_use]
+    pub fn with_parts(mut self, open: OpenParts) -> Self {
+        self.parts = Some(open);
+        self
     }
 
     /// Sets the format, which is otherwise found by content.

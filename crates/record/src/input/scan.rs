@@ -107,7 +107,10 @@ impl<'i> Scan<'i> {
                 let whole = LineReader { decoder: decoder.clone(), plan, sieve: None, line_bytes_max };
                 let plan = Arc::new(self.plan(file, &self.projection));
                 let narrow = LineReader { decoder: decoder.clone(), plan, sieve, line_bytes_max };
-                Box::new(LineRows::new(window, (whole, narrow), tracker, self.inputs.workers.as_deref()))
+                let workers = self.inputs.workers.as_deref();
+                let parts = file.input.parts.as_ref().filter(|_| workers.is_some());
+                let parts = parts.map(|open| open()).transpose()?;
+                Box::new(LineRows::new((window, parts), (whole, narrow), tracker, workers))
             }
             (Reading::Records(split, decoder), _) => {
                 let plan = Arc::new(self.plan(file, &self.projection));
