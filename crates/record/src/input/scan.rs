@@ -57,6 +57,14 @@ impl FileRows for OtlpRows<'_> {
     fn read(&mut self, batch: &mut Vec<Row>) -> io::Result<bool> {
         OtlpRows::read(self, batch)
     }
+
+    fn narrow(&mut self, may_pass_over: bool) {
+        OtlpRows::narrow(self, may_pass_over);
+    }
+
+    fn take_passed_over(&mut self) -> u64 {
+        OtlpRows::take_passed_over(self)
+    }
 }
 
 /// Reads a table from all files that fill it.
@@ -148,7 +156,7 @@ impl<'i> Scan<'i> {
         tracker: Tracker<'i>,
     ) -> Box<dyn FileRows + 'i> {
         let target = if base == Some(Base::Resources) { Target::Resources } else { Target::Records };
-        Box::new(OtlpRows::new(source, signal, target, &self.projection.is_read, &self.inputs.limits, tracker))
+        Box::new(OtlpRows::new(source, signal, target, &self.projection, &self.inputs.limits, tracker))
     }
 
     /// Gives rows of OTLP the columns that only other files have.

@@ -4,6 +4,7 @@
 //! field or key the first is read; a key that is only an index into a string table (`key_strindex`) is no key. Nesting
 //! is bounded by the caller. Next: `otlp/edit_any.rs`, which writes values over values.
 
+use crate::stream::Inside;
 use crate::wire::{
     Field, Fields, WireError, append_bytes_field, append_fixed64_field, append_message_field, append_varint_field,
 };
@@ -81,6 +82,59 @@ pub fn bag_of(fields: Fields<'_>, number: u32, nesting_max: usize) -> Result<Bag
         }
     }
     Ok(bag)
+}
+
+/// Returns of such a bag what is read inside of it; values of other keys are not looked into.
+///
+/// # Errors
+/// When the encoding of what is read, or of what stands in front of it, is malformed or nested too deep.
+pub(crate) fn bag_inside(
+    fields: Fields<'_>,
+    number: u32,
+    inside: &Inside,
+    nesting_max: usize,
+) -> Result<Bag, WireError> {
+    let Inside::Keys(keys) = inside else { return bag_of(fields, number, nesting_max) };
+    let mut bag = Bag::new();
+    for field in fields {
+        let field = field?;
+        if field.number != number {
+            continue;
+        }
+        let entry = field.message()?;
+        let Some(key) = key_of(entry.clone())? else { continue };
+        if let Some((name, _)) = keys.iter().find(|(name, _)| name.as_bytes() == key)
+            && bag.get(key).is_none()
+        {
+            bag.set(name.clone(), key_value_of(entry, nesting_max)?.1);
+            if bag.count() == keys.len() {
+                break;
+            }
+        }
+    }
+    Ok(bag)
+}
+
+/// Reads the key of a `KeyValue`, unless it stands in a string table.
+fn key_of<'a>(fields: Fields<'a>) -> Result<Option<&'a [u8]>, WireError> {
+    let mut is_indexed = false;
+    for field in fields {
+        let field = field?;
+        match field.number {
+            1 => return field.bytes().map(Some),
+            KEY_STRINDEX => is_indexed |= field.varint()? != 0,
+            _ => {}
+        }
+    }
+    Ok(if is_indexed { None } else { Some(&[]) })
+}
+
+/// Returns the text of an `AnyValue` that holds a string and nothing else.
+pub(crate) fn string_of(mut fields: Fields<'_>) -> Option<&[u8]> {
+    match (fields.next(), fields.next()) {
+        (Some(Ok(field)), None) if field.number == 1 => field.bytes().ok(),
+        _ => None,
+    }
 }
 
 /// Reads a `KeyValue`: its key, unless the key stands in a string table, and its value.

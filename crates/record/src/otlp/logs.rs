@@ -1,7 +1,8 @@
 //! One `LogRecord` to the columns of `logs`: a view of where the fields are first, then only the columns that are read.
 
-use super::any::{bag_of, id_text, text, time, value_of};
-use crate::stream::Row;
+use super::any::{bag_inside, bag_of, id_text, string_of, text, time, value_of};
+use super::needs::Peek;
+use crate::stream::{Inside, Row};
 use crate::wire::{Fields, WireError};
 use dtq_value::Value;
 
@@ -89,9 +90,35 @@ impl<'a> LogView<'a> {
                 Some((bytes, base)) => value_of(Fields::at(bytes, base), nesting_max)?,
                 None => Value::Null,
             },
-            column::ATTRIBUTES => Value::bag(bag_of(Fields::at(self.record, self.base), 6, nesting_max)?),
+            column::ATTRIBUTES => return self.attributes(&Inside::Whole, nesting_max),
             _ => Value::Null,
         })
+    }
+
+    /// Returns what is read inside of the attributes.
+    ///
+    /// # Errors
+    /// When what is read, or what stands in front of it, is malformed.
+    pub(crate) fn attributes(&self, inside: &Inside, nesting_max: usize) -> Result<Value, WireError> {
+        Ok(Value::bag(bag_inside(Fields::at(self.record, self.base), 6, inside, nesting_max)?))
+    }
+}
+
+impl Peek for LogView<'_> {
+    fn integer(&self, column: usize) -> Option<i64> {
+        (column == column::SEVERITY_NUMBER).then(|| i64::from(self.severity_number.unwrap_or(0) as i32))
+    }
+
+    fn text(&self, column: usize) -> Option<&[u8]> {
+        match column {
+            column::SEVERITY_TEXT => Some(self.severity_text.unwrap_or_default()),
+            column::EVENT_NAME => Some(self.event_name.unwrap_or_default()),
+            column::BODY => match self.body {
+                Some((bytes, base)) => string_of(Fields::at(bytes, base)),
+                None => Some(&[]),
+            },
+            _ => None,
+        }
     }
 }
 

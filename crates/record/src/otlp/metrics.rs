@@ -1,8 +1,9 @@
 //! One data point of a `Metric` to the columns of `metrics`: views first, then only the columns that are read.
 
-use super::any::{bag_of, text, time};
+use super::any::{bag_inside, text, time};
 use super::detect::cut_content;
 use super::spans::word;
+use crate::stream::Inside;
 use crate::wire::{Field, Fields, WireError};
 use dtq_value::{Bag, Str, Value};
 
@@ -246,11 +247,19 @@ impl<'a> PointView<'a> {
             column::SUM if is_recorded && self.kind == Kind::Summary => Value::Real(self.sum.unwrap_or(0.0)),
             column::SUM if is_recorded => real(self.sum),
             column::BUCKETS if !is_number => self.buckets()?,
-            column::ATTRIBUTES => Value::bag(bag_of(self.fields(), self.kind.attributes_number(), nesting_max)?),
+            column::ATTRIBUTES => return self.attributes(&Inside::Whole, nesting_max),
             column::TEMPORALITY => head.temporality.clone(),
             column::IS_MONOTONIC => head.is_monotonic.clone(),
             _ => Value::Null,
         })
+    }
+
+    /// Returns what is read inside of the attributes.
+    ///
+    /// # Errors
+    /// When what is read, or what stands in front of it, is malformed.
+    pub(crate) fn attributes(&self, inside: &Inside, nesting_max: usize) -> Result<Value, WireError> {
+        Ok(Value::bag(bag_inside(self.fields(), self.kind.attributes_number(), inside, nesting_max)?))
     }
 
     fn fields(&self) -> Fields<'a> {

@@ -29,6 +29,8 @@ pub mod assemble;
 
 pub(crate) mod frames;
 
+pub(crate) mod needs;
+
 pub(crate) mod reader;
 
 pub(crate) mod detect;

@@ -4,15 +4,16 @@
 //! counted with its offset; a malformed container costs what is left of that container.
 
 use super::Signal;
-use super::any::{bag_of, scope_of, text};
+use super::any::{bag_inside, scope_of, text};
 use super::detect::cut_content;
 use super::frames::{Frame, Framing, read_frame};
 use super::logs::{self, LogView};
 use super::metrics::{self, Kind, MetricHead, PointView};
+use super::needs::Needs;
 use super::spans::{self, SpanView};
 use crate::input::bytes::Window;
 use crate::input::report::{Place, Tracker};
-use crate::stream::Row;
+use crate::stream::{Inside, Projection, Row};
 use crate::wire::{Fields, WireError};
 use dtq_source::Limits;
 use dtq_value::{Bag, Value};
@@ -21,6 +22,8 @@ use std::ops::Range;
 
 /// Rows given at a time.
 const BATCH_ROWS: usize = 1024;
+/// Records and containers walked over at a time, however few rows they give.
+const BATCH_STEPS: usize = 64 << 10;
 
 /// Names a standard table that requests fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,10 +76,20 @@ pub(crate) struct OtlpRows<'i> {
     signal: Signal,
     target: Target,
     width: usize,
-    /// Columns that are read, without Resource and Scope.
+    /// Columns that are read, without Attributes, Resource and Scope.
     columns: Vec<usize>,
+    attributes_column: Option<usize>,
     resource_column: Option<usize>,
     scope_column: Option<usize>,
+    /// What the projection asks for inside of Attributes and of Resource; in use from [`OtlpRows::narrow`] on.
+    narrow: (Inside, Inside),
+    /// What is read inside of them.
+    attributes_inside: Inside,
+    resource_inside: Inside,
+    /// What a record needs so that it matters, and whether those that lack it may be passed over.
+    needs: Needs,
+    may_pass_over: bool,
+    passed_over: u64,
     nesting_max: usize,
     tracker: Tracker<'i>,
     frame: Frame,
@@ -92,30 +105,35 @@ pub(crate) struct OtlpRows<'i> {
 }
 
 impl<'i> OtlpRows<'i> {
-    /// Returns a reader of the columns marked in `is_read`.
+    /// Returns a reader of the columns that a projection reads; it reads them whole until [`OtlpRows::narrow`].
     pub fn new(
         source: Box<dyn RequestSource + 'i>,
         signal: Signal,
         target: Target,
-        is_read: &[bool],
+        projection: &Projection,
         limits: &Limits,
         tracker: Tracker<'i>,
     ) -> Self {
-        let (width, resource, scope) = match (target, signal) {
-            (Target::Resources, _) => (resource_column::COUNT, usize::MAX, usize::MAX),
-            (_, Signal::Logs) => (logs::column::COUNT, logs::column::RESOURCE, logs::column::SCOPE),
-            (_, Signal::Metrics) => (metrics::column::COUNT, metrics::column::RESOURCE, metrics::column::SCOPE),
-            (_, Signal::Spans) => (spans::column::COUNT, spans::column::RESOURCE, spans::column::SCOPE),
-        };
-        let is_read = |column: usize| is_read.get(column).copied().unwrap_or(false);
+        let (width, [attributes, resource, scope]) = shared_columns(target, signal);
+        let is_read = |column: usize| projection.is_read.get(column).copied().unwrap_or(false);
+        let is_other = |column: &usize| ![attributes, resource, scope].contains(column);
+        // What a record of another target needs is not what these conditions are about.
+        let is_of_records = target == Target::Records;
         Self {
             source,
             signal,
             target,
             width,
-            columns: (0..width).filter(|column| is_read(*column) && ![resource, scope].contains(column)).collect(),
+            columns: (0..width).filter(|column| is_read(*column) && is_other(column)).collect(),
+            attributes_column: Some(attributes).filter(|column| is_read(*column)),
             resource_column: Some(resource).filter(|column| is_read(*column)),
             scope_column: Some(scope).filter(|column| is_read(*column)),
+            narrow: (projection.inside(attributes).clone(), projection.inside(resource).clone()),
+            attributes_inside: Inside::Whole,
+            resource_inside: Inside::Whole,
+            needs: if is_of_records { Needs::new(projection) } else { Needs::default() },
+            may_pass_over: false,
+            passed_over: 0,
             nesting_max: limits.value_nesting_max,
             tracker,
             frame: Frame::default(),
@@ -130,17 +148,30 @@ impl<'i> OtlpRows<'i> {
         }
     }
 
+    /// Begins to leave out what the projection does not ask for, and, if `may_pass_over`, records that it does not need.
+    pub fn narrow(&mut self, may_pass_over: bool) {
+        (self.attributes_inside, self.resource_inside) = self.narrow.clone();
+        self.may_pass_over = may_pass_over;
+    }
+
+    /// Returns how many records were passed over since this was last asked.
+    pub fn take_passed_over(&mut self) -> u64 {
+        std::mem::take(&mut self.passed_over)
+    }
+
     /// Appends rows to `batch`; says whether more may follow.
     ///
     /// # Errors
     /// When the input cannot be read.
     pub fn read(&mut self, batch: &mut Vec<Row>) -> io::Result<bool> {
-        let before = batch.len();
-        let mut has_more = true;
-        while has_more && batch.len() - before < BATCH_ROWS {
+        let (before, passed_over_before) = (batch.len(), self.passed_over);
+        let (mut has_more, mut step_count) = (true, 0);
+        while has_more && batch.len() - before < BATCH_ROWS && step_count < BATCH_STEPS {
             has_more = self.step(batch)?;
+            step_count += 1;
         }
         self.tracker.count((batch.len() - before) as u64, 0);
+        self.tracker.count_passed_over(self.passed_over - passed_over_before);
         Ok(has_more)
     }
 
@@ -201,7 +232,7 @@ impl<'i> OtlpRows<'i> {
             }
         }
         let attributes = match resource {
-            Some(fields) => Value::bag(bag_of(fields, 1, self.nesting_max)?),
+            Some(fields) => Value::bag(bag_inside(fields, 1, &self.resource_inside, self.nesting_max)?),
             None => Value::bag(Bag::new()),
         };
         if self.target == Target::Resources {
@@ -246,11 +277,21 @@ impl<'i> OtlpRows<'i> {
         match self.signal {
             Signal::Logs => {
                 let view = LogView::parse(record, range.start)?;
-                batch.push(self.row(|column| view.value(column, self.nesting_max))?);
+                if self.may_pass_over && self.needs.are_lacked_by(&view) {
+                    self.passed_over += 1;
+                    return Ok(());
+                }
+                let attributes = || view.attributes(&self.attributes_inside, self.nesting_max);
+                batch.push(self.row(|column| view.value(column, self.nesting_max), attributes)?);
             }
             Signal::Spans => {
                 let view = SpanView::parse(record, range.start)?;
-                batch.push(self.row(|column| view.value(column, self.nesting_max))?);
+                if self.may_pass_over && self.needs.are_lacked_by(&view) {
+                    self.passed_over += 1;
+                    return Ok(());
+                }
+                let attributes = || view.attributes(&self.attributes_inside, self.nesting_max);
+                batch.push(self.row(|column| view.value(column, self.nesting_max), attributes)?);
             }
             Signal::Metrics => {
                 let mut head = MetricHead::parse(record, range.start, self.frame.is_cut)?;
@@ -267,15 +308,23 @@ impl<'i> OtlpRows<'i> {
 
     fn push_point(&mut self, range: Range<usize>, batch: &mut Vec<Row>) -> Result<(), WireError> {
         let view = PointView::parse(self.kind, &self.frame.bytes[range.clone()], range.start)?;
-        batch.push(self.row(|column| view.value(&self.metric, column, self.nesting_max))?);
+        let attributes = || view.attributes(&self.attributes_inside, self.nesting_max);
+        batch.push(self.row(|column| view.value(&self.metric, column, self.nesting_max), attributes)?);
         Ok(())
     }
 
     /// Returns a row with the columns that are read.
-    fn row(&self, value: impl Fn(usize) -> Result<Value, WireError>) -> Result<Row, WireError> {
+    fn row(
+        &self,
+        value: impl Fn(usize) -> Result<Value, WireError>,
+        attributes: impl Fn() -> Result<Value, WireError>,
+    ) -> Result<Row, WireError> {
         let mut row = vec![Value::Null; self.width];
         for column in &self.columns {
             row[*column] = value(*column)?;
+        }
+        if let Some(column) = self.attributes_column {
+            row[column] = attributes()?;
         }
         if let Some(column) = self.resource_column {
             row[column] = self.resource.clone();
@@ -284,6 +333,22 @@ impl<'i> OtlpRows<'i> {
             row[column] = self.scope.clone();
         }
         Ok(row)
+    }
+}
+
+/// Returns how many columns a table has, and which of them are Attributes, Resource and Scope; `usize::MAX` is none.
+fn shared_columns(target: Target, signal: Signal) -> (usize, [usize; 3]) {
+    match (target, signal) {
+        (Target::Resources, _) => (resource_column::COUNT, [usize::MAX; 3]),
+        (_, Signal::Logs) => {
+            (logs::column::COUNT, [logs::column::ATTRIBUTES, logs::column::RESOURCE, logs::column::SCOPE])
+        }
+        (_, Signal::Metrics) => {
+            (metrics::column::COUNT, [metrics::column::ATTRIBUTES, metrics::column::RESOURCE, metrics::column::SCOPE])
+        }
+        (_, Signal::Spans) => {
+            (spans::column::COUNT, [spans::column::ATTRIBUTES, spans::column::RESOURCE, spans::column::SCOPE])
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::Signal;
 use super::frames::Frame;
 use super::reader::{OtlpRows, RequestSource, Target};
 use crate::input::report::{Collector, Tracker};
-use crate::stream::{Row, StreamError};
+use crate::stream::{Projection, Row, StreamError};
 use crate::tables;
 use dtq_source::{Code, Limits};
 use std::io;
@@ -38,7 +38,7 @@ pub fn rows(signal: Signal, request: &[u8], limits: &Limits) -> Result<Vec<Row>,
     let tracker = Tracker::new(&collector, NAME);
     let frame = Frame { bytes: request.to_vec(), signal: Some(signal), ..Frame::default() };
     let source = Box::new(Held(Some(frame)));
-    let mut reader = OtlpRows::new(source, signal, Target::Records, &vec![true; columns], limits, tracker);
+    let mut reader = OtlpRows::new(source, signal, Target::Records, &Projection::all(columns), limits, tracker);
     let mut rows = Vec::new();
     let failed = |message: String| StreamError { code: Code::E3008, message };
     while reader.read(&mut rows).map_err(|error| failed(error.to_string()))? {}

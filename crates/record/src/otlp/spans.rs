@@ -1,6 +1,8 @@
 //! One `Span` to the columns of `spans`: a view of where the fields are first, then only the columns that are read.
 
-use super::any::{bag_of, id_text, text, time};
+use super::any::{bag_inside, bag_of, id_text, text, time};
+use super::needs::Peek;
+use crate::stream::Inside;
 use crate::wire::{Fields, WireError};
 use dtq_value::{Bag, Str, Value};
 
@@ -95,11 +97,19 @@ impl<'a> SpanView<'a> {
             column::DURATION => duration(time(self.start_ns), time(self.end_ns)),
             column::STATUS_CODE => word(&STATUS_CODES, self.status()?.0),
             column::STATUS_MESSAGE => text(self.status()?.1),
-            column::ATTRIBUTES => Value::bag(bag_of(self.fields(), 9, nesting_max)?),
+            column::ATTRIBUTES => return self.attributes(&Inside::Whole, nesting_max),
             column::EVENTS => list(self.fields(), 11, nesting_max, event_of)?,
             column::LINKS => list(self.fields(), 13, nesting_max, link_of)?,
             _ => Value::Null,
         })
+    }
+
+    /// Returns what is read inside of the attributes.
+    ///
+    /// # Errors
+    /// When what is read, or what stands in front of it, is malformed.
+    pub(crate) fn attributes(&self, inside: &Inside, nesting_max: usize) -> Result<Value, WireError> {
+        Ok(Value::bag(bag_inside(self.fields(), 9, inside, nesting_max)?))
     }
 
     fn fields(&self) -> Fields<'a> {
@@ -119,6 +129,20 @@ impl<'a> SpanView<'a> {
             }
         }
         Ok((code, message))
+    }
+}
+
+impl Peek for SpanView<'_> {
+    fn integer(&self, _column: usize) -> Option<i64> {
+        None
+    }
+
+    fn text(&self, column: usize) -> Option<&[u8]> {
+        match column {
+            column::SPAN_NAME => Some(self.name.unwrap_or_default()),
+            column::TRACE_STATE => Some(self.trace_state.unwrap_or_default()),
+            _ => None,
+        }
     }
 }
 
