@@ -2,7 +2,9 @@
 //!
 //! Requests are compared decoded, so that where an attribute is put does not matter, only what is there.
 
+use crate::decoded::{CONDITIONS, counter, editor};
 use crate::engine::{Engine, apply};
+use crate::over_slots;
 use crate::questions::{self, RuleText};
 use crate::work::Work;
 use dtq_rules::engine::{Output, Processor};
@@ -16,6 +18,7 @@ use dtq_workload::slots::Slots;
 use memchr::memmem::Finder;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
+use std::rc::Rc;
 
 /// Compares everything that is measured on these records.
 ///
@@ -30,6 +33,7 @@ pub fn all(work: &Work, engines: &[Engine]) -> Result<(), String> {
         scanned("keep all", work, *engine, &questions::one("drop", questions::NOTHING), &mut scanner::KeepAll)?;
         fifty(work, *engine)?;
         decoded(work, *engine)?;
+        over_slots(work, *engine)?;
     }
     by_prost(work)?;
     let walked: u64 = work.requests.iter().map(|one| limits::walk_records(one).expect("requests are sound")).sum();
@@ -114,6 +118,27 @@ fn decoded(work: &Work, engine: Engine) -> Result<(), String> {
         let counted = if what == "T1" { account.edited } else { account.matched };
         let expected = work.slots.iter().filter(|record| holds(record)).count() as u64;
         same(&format!("{what} decoded"), counted, expected)?;
+    }
+    Ok(())
+}
+
+/// Compares what an engine makes of slots with what code by hand makes of decoded records.
+fn over_slots(work: &Work, engine: Engine) -> Result<(), String> {
+    let (f3, f4) = (decoded::F3::default(), decoded::F4::default());
+    let by_hand: [&dyn Fn(&Slots) -> bool; 4] =
+        [&decoded::f1, &decoded::f2, &|record| f3.holds(record), &|record| f4.holds(record)];
+    let filled = over_slots::filled(work);
+    for ((what, kql), holds) in CONDITIONS.into_iter().zip(by_hand) {
+        let counted = counter(engine, kql, Rc::clone(&filled))?();
+        let expected = work.slots.iter().filter(|record| holds(record)).count() as u64;
+        same(&format!("{what} over slots, {}", engine.who()), counted, expected)?;
+    }
+    let mut column = Vec::new();
+    editor(engine, Rc::clone(&filled))?(&mut column);
+    same("T1 over slots", column.len(), work.record_count())?;
+    for (edited, record) in column.iter().zip(&work.slots) {
+        let (secret, tier) = decoded::t1(record);
+        same("T1 over slots", over_slots::texts(edited, &filled), [secret, tier].map(|text| text.map(str::as_bytes)))?;
     }
     Ok(())
 }

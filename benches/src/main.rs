@@ -2,7 +2,7 @@
 //!
 //! Thread CPU time, the least of several repetitions; only ratios within one run can be compared between machines. Every
 //! answer is compared before it is measured. Read in order: [`args`], [`questions`], [`engine`], [`work`], [`check`],
-//! [`bytes`], [`decoded`], [`sets`], [`compile`], [`swaps`], [`report`].
+//! [`bytes`], [`over_slots`], [`decoded`], [`sets`], [`compile`], [`swaps`], [`report`].
 
 mod args;
 
@@ -15,6 +15,8 @@ mod work;
 mod check;
 
 mod bytes;
+
+mod over_slots;
 
 mod decoded;
 
@@ -85,7 +87,7 @@ fn measure_groups(args: &MeasureArgs) -> Result<(), String> {
 fn cases_of<'w>(work: &'w Work, args: &MeasureArgs) -> Result<Vec<Case<'w>>, String> {
     let mut cases = Vec::new();
     if args.groups.contains(&Group::Decoded) {
-        cases.extend(decoded::cases(work));
+        cases.extend(decoded::cases(work, &args.engines)?);
     }
     if args.groups.contains(&Group::Bytes) {
         cases.extend(bytes::cases(work, &args.engines)?);

@@ -2,6 +2,7 @@
 
 use crate::bytes;
 use crate::compile::Took;
+use crate::decoded;
 use crate::engine::Engine;
 use crate::sets;
 use crate::work::Regime;
@@ -48,6 +49,15 @@ fn ratios() -> Vec<(String, String, String)> {
     let mut ratios = Vec::new();
     for engine in Engine::ALL {
         let who = engine.who();
+        for (question, hand) in
+            [("F1", "hand"), ("F2", "hand"), ("F3", "hand"), ("F4", "hand"), ("T1", "hand"), ("F5", "hand, loop")]
+        {
+            ratios.push((
+                format!("decoded {question}: {who} / {hand}"),
+                decoded::name(question, &who),
+                decoded::name(question, hand),
+            ));
+        }
         for question in ["keep all", "F1", "F2", "F3", "T1", "F5"] {
             ratios.push((
                 format!("bytes {question}: {who} / hand"),
