@@ -4,7 +4,7 @@
 
 use crate::decoded::{CONDITIONS, counter, editor};
 use crate::engine::{Engine, apply};
-use crate::over_slots;
+use crate::over_slots::{self, Judged};
 use crate::questions::{self, RuleText};
 use crate::work::Work;
 use dtq_rules::engine::{Output, Processor};
@@ -94,7 +94,14 @@ fn fifty(work: &Work, engine: Engine) -> Result<(), String> {
             }
         });
     }
-    same("F5 decoded", counts, matched.iter().map(|count| [*count, *count]).collect())
+    same("F5 decoded", counts, matched.iter().map(|count| [*count, *count]).collect())?;
+    let mut removed = vec![0; rules.len()];
+    Judged::new(engine, &questions::dropping(&rules), &work.slots)?.judge(|rule| {
+        if let Some(rule) = rule {
+            removed[rule] += 1;
+        }
+    });
+    same("F5 over slots", removed, matched)
 }
 
 /// Compares the code on decoded records with what an engine counts.

@@ -1,7 +1,7 @@
 //! Cases on decoded records: code by hand on a struct, and engines on slots, which the same records were put into.
 
 use crate::engine::Engine;
-use crate::over_slots::{self, Edited, Filled, Question};
+use crate::over_slots::{self, Edited, Filled, Judged, Question};
 use crate::questions;
 use crate::work::Work;
 use dtq_workload::hand::decoded::{F3, F4, F5Loop, F5Memo, f1, f2, t1};
@@ -41,6 +41,8 @@ pub fn cases<'w>(work: &'w Work, engines: &[Engine]) -> Result<Vec<Case<'w>>, St
             edit(&mut column);
             black_box(&column).len() as u64
         }));
+        let mut judged = Judged::new(*engine, &questions::dropping(&rules::fifty()), &work.slots)?;
+        cases.push(Case::new(name("F5", &engine.who()), work.record_count(), move || judged.count()));
     }
     Ok(cases)
 }

@@ -5,18 +5,21 @@
 //! records. Next: [`crate::decoded`].
 
 use crate::engine::{Engine, NOW_TICKS, files};
-use crate::questions;
+use crate::questions::{self, RuleText};
 use crate::work::Work;
 use dtq_interp::{Cells, Interpreter};
 use dtq_ir::{Expr, ExprId, ExprKind, Program};
 use dtq_jit::{BufferTable, Code, Compiler, Entry, EntryKind, Input, NativeContext, NoSubqueries, Records};
+use dtq_jit::{SlotChoice, SlotSource};
+use dtq_record::otlp::Signal;
 use dtq_record::otlp::fill::FieldPath;
 use dtq_record::otlp::logs::column;
 use dtq_record::slot::{Buffer, Buffers, Slot, Tag};
 use dtq_record::tables::Base;
+use dtq_rules::compile::RuleSet;
 use dtq_rules::compile::cells::Cell;
 use dtq_rules::compile::rule::CompiledRule;
-use dtq_rules::compile::RuleSet;
+use dtq_rules::engine::{Processor, SlotBuffers, SlotVerdict};
 use dtq_source::{Limits, Span};
 use dtq_value::scalar::{Context, Fault};
 use dtq_value::{Str, Type, Value};
@@ -127,8 +130,7 @@ impl Question {
         // As a rule set joins them: the second is not asked where the first is not true.
         let program = &mut question.program;
         let all = conditions.into_iter().rev().reduce(|rest, first| {
-            let mut add =
-                |kind| program.add_expr(Expr { kind, ty: Type::Bool, span: Span::default() });
+            let mut add = |kind| program.add_expr(Expr { kind, ty: Type::Bool, span: Span::default() });
             let otherwise = add(ExprKind::Const(Value::Bool(false)));
             add(ExprKind::Case { arms: vec![(first, rest)], otherwise })
         });
@@ -180,12 +182,8 @@ impl Question {
     /// # Errors
     /// Why there is none.
     pub fn code(&self) -> Result<Code, String> {
-        let entry = |expr: &ExprId| Entry {
-            program: &self.program,
-            expr: *expr,
-            inputs: &self.inputs,
-            kind: EntryKind::Many,
-        };
+        let entry =
+            |expr: &ExprId| Entry { program: &self.program, expr: *expr, inputs: &self.inputs, kind: EntryKind::Many };
         let entries: Vec<Entry<'_>> = self.conditions.iter().map(entry).collect();
         let compiler = Compiler::host().map_err(|refusal| refusal.to_string())?;
         compiler.compile(&entries).map_err(|refusal| refusal.to_string())
@@ -278,21 +276,22 @@ fn edited(slots: &[Slot], is_bare: bool, is_gold: bool) -> Edited {
 ///
 /// # Errors
 /// Why there is none.
-pub fn edit_natively(
-    question: &Question,
-    filled: Rc<Filled>,
-) -> Result<impl FnMut(&mut Vec<Edited>) + use<>, String> {
-    let code = question.code()?;
+pub fn edit_natively(question: &Question, filled: Rc<Filled>) -> Result<impl FnMut(&mut Vec<Edited>) + use<>, String> {
+    let (goes, comes) = (question.conditions[0], question.conditions[1]);
+    let choices = [
+        SlotChoice { arms: vec![(goes, SlotSource::Fixed(Slot::MISSING))], otherwise: SlotSource::Own(SECRET as u32) },
+        SlotChoice { arms: vec![(comes, SlotSource::Fixed(GOLD))], otherwise: SlotSource::Fixed(Slot::MISSING) },
+    ];
+    let compiler = Compiler::host().map_err(|refusal| refusal.to_string())?;
+    let chooser = compiler.compile_choices(&question.program, &question.inputs, &choices);
+    let chooser = chooser.map_err(|refusal| refusal.to_string())?;
     let mut native = NativeContext::new(context());
-    let count = filled.record_count();
-    let mut out = [vec![0; count], vec![0; count]];
     Ok(move |column: &mut Vec<Edited>| {
-        for (at, out) in out.iter_mut().enumerate() {
-            decide(&code, at as u32, &mut native, &filled, out);
-        }
-        column.clear();
-        let records = filled.slots.chunks_exact(filled.stride).zip(out[0].iter().zip(&out[1]));
-        column.extend(records.map(|(slots, (bare, gold))| edited(slots, *bare != 0, *gold != 0)));
+        column.resize(filled.record_count(), [Slot::MISSING; 2]);
+        let buffers = [BufferTable::new(&filled.buffers())];
+        let records = Records { slots: &filled.slots, stride: filled.stride, buffers: &buffers };
+        let (_, fault) = chooser.choose(&mut native, &NoSubqueries, records, column.as_flattened_mut());
+        assert!(fault.is_none(), "records are well-formed: {fault:?}");
     })
 }
 
@@ -312,4 +311,53 @@ pub fn edit_interpreted(question: Question, filled: Rc<Filled>) -> impl FnMut(&m
 pub fn texts<'a>(edited: &Edited, filled: &'a Filled) -> [Option<&'a [u8]>; 2] {
     let buffers = Buffers { pool: b"gold", ..filled.buffers() };
     [edited[0].as_text(&buffers), edited[1].as_text(&buffers)]
+}
+
+/// Holds a rule set over the slots that it reads.
+pub struct Judged {
+    processor: Processor,
+    filled: Filled,
+    /// The slot of the service, where it is read: where it changes, another resource begins.
+    service: Option<usize>,
+}
+
+impl Judged {
+    /// Returns a rule set over records.
+    ///
+    /// # Errors
+    /// What is wrong with a rule, or with the fields that rules read.
+    pub fn new(engine: Engine, rules: &[RuleText], records: &[Decoded]) -> Result<Self, String> {
+        let mut processor = engine.processor_of(rules)?;
+        let judge = processor.slot_judge(Signal::Logs, NOW_TICKS);
+        let filled = Filled::new(records, judge.paths(), judge.slot_count())?;
+        let service = judge.paths().iter().position(|path| path.column == column::RESOURCE);
+        drop(judge);
+        Ok(Self { processor, filled, service })
+    }
+
+    /// Calls `each` with the rule that removes a record, for each record in order.
+    pub fn judge(&mut self, mut each: impl FnMut(Option<usize>)) {
+        let mut judge = self.processor.slot_judge(Signal::Logs, NOW_TICKS);
+        let buffers = SlotBuffers::new(self.filled.buffers());
+        let mut service = None;
+        for slots in self.filled.slots.chunks_exact(self.filled.stride) {
+            let own = self.service.map_or(Slot::MISSING, |slot| slots[slot]);
+            if service != Some(own) {
+                judge.enter(slots, &buffers);
+                service = Some(own);
+            }
+            each(match judge.judge(slots, &buffers) {
+                SlotVerdict::Removed(rule) => Some(rule),
+                SlotVerdict::Pass => None,
+                SlotVerdict::Undecided => unreachable!("rules drop records and do nothing else"),
+            });
+        }
+    }
+
+    /// Returns how many records are removed.
+    pub fn count(&mut self) -> u64 {
+        let mut count = 0;
+        self.judge(|rule| count += u64::from(rule.is_some()));
+        count
+    }
 }

@@ -38,6 +38,8 @@ pub enum EntryPoint {
     /// Frame, slots, bytes from one record's slots to the next, buffers, bytes from one record's buffers to the next,
     /// room for a byte a record, count of records; how many were decided.
     Many,
+    /// The same with room for the slots that are chosen for a record, in the place of a byte.
+    Choices,
     /// Message, its size, slots, what is wanted; how it ended as number.
     Scan,
 }
@@ -49,7 +51,7 @@ impl EntryPoint {
         let (params, returned) = match self {
             EntryPoint::Condition => (3, types::I32),
             EntryPoint::Value => (4, types::I32),
-            EntryPoint::Many => (7, types::I64),
+            EntryPoint::Many | EntryPoint::Choices => (7, types::I64),
             EntryPoint::Scan => (4, types::I32),
         };
         signature.params.extend((0..params).map(|_| AbiParam::new(types::I64)));
@@ -63,6 +65,8 @@ type ConditionFn = unsafe extern "C" fn(*mut Frame<'_>, *const u8, *const Buffer
 type ValueFn = unsafe extern "C" fn(*mut Frame<'_>, *const u8, *const BufferTable<'_>, *mut Cell) -> u32;
 type ManyFn =
     unsafe extern "C" fn(*mut Frame<'_>, *const Slot, usize, *const BufferTable<'_>, usize, *mut u8, usize) -> usize;
+type ChoicesFn =
+    unsafe extern "C" fn(*mut Frame<'_>, *const Slot, usize, *const BufferTable<'_>, usize, *mut Slot, usize) -> usize;
 type ScanFn = unsafe extern "C" fn(*const u8, u64, *mut Slot, u64) -> u32;
 
 /// Says what a function reads of its inputs.
@@ -72,6 +76,8 @@ pub struct Needs {
     pub input_count: usize,
     /// The columns of a row that the cells are made of, in order; none when it reads slots, or nothing.
     pub columns: Option<Vec<u32>>,
+    /// How many slots it writes for each record, when it chooses some.
+    pub output_count: usize,
 }
 
 /// Holds where a function lies in the code of its module, and how it is entered.
@@ -84,6 +90,8 @@ pub struct Entry {
     /// What it reads.
     pub needs: Needs,
 }
+
+const _: () = assert!(Frame::NUMBERS_SIZE == 32);
 
 /// Holds what one call needs besides its inputs; generated code reads its beginning and hands it to helpers.
 #[repr(C)]
@@ -117,6 +125,8 @@ impl<'a> Frame<'a> {
         let (texts, values) = (std::ptr::null(), std::ptr::null());
         Frame { helpers: &HELPERS, texts, values, held_count: 0, tables, context, subqueries }
     }
+    /// Size of the numbers in front, which code may read in the place of a text that is not there.
+    pub const NUMBERS_SIZE: usize = std::mem::offset_of!(Frame<'_>, held_count) + size_of::<u64>();
 
     /// Forgets what the call holds.
     pub(crate) fn release(&mut self) {
@@ -464,22 +474,56 @@ impl Module {
         if count == 0 {
             return (0, None);
         }
-        let last = records.stride.checked_mul(count - 1).and_then(|start| records.slots.len().checked_sub(start));
-        check_slots(&entry.needs, last.expect("there are slots for all records"));
-        let is_shared = records.buffers.len() == 1;
-        assert!(is_shared || records.buffers.len() >= count, "there are buffers for all records");
-        let buffers_step = if is_shared { 0 } else { size_of::<BufferTable<'_>>() };
+        let (step, buffers_step) = check_records(&entry.needs, &records, count);
         let address = self.address(entry, EntryPoint::Many);
         let mut frame = self.frame(context, subqueries);
         // SAFETY: the address is that of a function with the signature of `EntryPoint::Many`, which is this one
         // (`tests/slots.rs` and `tests/sameness.rs` call each); the memory is alive as long as `self`.
         let function = unsafe { transmute::<*const u8, ManyFn>(address) };
-        let (slots, step) = (records.slots.as_ptr(), records.stride * size_of::<Slot>());
-        let buffers = records.buffers.as_ptr();
+        let (slots, buffers) = (records.slots.as_ptr(), records.buffers.as_ptr());
         // SAFETY: frame, slots, buffers and room live through the call and suffice for all records, as checked above.
         let done = unsafe { function(&raw mut frame, slots, step, buffers, buffers_step, out.as_mut_ptr(), count) };
         (done, (done < count).then(|| take_fault(context)))
     }
+
+    /// Writes the slots that are chosen for many records, and returns for how many: all, unless one of them fails.
+    ///
+    /// # Panics
+    /// If there are not as many slots and buffers as records, or room for a part of a record.
+    pub(crate) fn choose(
+        &self,
+        id: FunctionId,
+        (context, subqueries): (&mut NativeContext, &dyn Subqueries),
+        records: Records<'_>,
+        out: &mut [Slot],
+    ) -> (usize, Option<Fault>) {
+        let entry = self.entry(id);
+        let count = out.len().checked_div(entry.needs.output_count).unwrap_or(0);
+        assert_eq!(count * entry.needs.output_count, out.len(), "there is room for whole records");
+        if count == 0 {
+            return (0, None);
+        }
+        let (step, buffers_step) = check_records(&entry.needs, &records, count);
+        let address = self.address(entry, EntryPoint::Choices);
+        let mut frame = self.frame(context, subqueries);
+        // SAFETY: the address is that of a function with the signature of `EntryPoint::Choices`, which is this one
+        // (`tests/slots.rs`); the memory is alive as long as `self`.
+        let function = unsafe { transmute::<*const u8, ChoicesFn>(address) };
+        let (slots, buffers) = (records.slots.as_ptr(), records.buffers.as_ptr());
+        // SAFETY: frame, slots, buffers and room live through the call and suffice for all records, as checked above;
+        // what is written are copies of slots (`tests/slots.rs` reads them).
+        let done = unsafe { function(&raw mut frame, slots, step, buffers, buffers_step, out.as_mut_ptr(), count) };
+        (done, (done < count).then(|| take_fault(context)))
+    }
+}
+
+/// Checks that there are slots and buffers for so many records; returns the bytes from one record's to the next.
+fn check_records(needs: &Needs, records: &Records<'_>, count: usize) -> (usize, usize) {
+    let last = records.stride.checked_mul(count - 1).and_then(|start| records.slots.len().checked_sub(start));
+    check_slots(needs, last.expect("there are slots for all records"));
+    let is_shared = records.buffers.len() == 1;
+    assert!(is_shared || records.buffers.len() >= count, "there are buffers for all records");
+    (records.stride * size_of::<Slot>(), if is_shared { 0 } else { size_of::<BufferTable<'_>>() })
 }
 
 fn check_slots(needs: &Needs, count: usize) {
@@ -545,7 +589,7 @@ mod tests {
             let verdict = builder.ins().ireduce(types::I32, payload);
             builder.ins().return_(&[verdict]);
             builder.seal_all_blocks();
-            Ok(Needs { input_count: 3, columns: None })
+            Ok(Needs { input_count: 3, ..Needs::default() })
         });
         assert_eq!(defined, Ok(FunctionId(0)));
         module

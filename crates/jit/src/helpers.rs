@@ -72,6 +72,8 @@ helpers! {
     Find find: fn(search: u32 = I32, left: usize = I64, left_size: usize = I64, right: usize = I64, right_size: usize = I64);
     /// Says whether a literal of the module is in a text.
     FindLiteral find_literal: fn(finder: u32 = I32, start: usize = I64, size: usize = I64);
+    /// Says whether a literal of the module is in a text, ASCII case aside.
+    FindFolded find_folded: fn(finder: u32 = I32, start: usize = I64, size: usize = I64);
     /// Says whether a set, an automaton or a regular expression of the module finds a text.
     FindPooled find_pooled: fn(pooled: u32 = I32, is_all: u32 = I32, start: usize = I64, size: usize = I64);
     /// Gives the value of a function of the table.
@@ -89,6 +91,20 @@ helpers! {
 }
 
 impl Helper {
+    /// Says whether it may keep a value until the end of the call: what gives a text or a value does.
+    pub fn may_hold(self) -> bool {
+        matches!(
+            self,
+            Helper::SlotText
+                | Helper::SlotValue
+                | Helper::TextOf
+                | Helper::Call
+                | Helper::Property
+                | Helper::Element
+                | Helper::Scalar
+        )
+    }
+
     /// Returns its signature: the frame, its parameters, and a status or answer.
     pub fn signature(self, call_conv: CallConv) -> Signature {
         let mut signature = Signature::new(call_conv);
@@ -353,6 +369,14 @@ unsafe extern "C" fn find_literal(frame: *mut Frame<'_>, finder: u32, start: usi
     // SAFETY: and a text.
     let text = unsafe { bytes_at(start, size) };
     u32::from(frame.tables().finders[finder as usize].find(text).is_some())
+}
+
+unsafe extern "C" fn find_folded(frame: *mut Frame<'_>, finder: u32, start: usize, size: usize) -> u32 {
+    // SAFETY: generated code hands on the frame that it was given.
+    let frame = unsafe { frame_at(frame) };
+    // SAFETY: and a text.
+    let text = unsafe { bytes_at(start, size) };
+    u32::from(frame.tables().folded[finder as usize].is_in(text))
 }
 
 unsafe extern "C" fn find_pooled(frame: *mut Frame<'_>, pooled: u32, is_all: u32, start: usize, size: usize) -> u32 {

@@ -5,7 +5,7 @@
 //! reads what `call` hands in, and calls the functions of one fixed table, which it is handed too. Read in order:
 //! `refusal`, `entry`, `context` (what callers and code hand each other), `target`, `layout`, `operand`, `pools`, `lower`
 //! (expressions to the code generator's language), `module` (functions to bytes), `helpers`, `call` (bytes to calls),
-//! `unit`, `scan`.
+//! `unit`, `edit`, `scan`.
 //!
 //! # Features
 //! Without `cranelift` (on unless left out) the items are the same and compiling is refused, [`Refusal::Build`]: see
@@ -47,6 +47,9 @@ mod call;
 mod unit;
 
 #[cfg(feature = "cranelift")]
+mod edit;
+
+#[cfg(feature = "cranelift")]
 mod scan;
 
 #[cfg(not(feature = "cranelift"))]
@@ -55,6 +58,8 @@ mod absent;
 #[cfg(not(feature = "cranelift"))]
 pub use absent::{Code, Compiler, Condition, RecordScan, ScanLayout, Target, ValueFn};
 pub use context::{NativeContext, NoSubqueries, Records, Subqueries, Verdict};
+#[cfg(feature = "cranelift")]
+pub use edit::{SlotChoice, SlotChooser, SlotSource};
 pub use entry::{Entry, EntryKind, Filled, Guard, GuardTest, Input, Listing, Report};
 pub use layout::BufferTable;
 pub use refusal::Refusal;

@@ -5,6 +5,7 @@
 
 use dtq_ir::{FunctionRef, RelId};
 use dtq_value::scalar::Pooled;
+use dtq_value::search::FoldedFinder;
 use dtq_value::{Str, Type, Value};
 use memchr::memmem::Finder;
 use rustc_hash::FxHashMap;
@@ -46,6 +47,8 @@ pub struct Tables {
     pub pooled: Vec<Pooled>,
     /// Literals to search for.
     pub finders: Vec<Finder<'static>>,
+    /// Literals to search for whatever the case of their letters.
+    pub folded: Vec<FoldedFinder>,
     /// Call sites.
     pub sites: Vec<Site>,
     /// Questions to subqueries.
@@ -83,6 +86,11 @@ impl Pools {
     /// Returns the position of a literal to search for.
     pub fn finder(&mut self, literal: &Str) -> i32 {
         add(&mut self.tables.finders, Finder::new(literal.as_bytes()).into_owned())
+    }
+
+    /// Returns the position of a literal to search for whatever the case of its letters.
+    pub fn folded(&mut self, literal: &Str) -> i32 {
+        add(&mut self.tables.folded, FoldedFinder::new(literal.as_bytes()))
     }
 
     /// Returns the position of a call site.

@@ -20,7 +20,7 @@
 //! # Ok::<(), dtq_jit::Refusal>(())
 //! ```
 
-use crate::call::{EntryPoint, FunctionId, Module, Needs, status};
+use crate::call::{EntryPoint, FunctionId, Module, Needs};
 use crate::context::{NativeContext, Records, Subqueries, Verdict};
 use crate::layout::BufferTable;
 use crate::lower::{Lowering, Params};
@@ -55,6 +55,11 @@ impl Compiler {
     /// Returns a compiler whose code is to be looked at.
     pub fn for_target(target: Target) -> Self {
         Self { target }
+    }
+
+    /// Returns the target.
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
     }
 
     /// Returns code that runs, its functions in the order of the entries.
@@ -107,7 +112,7 @@ impl Unit {
                 let [frame, input, buffers] = enter(builder);
                 let params = Params { frame, input, buffers };
                 let lowering = Lowering::new(builder, source, pools, report, params);
-                lowering.condition(expr, kind == EntryKind::Filter)
+                if kind == EntryKind::Filter { lowering.filter(expr) } else { lowering.condition(expr) }
             }),
             EntryKind::Value => self.module.define(EntryPoint::Value, |builder| {
                 let [frame, input, buffers, out] = enter(builder);
@@ -122,7 +127,7 @@ impl Unit {
 }
 
 /// Makes the first block of a function and returns its parameters.
-fn enter<const COUNT: usize>(builder: &mut FunctionBuilder<'_>) -> [cranelift_codegen::ir::Value; COUNT] {
+pub(crate) fn enter<const COUNT: usize>(builder: &mut FunctionBuilder<'_>) -> [cranelift_codegen::ir::Value; COUNT] {
     let block = builder.create_block();
     builder.append_block_params_for_function_params(block);
     builder.switch_to_block(block);
@@ -138,10 +143,7 @@ fn many(
     report: &mut Report,
 ) -> Result<Needs, Refusal> {
     let [frame, first, step, first_buffers, buffers_step, out, count] = enter(builder);
-    let (head, body, next) = (builder.create_block(), builder.create_block(), builder.create_block());
-    let (yes, no, held, ready) =
-        (builder.create_block(), builder.create_block(), builder.create_block(), builder.create_block());
-    let done = builder.create_block();
+    let (head, body, done) = (builder.create_block(), builder.create_block(), builder.create_block());
     let zero = builder.ins().iconst(types::I64, 0);
     builder.ins().jump(head, &[zero, first, first_buffers].map(BlockArg::Value));
 
@@ -152,21 +154,14 @@ fn many(
 
     builder.switch_to_block(body);
     let mut lowering = Lowering::new(builder, (program, inputs), pools, report, Params { frame, input, buffers });
-    lowering.release_held(held, ready);
-    let (needs, fault) = lowering.branches(expr, (yes, no, no))?;
+    let outcome = lowering.outcome(expr)?;
+    lowering.release_held();
+    let (needs, fault) = (lowering.needs().clone(), lowering.fault());
     if needs.columns.is_some() {
         return Err(Refusal::Construct("many records are read from slots".to_owned()));
     }
-    for (block, verdict) in [(yes, status::TRUE), (no, status::FALSE)] {
-        builder.switch_to_block(block);
-        let verdict = builder.ins().iconst(types::I8, verdict);
-        builder.ins().jump(next, &[BlockArg::Value(verdict)]);
-    }
-
-    builder.switch_to_block(next);
-    let verdict = builder.append_block_param(next, types::I8);
     let place = builder.ins().iadd(out, index);
-    builder.ins().store(MemFlagsData::new().with_notrap(), verdict, place, 0);
+    builder.ins().store(MemFlagsData::new().with_notrap(), outcome, place, 0);
     let index_next = builder.ins().iadd_imm_s(index, 1);
     let input_next = builder.ins().iadd(input, step);
     let buffers_next = builder.ins().iadd(buffers, buffers_step);

@@ -6,8 +6,11 @@ mod common;
 use common::{context, expression, hot_condition};
 use dtq_generate::Choices;
 use dtq_interp::Interpreter;
-use dtq_ir::{ExprId, Program};
-use dtq_jit::{BufferTable, Code, Compiler, Entry, EntryKind, Input, NativeContext, NoSubqueries, Records, Verdict};
+use dtq_ir::{ExprId, ExprKind, Program};
+use dtq_jit::{
+    BufferTable, Code, Compiler, Entry, EntryKind, Input, NativeContext, NoSubqueries, Records, SlotChoice, SlotSource,
+    Verdict,
+};
 use dtq_record::slot::{Buffer, Buffers, Slot, Tag, WordList};
 use dtq_value::scalar::Fault;
 use dtq_value::{Type, Value};
@@ -168,6 +171,54 @@ fn check_many(code: &Code, records: &[Record], expected: &[Result<Value, Fault>]
         }
         assert!(fault.is_some() || start + done == records.len());
         start += done + usize::from(fault.is_some());
+    }
+}
+
+#[test]
+fn slots_are_chosen_as_conditions_say() {
+    let compiler = Compiler::host().unwrap();
+    let inputs: Vec<Input> = (0..Type::ALL.len() as u32).map(Input::Slot).collect();
+    let sources =
+        [SlotSource::Own(1), SlotSource::Fixed(Slot::long(7)), SlotSource::Own(8), SlotSource::Fixed(Slot::EMPTY)];
+    let source = |source: SlotSource, record: &Record| match source {
+        SlotSource::Own(slot) => record.slots[slot as usize],
+        SlotSource::Fixed(slot) => slot,
+    };
+    for seed in 0..150 {
+        let mut choices = Choices::Seed(seed * 32_452_843 + 7);
+        let texts: Vec<String> = (0..3).map(|_| hot_condition(&mut choices, 2)).collect();
+        let Some((program, expr)) = expression(&format!("pack_array({})", texts.join(", "))) else { continue };
+        let ExprKind::Call { args, .. } = &program.expr(expr).kind else { continue };
+        let wanted = [
+            SlotChoice { arms: vec![(args[0], sources[0]), (args[1], sources[1])], otherwise: sources[2] },
+            SlotChoice { arms: vec![(args[2], sources[3])], otherwise: sources[0] },
+            SlotChoice { arms: Vec::new(), otherwise: sources[1] },
+        ];
+        let chooser = compiler.compile_choices(&program, &inputs, &wanted).unwrap();
+        let interpreter = Interpreter::new(&program).unwrap();
+        for record in (0..16).map(|_| record(&mut choices)) {
+            let mut ctx = NativeContext::new(context());
+            let buffers = [BufferTable::new(&record.buffers())];
+            let records = Records { slots: &record.slots, stride: record.slots.len(), buffers: &buffers };
+            let mut out = [Slot::MISSING; 3];
+            let (done, fault) = chooser.choose(&mut ctx, &NoSubqueries, records, &mut out);
+            let expected: Result<Vec<Slot>, Fault> = wanted
+                .iter()
+                .map(|choice| {
+                    for (condition, chosen) in &choice.arms {
+                        if interpreter.holds(*condition, &SlotCells(&record), &mut context())? {
+                            return Ok(source(*chosen, &record));
+                        }
+                    }
+                    Ok(source(choice.otherwise, &record))
+                })
+                .collect();
+            assert_eq!(done, usize::from(expected.is_ok()), "{texts:?}");
+            match expected {
+                Ok(expected) => assert_eq!(out.as_slice(), expected, "{texts:?} over {:?}", record.slots),
+                Err(expected) => assert_eq!(fault.map(|fault| fault.code), Some(expected.code), "{texts:?}"),
+            }
+        }
     }
 }
 

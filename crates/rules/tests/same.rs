@@ -5,8 +5,12 @@
 #![allow(clippy::unwrap_used)]
 
 use dtq_record::otlp::Signal;
+use dtq_record::otlp::index::RequestIndex;
+use dtq_record::slot::{Buffers, Slot};
+use dtq_record::tables::Base;
+use dtq_record::wire::append_bytes_field;
 use dtq_rules::compile::{Options, RuleSet, compile};
-use dtq_rules::engine::{Account, Emission, Output, Processor};
+use dtq_rules::engine::{Account, Emission, Output, Processor, SlotBuffers, SlotVerdict};
 use dtq_rules::file::{self, NoFiles};
 use dtq_rules::native::NativeSet;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -273,5 +277,85 @@ proptest! {
                 prop_assert_eq!(expected, &other, "{}\n{}", name, text);
             }
         }
+    }
+
+    #[test]
+    fn slots_are_judged_as_requests(
+        mut rules in vec(rule(), 1..12),
+        requests in vec(request(), 1..3),
+    ) {
+        // The others leave every record undecided.
+        rules.iter_mut().filter(|rule| matches!(rule.kind, 4 | 5)).for_each(|rule| rule.kind = 0);
+        let text = yaml(&rules);
+        let alone = rule_set(&text, true).map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
+        let together = rule_set(&text, false).map_err(TestCaseError::fail)?;
+        for (name, mut judging) in [
+            ("interpreter", processor(&together)),
+            ("native code", native(processor(&together), &together)),
+        ] {
+            for request in &requests {
+                for (judged, single) in judge(&mut judging, request) {
+                    let expected = run(processor(&alone), std::slice::from_ref(&single)).swap_remove(0);
+                    prop_assert!(is_so(&judged, &expected, &single), "{}: {:?}, {:?}\n{}", name, judged, expected, text);
+                }
+            }
+        }
+    }
+}
+
+/// Returns what is made of each record of a request that can be read: the verdict, and the rules that matched; with each a
+/// request of that record alone.
+fn judge(processor: &mut Processor, request: &[u8]) -> Vec<((SlotVerdict, Vec<usize>), Vec<u8>)> {
+    let plan = processor.rules().base(Base::Logs).plan.clone();
+    let mut judge = processor.slot_judge(Signal::Logs, NOW);
+    let mut slots = vec![Slot::MISSING; judge.slot_count()];
+    let mut index = RequestIndex::default();
+    let mut judged = Vec::new();
+    if index.read(Signal::Logs, request).is_err() {
+        return judged;
+    }
+    for entry in index.resources() {
+        let resource = entry.resource.map_or(&[][..], |place| place.content(request));
+        for scope in entry.scopes.range() {
+            let scope_entry = index.scopes()[scope];
+            let scope = scope_entry.scope.map_or(&[][..], |place| place.content(request));
+            let is_filled =
+                plan.fill_resource(resource, &mut slots).is_ok() && plan.fill_scope(scope, &mut slots).is_ok();
+            let around = Buffers { resource, scope, ..Buffers::default() };
+            judge.enter(&slots, &SlotBuffers::new(around));
+            for record in scope_entry.records.range() {
+                let record = index.records()[record].place.content(request);
+                if is_filled && plan.fill_record(record, &mut slots).is_ok() {
+                    let verdict = judge.judge(&slots, &SlotBuffers::new(Buffers { record, ..around }));
+                    judged.push(((verdict, judge.matched().to_vec()), single(resource, scope, record)));
+                }
+            }
+        }
+    }
+    judged
+}
+
+/// Returns the request of one record.
+fn single(resource: &[u8], scope: &[u8], record: &[u8]) -> Vec<u8> {
+    let (mut scope_logs, mut resource_logs, mut request) = (Vec::new(), Vec::new(), Vec::new());
+    append_bytes_field(&mut scope_logs, 1, scope);
+    append_bytes_field(&mut scope_logs, 2, record);
+    append_bytes_field(&mut resource_logs, 1, resource);
+    append_bytes_field(&mut resource_logs, 2, &scope_logs);
+    append_bytes_field(&mut request, 1, &resource_logs);
+    request
+}
+
+/// Says whether what was made of a record's slots is what is made of its request.
+fn is_so((verdict, matched): &(SlotVerdict, Vec<usize>), (output, emissions, accounts): &Done, request: &[u8]) -> bool {
+    let of = |count: fn(&Account) -> u64| -> Vec<usize> {
+        (0..accounts.len()).filter(|rule| count(&accounts[*rule]) > 0).collect()
+    };
+    let is_unchanged = *output == Output::Unchanged || *output == Output::Bytes(request.to_vec());
+    let is_told = *matched == of(|account| account.matched) && of(|account| account.errors).is_empty();
+    match verdict {
+        SlotVerdict::Undecided => matched.is_empty(),
+        SlotVerdict::Pass => is_told && is_unchanged && emissions.is_empty(),
+        SlotVerdict::Removed(rule) => is_told && *output == Output::Empty && of(|account| account.dropped) == [*rule],
     }
 }

@@ -9,7 +9,7 @@ use crate::target::Refusal;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value as Clif, types};
 use dtq_ir::{ExprId, ExprKind};
-use dtq_value::Type;
+use dtq_value::{Type, Value};
 use smallvec::SmallVec;
 
 /// Holds where an outcome leads.
@@ -67,12 +67,21 @@ impl Lowering<'_, '_> {
         let program = self.program;
         match &program.expr(id).kind {
             ExprKind::And(..) | ExprKind::Or(..) => self.branch_chain(id, targets),
+            ExprKind::Case { arms, otherwise } if !self.is_known(id) => {
+                self.count_node()?;
+                self.branch_case(arms, *otherwise, targets)
+            }
+            ExprKind::Const(Value::Bool(flag)) => {
+                let target = if *flag { &targets.yes } else { &targets.no };
+                self.b.ins().jump(target.block, &target.args);
+                Ok(())
+            }
             ExprKind::Call { function, args, .. } if function.name == "not" => {
                 self.count_node()?;
                 self.branch(args[0], &targets.opposite())
             }
             ExprKind::Call { .. } if !self.is_known(id) => {
-                if self.branch_text(id, targets)? {
+                if self.branch_text(id, targets)? || self.branch_order(id, targets)? {
                     return Ok(());
                 }
                 let truth = self.value(id)?.truth();
@@ -194,6 +203,26 @@ impl Lowering<'_, '_> {
         Ok((operands, is_and))
     }
 
+    /// `iff` and `case` of bools: the bool after the first condition that is true leads on.
+    fn branch_case(&mut self, arms: &[(ExprId, ExprId)], otherwise: ExprId, targets: &Targets) -> Result<(), Refusal> {
+        let mut mark = None;
+        for (condition, value) in arms {
+            let (then, next) = (self.b.create_block(), self.b.create_block());
+            self.branch(*condition, &Targets::to(then, next, next))?;
+            mark.get_or_insert(self.known.len());
+            let inside = self.known.len();
+            self.b.switch_to_block(then);
+            self.branch(*value, targets)?;
+            self.known.truncate(inside);
+            self.b.switch_to_block(next);
+        }
+        self.branch(otherwise, targets)?;
+        if let Some(mark) = mark {
+            self.known.truncate(mark);
+        }
+        Ok(())
+    }
+
     /// `iff` and `case`: the value after the first condition that is true.
     pub(super) fn case(&mut self, arms: &[(ExprId, ExprId)], otherwise: ExprId, ty: Type) -> Result<Operand, Refusal> {
         let join = self.join(ty);
@@ -220,7 +249,7 @@ impl Lowering<'_, '_> {
     /// `coalesce`: the first that is not null and not `""`, or the last.
     pub(super) fn coalesce(&mut self, items: &[ExprId], ty: Type) -> Result<Operand, Refusal> {
         let Some((last, first)) = items.split_last() else {
-            return Ok(self.constant(&dtq_value::Value::missing(ty), ty));
+            return Ok(self.constant(&Value::missing(ty), ty));
         };
         let join = self.join(ty);
         let mut mark = None;

@@ -26,6 +26,10 @@ impl Lowering<'_, '_> {
         };
         let name = function.name;
         self.effect_count += u32::from(function.effect != Effect::Pure);
+        if let Some(operand) = self.literal_truth(id)? {
+            self.report.inlined(name);
+            return Ok(operand);
+        }
         if self.literal_comparison(id).is_some() || self.few_words(id).is_some() {
             self.report.inlined(name);
             return self.text_branches_to_truth(id);

@@ -9,7 +9,7 @@ use crate::layout::tag;
 use crate::operand::{Any, Number, Operand, Truth};
 use crate::target::Refusal;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::{BlockArg, InstBuilder, Value as Clif, types};
+use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value as Clif, types};
 use dtq_ir::{ExprId, ExprKind};
 use dtq_value::{Type, Value};
 
@@ -64,6 +64,17 @@ impl Order {
     }
 }
 
+/// Holds what a slot says of an order with a constant; all of it without branches.
+struct SlotOrder {
+    /// An `i8` that says whether the slot holds a number that is compared as it stands.
+    is_plain: Clif,
+    /// Whether the order holds then.
+    holds: Clif,
+    /// Whether nothing is there: the order is null.
+    is_missing: Clif,
+    order: Order,
+}
+
 /// Says whether values of two types are compared as two `i64`.
 fn are_both_integers(left: Type, right: Type) -> bool {
     (left.is_integer() && right.is_integer()) || (left == right && matches!(left, Type::DateTime | Type::TimeSpan))
@@ -76,6 +87,9 @@ impl Lowering<'_, '_> {
         match (name, types.as_slice()) {
             ("==" | "!=", [left, right]) => self.equality(id, args, (*left, *right), name == "!="),
             ("<" | "<=" | ">" | ">=", [left, right]) => {
+                if let Some(operand) = self.slot_order_truth(id, name, args)? {
+                    return Ok(Some(operand));
+                }
                 let order = Order::of(name).expect("one of the four");
                 self.ordering(id, args, (*left, *right), order)
             }
@@ -86,6 +100,107 @@ impl Lowering<'_, '_> {
                 self.between(args, name == "!between").map(Some)
             }
             _ => Ok(None),
+        }
+    }
+
+    /// Lowers what most records decide of the order of a dynamic in a slot, or of what it is as a number, and a constant;
+    /// `None` for any other comparison.
+    fn slot_order(&mut self, name: &str, args: &[ExprId]) -> Result<Option<SlotOrder>, Refusal> {
+        let program = self.program;
+        let (Some(order), [left, right]) = (Order::of(name), args) else { return Ok(None) };
+        let (subject, conversion) = match &program.expr(*left).kind {
+            ExprKind::Call { function, args, .. } if args.len() == 1 => (args[0], Some(function.name)),
+            _ => (*left, None),
+        };
+        let is_real = match conversion {
+            None | Some("toint" | "tolong") => false,
+            Some("toreal") => true,
+            Some(_) => return Ok(None),
+        };
+        let integer = if is_real { None } else { self.constant_integer(*right) };
+        let real = if is_real { self.constant_real(*right) } else { None };
+        if integer.is_none() && real.is_none() {
+            return Ok(None);
+        }
+        let Some(slot) = self.raw_slot(subject)? else { return Ok(None) };
+        let tag = self.tag_of(slot);
+        let holds = match (integer, real) {
+            (Some(number), _) => {
+                let mut content = slot.payload;
+                if conversion == Some("toint") {
+                    // An int wraps.
+                    let low = self.b.ins().ireduce(types::I32, content);
+                    content = self.b.ins().sextend(types::I64, low);
+                }
+                self.b.ins().icmp_imm_s(order.integer(), content, number)
+            }
+            (None, number) => {
+                let content = self.b.ins().bitcast(types::F64, MemFlagsData::new(), slot.payload);
+                let number = self.b.ins().f64const(number.expect("one of the two is there"));
+                self.b.ins().fcmp(order.real(), content, number)
+            }
+        };
+        let is_plain = self.is_equal(tag, i64::from(if is_real { tag::REAL } else { tag::LONG }));
+        let is_missing = self.is_equal(tag, i64::from(tag::MISSING));
+        Ok(Some(SlotOrder { is_plain, holds, is_missing, order }))
+    }
+
+    /// Lowers an order to branches where a slot decides it for most records, or says that it has none.
+    pub(super) fn branch_order(&mut self, id: ExprId, targets: &Targets) -> Result<bool, Refusal> {
+        let program = self.program;
+        let ExprKind::Call { function, args, .. } = &program.expr(id).kind else { return Ok(false) };
+        let Some(fast) = self.slot_order(function.name, args)? else { return Ok(false) };
+        self.count_node()?;
+        self.report.inlined(function.name);
+        let (plain, other, slow) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.branch_if(fast.is_plain, &Target::to(plain), &Target::to(other));
+        self.b.switch_to_block(plain);
+        self.branch_if(fast.holds, &targets.yes, &targets.no);
+        self.b.switch_to_block(other);
+        self.branch_if(fast.is_missing, &targets.null, &Target::to(slow));
+        self.b.switch_to_block(slow);
+        self.b.set_cold_block(slow);
+        let mark = self.known.len();
+        let truth = self.slow_order(id, args, fast.order)?.truth();
+        self.branch_on(truth, targets);
+        self.known.truncate(mark);
+        Ok(true)
+    }
+
+    /// Lowers an order to a value where a slot decides it for most records, or returns `None`.
+    fn slot_order_truth(&mut self, id: ExprId, name: &str, args: &[ExprId]) -> Result<Option<Operand>, Refusal> {
+        let Some(fast) = self.slot_order(name, args)? else { return Ok(None) };
+        let join = self.join(Type::Bool);
+        let (other, slow) = (self.b.create_block(), self.b.create_block());
+        let (zero, one) = (self.int(types::I8, 0), self.int(types::I8, 1));
+        self.b.ins().brif(fast.is_plain, join, &[fast.holds, zero].map(BlockArg::Value), other, &[]);
+        self.b.switch_to_block(other);
+        self.b.ins().brif(fast.is_missing, join, &[zero, one].map(BlockArg::Value), slow, &[]);
+        self.b.switch_to_block(slow);
+        self.b.set_cold_block(slow);
+        let mark = self.known.len();
+        let order = self.slow_order(id, args, fast.order)?;
+        self.known.truncate(mark);
+        self.jump_with(join, order);
+        Ok(Some(self.enter(join, Type::Bool, true)))
+    }
+
+    /// Lowers an order of whatever a dynamic may hold.
+    fn slow_order(&mut self, id: ExprId, args: &[ExprId], order: Order) -> Result<Operand, Refusal> {
+        let types = (self.program.expr(args[0]).ty, self.program.expr(args[1]).ty);
+        match self.ordering(id, args, types, order)? {
+            Some(operand) => Ok(operand),
+            None => {
+                let cells = [self.any_value(args[0])?, self.any_value(args[1])?];
+                self.call_with(id, &cells)
+            }
+        }
+    }
+
+    fn constant_real(&self, id: ExprId) -> Option<f64> {
+        match self.program.expr(id).kind {
+            ExprKind::Const(Value::Real(number)) => Some(number),
+            _ => self.exact_real(id),
         }
     }
 

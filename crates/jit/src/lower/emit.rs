@@ -209,6 +209,7 @@ impl Lowering<'_, '_> {
 
     /// Calls a helper, and returns its answer.
     pub(super) fn helper(&mut self, helper: Helper, args: &[Clif]) -> Clif {
+        self.may_hold |= helper.may_hold();
         let call_conv = self.b.func.signature.call_conv;
         let signature = match self.signatures.get(&helper) {
             Some(signature) => *signature,

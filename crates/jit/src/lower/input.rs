@@ -3,8 +3,8 @@
 //! A view of a slot is checked against the size of its buffer each time it is loaded. What is not a plain view or
 //! number (an id, a word, an array that has not been parsed) goes to a helper.
 
-use super::Lowering;
 use super::emit::FIXED;
+use super::{Known, Lowering};
 use crate::helpers::Helper;
 use crate::layout::{CELL_HEAD, CELL_PAYLOAD, CELL_SIZE, VIEW_LENGTH, tag};
 use crate::operand::{Any, Operand, Text};
@@ -12,6 +12,7 @@ use crate::target::Refusal;
 use crate::unit::Input;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Value as Clif, types};
+use dtq_ir::{ExprId, ExprKind};
 use dtq_value::Type;
 
 /// The tag, and the length of a view; without the buffer and what the tag alone gives a meaning to.
@@ -41,7 +42,7 @@ impl Lowering<'_, '_> {
     }
 
     /// Returns the address of a slot, which is one that the function needs from now on.
-    fn slot_address(&mut self, slot: u32) -> Result<Clif, Refusal> {
+    pub(super) fn slot_address(&mut self, slot: u32) -> Result<Clif, Refusal> {
         if slot >= INPUTS_MAX || self.needs.columns.is_some() {
             return Err(Refusal::Construct("slots and columns of rows are read by one expression".to_owned()));
         }
@@ -49,7 +50,7 @@ impl Lowering<'_, '_> {
         Ok(self.b.ins().iadd_imm_s(self.input, i64::from(slot) * i64::from(CELL_SIZE)))
     }
 
-    fn load_input(&mut self, address: Clif) -> Any {
+    pub(super) fn load_input(&mut self, address: Clif) -> Any {
         let head = self.b.ins().load(types::I64, FIXED, address, CELL_HEAD);
         let payload = self.b.ins().load(types::I64, FIXED, address, CELL_PAYLOAD);
         Any { head, payload }
@@ -68,9 +69,9 @@ impl Lowering<'_, '_> {
 
     /// Returns the address and length of a view, and an `i8` that says whether it lies in its buffer.
     fn view(&mut self, slot: Any) -> (Text, Clif) {
-        let shifted = self.b.ins().ushr_imm_u(slot.head, 8);
-        let buffer = self.b.ins().band_imm_u(shifted, 0xff);
-        let offset = self.b.ins().ishl_imm_u(buffer, 4);
+        // The buffer stands in the second byte, and an entry of the table has 16.
+        let shifted = self.b.ins().ushr_imm_u(slot.head, 4);
+        let offset = self.b.ins().band_imm_u(shifted, 0xff0);
         let entry = self.b.ins().iadd(self.buffers, offset);
         let base = self.b.ins().load(types::I64, FIXED, entry, 0);
         let size = self.b.ins().load(types::I64, FIXED, entry, VIEW_LENGTH);
@@ -82,13 +83,30 @@ impl Lowering<'_, '_> {
     }
 
     fn slot_text(&mut self, address: Clif) -> Text {
+        self.slot_text_or(address, None)
+    }
+
+    /// Returns the text of a slot; one with the other tag is a view of no bytes.
+    fn slot_text_or(&mut self, address: Clif, empty: Option<u8>) -> Text {
         let slot = self.load_input(address);
-        let (plain, slow) = (self.b.create_block(), self.b.create_block());
-        self.b.set_cold_block(slow);
+        let (plain, other) = (self.b.create_block(), self.b.create_block());
         let join = self.join(Type::String);
         let tag = self.tag_of(slot);
         let is_string = self.is_equal(tag, i64::from(tag::STRING));
-        self.b.ins().brif(is_string, plain, &[], slow, &[]);
+        self.b.ins().brif(is_string, plain, &[], other, &[]);
+
+        let slow = match empty {
+            None => other,
+            Some(empty) => {
+                self.b.switch_to_block(other);
+                let slow = self.b.create_block();
+                let zero = self.int(types::I64, 0);
+                let is_empty = self.is_equal(tag, i64::from(empty));
+                self.b.ins().brif(is_empty, join, &[zero, zero].map(BlockArg::Value), slow, &[]);
+                slow
+            }
+        };
+        self.b.set_cold_block(slow);
 
         self.b.switch_to_block(plain);
         let (text, fits) = self.view(slot);
@@ -104,6 +122,43 @@ impl Lowering<'_, '_> {
             Operand::Text(text) => text,
             _ => unreachable!("the join is one of a string"),
         }
+    }
+
+    /// Returns the text of a column that is a dynamic in a slot, unless its value is there already or it is no such column.
+    ///
+    /// That of a key which is not there is empty.
+    pub(super) fn dynamic_slot_text(&mut self, id: ExprId) -> Result<Option<Text>, Refusal> {
+        let Some((index, slot)) = self.dynamic_slot(id) else { return Ok(None) };
+        let known = Known::ColumnText(index);
+        if let Some(Operand::Text(text)) = self.find_known(known) {
+            return Ok(Some(text));
+        }
+        self.count_node()?;
+        let address = self.slot_address(slot)?;
+        let text = self.slot_text_or(address, Some(tag::MISSING));
+        self.known.push((known, Operand::Text(text)));
+        Ok(Some(text))
+    }
+
+    /// Returns column and slot of an expression that is a dynamic in a slot, and whose value is not there yet.
+    fn dynamic_slot(&self, id: ExprId) -> Option<(u32, u32)> {
+        let expr = self.program.expr(id);
+        match (&expr.kind, expr.ty) {
+            (ExprKind::Column(index), Type::Dynamic) if self.find_known(Known::Column(*index)).is_none() => {
+                match self.inputs.get(*index as usize) {
+                    Some(Input::Slot(slot)) => Some((*index, *slot)),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns what a slot holds as it stands there, of an expression as [`Lowering::dynamic_slot`] takes it.
+    pub(super) fn raw_slot(&mut self, id: ExprId) -> Result<Option<Any>, Refusal> {
+        let Some((_, slot)) = self.dynamic_slot(id) else { return Ok(None) };
+        let address = self.slot_address(slot)?;
+        Ok(Some(self.load_input(address)))
     }
 
     fn slot_any(&mut self, address: Clif) -> Any {

@@ -3,7 +3,8 @@
 //! An expression is lowered where its value is needed: as a value, or as branches to where its outcome leads
 //! ([`branch`]). What has no instructions of its own becomes a call of the function's meaning ([`call`]). Operands are
 //! evaluated in the interpreter's order, and what the interpreter leaves out is left out. Read in order: [`emit`] (the
-//! small words), [`input`], [`branch`], [`nulls`], [`compare`], [`text`], [`arithmetic`], [`call`].
+//! small words), [`input`], [`branch`], [`nulls`], [`compare`], [`text`], [`arithmetic`], [`call`],
+//! [`choice`].
 
 mod emit;
 
@@ -21,6 +22,8 @@ mod arithmetic;
 
 mod call;
 
+mod choice;
+
 use crate::call::{Frame, Needs, status};
 use crate::helpers::Helper;
 use crate::operand::Operand;
@@ -28,7 +31,7 @@ use crate::pools::Pools;
 use crate::target::Refusal;
 use crate::unit::{Input, Report};
 use branch::Targets;
-use cranelift_codegen::ir::{Block, InstBuilder, SigRef, StackSlot, Value as Clif, types};
+use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, SigRef, StackSlot, Value as Clif, types};
 use cranelift_frontend::FunctionBuilder;
 use dtq_ir::{ExprId, ExprKind, Program};
 use rustc_hash::FxHashMap;
@@ -61,6 +64,8 @@ pub struct Lowering<'a, 'f> {
     node_count: u32,
     /// How many calls were lowered whose answer depends on more than their arguments.
     effect_count: u32,
+    /// Whether a helper that may keep a value through the call was lowered.
+    may_hold: bool,
     needs: Needs,
 }
 
@@ -73,6 +78,8 @@ enum Known {
     Column(u32),
     /// The text of a dynamic with this head.
     Text(Clif),
+    /// The text of a column that is a dynamic.
+    ColumnText(u32),
 }
 
 /// Holds the parameters that a function works on.
@@ -114,20 +121,28 @@ impl<'a, 'f> Lowering<'a, 'f> {
             depth: 0,
             node_count: 0,
             effect_count: 0,
+            may_hold: false,
             needs: Needs::default(),
         }
     }
 
-    /// Writes a condition that returns its verdict; a null is a verdict of its own unless `is_filter`.
-    pub fn condition(mut self, id: ExprId, is_filter: bool) -> Result<Needs, Refusal> {
-        let (yes, no) = (self.b.create_block(), self.b.create_block());
-        let null = if is_filter { no } else { self.b.create_block() };
+    /// Writes a condition that returns its verdict; a null is that of false.
+    pub fn filter(mut self, id: ExprId) -> Result<Needs, Refusal> {
+        let outcome = self.outcome(id)?;
+        let verdict = self.b.ins().uextend(types::I32, outcome);
+        self.b.ins().return_(&[verdict]);
+        self.return_from(self.fault, status::FAULT);
+        self.b.seal_all_blocks();
+        Ok(self.needs)
+    }
+
+    /// Writes a condition that returns its verdict; a null is a verdict of its own.
+    pub fn condition(mut self, id: ExprId) -> Result<Needs, Refusal> {
+        let (yes, no, null) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         self.branch(id, &Targets::to(yes, no, null))?;
         self.return_from(yes, status::TRUE);
         self.return_from(no, status::FALSE);
-        if !is_filter {
-            self.return_from(null, status::NULL);
-        }
+        self.return_from(null, status::NULL);
         self.return_from(self.fault, status::FAULT);
         self.b.seal_all_blocks();
         Ok(self.needs)
@@ -146,14 +161,49 @@ impl<'a, 'f> Lowering<'a, 'f> {
         Ok(self.needs)
     }
 
-    /// Writes the branches of a condition, its fault too, into a function that goes on there; returns what it needs.
-    pub fn branches(mut self, id: ExprId, targets: (Block, Block, Block)) -> Result<(Needs, Block), Refusal> {
-        self.branch(id, &Targets::to(targets.0, targets.1, targets.2))?;
-        Ok((self.needs, self.fault))
+    /// Writes a condition into a function that goes on, and returns 1 where it is true, else 0, as an `i8`.
+    ///
+    /// What needs no branches gets none: an outcome that varies from record to record is guessed wrong too often.
+    pub fn outcome(&mut self, id: ExprId) -> Result<Clif, Refusal> {
+        let is_branches = matches!(
+            self.program.expr(id).kind,
+            ExprKind::And(..) | ExprKind::Or(..) | ExprKind::Case { .. } | ExprKind::Const(_)
+        );
+        if !is_branches {
+            let truth = self.value(id)?.truth();
+            return Ok(match truth.null {
+                Some(null) => self.b.ins().band_not(truth.value, null),
+                None => truth.value,
+            });
+        }
+        let (yes, no, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.branch(id, &Targets::to(yes, no, no))?;
+        let outcome = self.b.append_block_param(join, types::I8);
+        for (block, number) in [(yes, status::TRUE), (no, status::FALSE)] {
+            self.b.switch_to_block(block);
+            let number = self.int(types::I8, number);
+            self.b.ins().jump(join, &[BlockArg::Value(number)]);
+        }
+        self.b.switch_to_block(join);
+        Ok(outcome)
     }
 
-    /// Forgets what the records before this one left in the call, and goes on in `ready`.
-    pub fn release_held(&mut self, held: Block, ready: Block) {
+    /// Returns what was needed so far.
+    pub fn needs(&self) -> &Needs {
+        &self.needs
+    }
+
+    /// Returns where a fault goes; it has no parameters, and who writes the function around a condition ends it.
+    pub fn fault(&self) -> Block {
+        self.fault
+    }
+
+    /// Forgets what a record left in the call, where it can have left something.
+    pub fn release_held(&mut self) {
+        if !self.may_hold {
+            return;
+        }
+        let (held, ready) = (self.b.create_block(), self.b.create_block());
         let count = self.b.ins().load(types::I64, emit::WRITTEN, self.frame, Frame::HELD_COUNT);
         self.b.ins().brif(count, held, &[], ready, &[]);
         self.b.switch_to_block(held);

@@ -5,6 +5,7 @@
 use super::branch::{Target, Targets};
 use super::emit::BYTES;
 use super::{Known, Lowering};
+use crate::call::Frame;
 use crate::helpers::{Helper, Search};
 use crate::layout::tag;
 use crate::operand::{Any, Operand, Text};
@@ -13,10 +14,14 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Type as ClifType, Value as Clif, types};
 use dtq_ir::{ExprId, ExprKind};
 use dtq_value::scalar::Pooled;
+use dtq_value::scalar::pool::literal_prefix;
 use dtq_value::{Str, Type, Value};
 
-/// Bytes of a literal that are compared inline.
-const LITERAL_INLINE_MAX: usize = 32;
+/// Bytes of a literal that are compared inline: no more than the frame has in front.
+const LITERAL_INLINE_MAX: usize = Frame::NUMBERS_SIZE;
+
+/// Bytes of a regular expression's prefix from which on it is looked for first: one byte is often there.
+const PREFIX_SIZE_MIN: usize = 2;
 
 /// The bit that a lower-case letter of ASCII has and the upper-case one has not.
 const CASE_BIT: u8 = 0x20;
@@ -57,6 +62,9 @@ impl Lowering<'_, '_> {
 
     /// Returns the text of a string or of what a dynamic holds.
     pub(super) fn text_value(&mut self, id: ExprId) -> Result<Text, Refusal> {
+        if let Some(text) = self.dynamic_slot_text(id)? {
+            return Ok(text);
+        }
         Ok(match self.value(id)? {
             Operand::Text(text) => text,
             Operand::Any(any) => self.text_of(any),
@@ -141,7 +149,12 @@ impl Lowering<'_, '_> {
             self.count_node()?;
             let text = self.text_value(comparison.text)?;
             let (yes, no) = Self::two_ways(targets, comparison.is_negated);
-            self.branch_literal(text, &comparison, (&yes, &no));
+            if comparison.literal.size() <= LITERAL_INLINE_MAX {
+                let has = self.has_literal(text, &comparison);
+                self.branch_if(has, &yes, &no);
+            } else {
+                self.branch_literal(text, &comparison, (&yes, &no));
+            }
             return Ok(true);
         }
         let Some((value, items, is_negated)) = self.few_words(id) else { return Ok(false) };
@@ -186,6 +199,49 @@ impl Lowering<'_, '_> {
         self.branch_if(never, yes, no);
     }
 
+    /// Returns an `i8` that says whether a text has a literal that is compared inline in its place.
+    ///
+    /// There are no branches: a text without as many bytes is not read, but the frame of the call in its place.
+    fn has_literal(&mut self, text: Text, comparison: &Comparison) -> Clif {
+        let Comparison { literal, place, is_folded, .. } = comparison;
+        let size = literal.size() as i64;
+        let condition = if *place == Place::Whole { IntCC::Equal } else { IntCC::UnsignedGreaterThanOrEqual };
+        let has_size = self.b.ins().icmp_imm_u(condition, text.length, size);
+        if size == 0 {
+            return match place {
+                Place::Whole => has_size,
+                Place::Start | Place::End => self.int(types::I8, 1),
+            };
+        }
+        let start = self.literal_start(text, *place, size);
+        let start = self.b.ins().select(has_size, start, self.frame);
+        let differs = self.differs_inline(start, literal.as_bytes(), *is_folded);
+        let is_same = self.is_equal(differs, 0);
+        self.b.ins().band(has_size, is_same)
+    }
+
+    /// Returns where a literal would begin in a text that has as many bytes.
+    fn literal_start(&mut self, text: Text, place: Place, size: i64) -> Clif {
+        match place {
+            Place::Whole | Place::Start => text.address,
+            Place::End => {
+                let end = self.b.ins().iadd(text.address, text.length);
+                self.b.ins().iadd_imm_s(end, -size)
+            }
+        }
+    }
+
+    /// Returns whether a text has a literal in its place, for a call that compares it inline.
+    pub(super) fn literal_truth(&mut self, id: ExprId) -> Result<Option<Operand>, Refusal> {
+        let Some(comparison) = self.literal_comparison(id) else { return Ok(None) };
+        if comparison.literal.size() > LITERAL_INLINE_MAX {
+            return Ok(None);
+        }
+        let text = self.text_value(comparison.text)?;
+        let has = self.has_literal(text, &comparison);
+        Ok(Some(Self::certain(if comparison.is_negated { self.b.ins().bxor_imm_u(has, 1) } else { has })))
+    }
+
     /// Leaves the current block for `yes` when a text has the literal in its place, else for `no`.
     fn branch_literal(&mut self, text: Text, comparison: &Comparison, (yes, no): (&Target, &Target)) {
         let Comparison { literal, place, is_folded, .. } = comparison;
@@ -198,13 +254,7 @@ impl Lowering<'_, '_> {
         let inside = self.b.create_block();
         self.branch_if(has_size, &Target::to(inside), no);
         self.b.switch_to_block(inside);
-        let start = match place {
-            Place::Whole | Place::Start => text.address,
-            Place::End => {
-                let end = self.b.ins().iadd(text.address, text.length);
-                self.b.ins().iadd_imm_s(end, -size)
-            }
-        };
+        let start = self.literal_start(text, *place, size);
         let differs = if literal.size() <= LITERAL_INLINE_MAX {
             self.differs_inline(start, literal.as_bytes(), *is_folded)
         } else {
@@ -261,11 +311,15 @@ impl Lowering<'_, '_> {
         name: &str,
         args: &[ExprId],
     ) -> Result<Option<Operand>, Refusal> {
-        if let (Some(literal), "contains_cs" | "!contains_cs") = (self.constant_text_at(args, 1), name) {
+        let is_contains = matches!(name, "contains_cs" | "!contains_cs" | "contains" | "!contains");
+        if let (Some(literal), true) = (self.constant_text_at(args, 1), is_contains) {
             let text = self.text_value(args[0])?;
-            let index = self.pools.finder(&literal);
+            let (helper, index) = match name.ends_with("_cs") {
+                true => (Helper::FindLiteral, self.pools.finder(&literal)),
+                false => (Helper::FindFolded, self.pools.folded(&literal)),
+            };
             let index = self.int(types::I32, i64::from(index));
-            let found = self.helper(Helper::FindLiteral, &[index, text.address, text.length]);
+            let found = self.helper(helper, &[index, text.address, text.length]);
             return Ok(Some(self.negated_if(found, name.starts_with('!'))));
         }
         if let Some((search, is_negated)) = Search::of(name) {
@@ -367,7 +421,29 @@ impl Lowering<'_, '_> {
         let index = self.pools.pooled(program.pooled(*pooled));
         let index = self.int(types::I32, i64::from(index));
         let is_all = self.int(types::I32, i64::from(name == "has_all"));
+        if let Pooled::Regex(regex) = program.pooled(*pooled) {
+            let prefix = Str::from(&*literal_prefix(regex));
+            if prefix.size() >= PREFIX_SIZE_MIN {
+                return Ok(Some(self.regex_behind_prefix(text, &prefix, [index, is_all])));
+            }
+        }
         let found = self.helper(Helper::FindPooled, &[index, is_all, text.address, text.length]);
         Ok(Some(self.negated_if(found, name.starts_with('!'))))
+    }
+
+    /// Asks a regular expression only where the text is there that all its matches begin with.
+    fn regex_behind_prefix(&mut self, text: Text, prefix: &Str, [index, is_all]: [Clif; 2]) -> Operand {
+        let join = self.join(Type::Bool);
+        let there = self.b.create_block();
+        let finder = self.pools.finder(prefix);
+        let finder = self.int(types::I32, i64::from(finder));
+        let found = self.helper(Helper::FindLiteral, &[finder, text.address, text.length]);
+        let no = self.int(types::I8, 0);
+        self.b.ins().brif(found, there, &[], join, &[no, no].map(BlockArg::Value));
+        self.b.switch_to_block(there);
+        let found = self.helper(Helper::FindPooled, &[index, is_all, text.address, text.length]);
+        let found = self.negated_if(found, false);
+        self.jump_with(join, found);
+        self.enter(join, Type::Bool, false)
     }
 }

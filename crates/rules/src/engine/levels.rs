@@ -43,7 +43,7 @@ impl<'s> Frame<'s> {
 
     /// Returns the rules from a position on with all their conditions; of those that are not marked as what the resource
     /// may match, only the ones that act on other records too.
-    fn candidates(&self, base: &BaseCells, from: usize, marked: Option<&FixedBitSet>) -> Vec<Active> {
+    pub(crate) fn candidates(&self, base: &BaseCells, from: usize, marked: Option<&FixedBitSet>) -> Vec<Active> {
         let takes_part = |rule: usize| rule >= from && self.is_active[rule];
         let candidate = |(local, rule): (usize, &usize)| {
             let is_never = marked.is_some_and(|marked| !marked.contains(local));
@@ -88,21 +88,32 @@ impl<'s> Frame<'s> {
         candidates: Vec<Active>,
     ) -> Vec<Active> {
         let set = self.set;
-        let base = set.base(RuleSet::base_of(pass.signal));
-        let overlay = Overlay::default();
         let can_decide = self.can_decide(pass, fate, level);
+        let cells = RecordCells {
+            base: set.base(RuleSet::base_of(pass.signal)),
+            slots: pass.slots,
+            buffers,
+            overlay: &Overlay::default(),
+            cache: pass.cache,
+            nesting_max: set.limits.value_nesting_max,
+        };
+        self.narrow(can_decide.then_some(&cells), level, candidates)
+    }
+
+    /// Returns what is left of rules once what they say of a level is decided, where it can be.
+    pub(crate) fn narrow(
+        &mut self,
+        cells: Option<&RecordCells<'_>>,
+        level: Level,
+        candidates: Vec<Active>,
+    ) -> Vec<Active> {
+        let set = self.set;
         let mut active = Vec::with_capacity(candidates.len());
         for mut one in candidates {
-            if can_decide && !one.is_never {
-                let cells = RecordCells {
-                    base,
-                    slots: pass.slots,
-                    buffers,
-                    overlay: &overlay,
-                    cache: pass.cache,
-                    nesting_max: set.limits.value_nesting_max,
-                };
-                self.decide_one(&mut one, level, &cells);
+            if let Some(cells) = cells
+                && !one.is_never
+            {
+                self.decide_one(&mut one, level, cells);
             }
             let is_of_record = |at: &u16| set.rules[one.rule].conditions[usize::from(*at)].level == Level::Record;
             one.is_of_record = one.conditions.iter().all(is_of_record);

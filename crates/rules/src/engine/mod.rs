@@ -3,8 +3,8 @@
 //! [`Processor`] is what hosts drive: a request in, what leaves out; a tick now and then. Each record goes through all
 //! rules before the next one is looked at, so that results cannot depend on how records are batched. No clock, no I/O.
 //! Read in order: [`processor`], [`outcome`], [`notice`], [`account`], `tables`, `overlay`, `cells`, `state`, `frame`,
-//! `compiled`, `judge`, `scan`, `written`, `act`, `agenda`, `lane`, `spend`, `request`, `levels`, `resource`, `wrap`,
-//! `metrics`, `guard`, `swap`, [`observe`], [`trace`].
+//! `compiled`, `judge`, `scan`, `written`, `act`, `agenda`, `lane`, [`over_slots`], `spend`, `request`, `levels`,
+//! `resource`, `wrap`, `metrics`, `guard`, `swap`, [`observe`], [`trace`].
 
 pub mod processor;
 
@@ -38,6 +38,8 @@ mod agenda;
 
 mod lane;
 
+pub mod over_slots;
+
 mod spend;
 
 mod request;
@@ -63,6 +65,7 @@ pub use act::Fate;
 pub use notice::{Excess, Notice, NoticeKind, notices_request};
 pub use observe::{Observer, Passage};
 pub use outcome::{Emission, Outcome, Output};
+pub use over_slots::{SlotBuffers, SlotJudge, SlotVerdict};
 pub use processor::{Options, Processor};
 
 /// Bytes of what one rule remembers, where its `limits` say nothing.

@@ -11,4 +11,5 @@ pub(crate) mod reads;
 pub mod set;
 
 pub use dtq_jit::{NativeContext, Refusal};
+pub(crate) use set::is_repeatable;
 pub use set::{NativeReport, NativeSet, RuleReport};

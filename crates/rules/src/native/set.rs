@@ -209,7 +209,8 @@ impl Function {
     }
 }
 
-fn is_repeatable(program: &Program) -> bool {
+/// Says whether evaluating a program's expressions twice gives the same, and changes nothing.
+pub(crate) fn is_repeatable(program: &Program) -> bool {
     program.exprs().iter().all(|expr| match &expr.kind {
         ExprKind::Call { function, .. } => !matches!(function.effect, Effect::Random | Effect::State),
         _ => true,

@@ -33,6 +33,16 @@ pub enum Pooled {
     },
 }
 
+/// Returns the text that every match of a regular expression begins with, `""` where there is none.
+///
+/// Where it is not found, nothing matches, and that is known for less than asking the regular expression.
+pub fn literal_prefix(regex: &Regex) -> Box<[u8]> {
+    // As the engine parses it: `regex::bytes` with its defaults.
+    let hir = regex_syntax::ParserBuilder::new().utf8(false).build().parse(regex.as_str());
+    let prefixes = hir.map(|hir| regex_syntax::hir::literal::Extractor::new().extract(&hir));
+    prefixes.ok().and_then(|prefixes| prefixes.longest_common_prefix().map(Box::from)).unwrap_or_default()
+}
+
 /// Holds the regular expressions compiled most recently for patterns that were not constants.
 ///
 /// At most `regex_cache_max`, and one; the oldest leaves first.

@@ -1,7 +1,7 @@
-//! Many needles: a set of whole strings, one automaton for many terms, and one for many substrings.
+//! Many needles: a set of whole strings, and one automaton for many terms. Next: `substrings.rs`.
 
 use super::term::{TermEdges, is_between_edges};
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
 use hashbrown::HashSet;
 use std::borrow::Cow;
 
@@ -88,70 +88,9 @@ impl Needles {
     }
 }
 
-/// Bytes of needles up to which the automaton is a table of transitions; larger ones are searched more slowly.
-const TABLE_BYTES_MAX: usize = 64 << 10;
-
-/// Holds needles that are looked for as substrings, all in one pass.
-#[derive(Clone, Debug)]
-pub struct Substrings {
-    /// Finds where the first occurrence of any needle begins; quick where there is none.
-    first: AhoCorasick,
-    /// Finds every occurrence.
-    every: AhoCorasick,
-}
-
-impl Substrings {
-    /// Returns the automaton of some needles, or `None` when one is empty or it would be too large.
-    pub fn new<'a>(needles: impl IntoIterator<Item = &'a [u8]>, is_case_ignored: bool) -> Option<Self> {
-        let needles: Vec<&[u8]> = needles.into_iter().collect();
-        if needles.iter().any(|needle| needle.is_empty()) {
-            return None;
-        }
-        let is_small = needles.iter().map(|needle| needle.len()).sum::<usize>() <= TABLE_BYTES_MAX;
-        let build = |match_kind| {
-            AhoCorasickBuilder::new()
-                .match_kind(match_kind)
-                .ascii_case_insensitive(is_case_ignored)
-                .kind(is_small.then_some(AhoCorasickKind::DFA))
-                .build(&needles)
-                .ok()
-        };
-        Some(Self { first: build(MatchKind::LeftmostFirst)?, every: build(MatchKind::Standard)? })
-    }
-
-    /// Calls `found` with the position of each needle in the haystack; with the same one more than once, perhaps.
-    ///
-    /// # Cost
-    /// One pass in the size of the haystack; a second one from the first occurrence on.
-    pub fn find_each(&self, haystack: &[u8], mut found: impl FnMut(usize)) {
-        let Some(first) = self.first.find(haystack) else { return };
-        // No occurrence begins before the leftmost one.
-        for one in self.every.find_overlapping_iter(&haystack[first.start()..]) {
-            found(one.pattern().as_usize());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn substrings_that_overlap_are_all_found() {
-        let found = |needles: &[&str], is_case_ignored, haystack: &str| {
-            let substrings = Substrings::new(needles.iter().map(|needle| needle.as_bytes()), is_case_ignored).unwrap();
-            let mut found = Vec::new();
-            substrings.find_each(haystack.as_bytes(), |index| found.push(index));
-            found.sort_unstable();
-            found.dedup();
-            found
-        };
-        assert_eq!(found(&["abc", "b", "bcd", "x", "abcd"], false, "zabcdz"), [0, 1, 2, 4]);
-        assert_eq!(found(&["abc", "ABC"], true, "xAbC"), [0, 1]);
-        assert_eq!(found(&["abc", "ABC"], false, "xABC"), [1]);
-        assert_eq!(found(&[], false, "x"), [0; 0]);
-        assert!(Substrings::new([&b""[..]], false).is_none());
-    }
 
     #[test]
     fn words() {

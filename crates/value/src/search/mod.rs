@@ -8,10 +8,16 @@
 
 pub mod substring;
 
+pub mod folded;
+
 pub mod term;
 
 pub mod many;
 
-pub use many::{Needles, Substrings, WordSet};
+pub mod substrings;
+
+pub use folded::FoldedFinder;
+pub use many::{Needles, WordSet};
 pub use substring::{contains, contains_ignore_case, ends_with_ignore_case, find_ignore_case, starts_with_ignore_case};
+pub use substrings::Substrings;
 pub use term::{TermEdges, has, has_ignore_case};

@@ -50,15 +50,19 @@ pub fn find_ignore_case(haystack: &[u8], needle: &[u8], from: usize) -> Option<u
 
 /// Returns the position of the byte that is least common in logs, as a guess.
 fn rarest(needle: &[u8]) -> usize {
-    let commonness = |byte: u8| match byte.to_ascii_lowercase() {
+    let best = needle.iter().enumerate().min_by_key(|(_, byte)| commonness(**byte));
+    best.map_or(0, |(index, _)| index)
+}
+
+/// Returns how common a byte is in logs, as a guess from 0 to 4.
+pub(super) fn commonness(byte: u8) -> u32 {
+    match byte.to_ascii_lowercase() {
         b' ' | b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' => 4,
         b'0'..=b'9' | b'l' | b'd' | b'c' | b'u' | b'm' | b'h' | b'p' => 3,
         b'.' | b',' | b':' | b'/' | b'-' | b'_' | b'"' | b'f' | b'g' | b'y' | b'b' | b'w' => 2,
         b'v' | b'k' => 1,
         _ => 0,
-    };
-    let best = needle.iter().enumerate().min_by_key(|(_, byte)| commonness(**byte));
-    best.map_or(0, |(index, _)| index)
+    }
 }
 
 #[cfg(test)]
