@@ -129,10 +129,11 @@ fn key_of<'a>(fields: Fields<'a>) -> Result<Option<&'a [u8]>, WireError> {
     Ok(if is_indexed { None } else { Some(&[]) })
 }
 
-/// Returns the text of an `AnyValue` that holds a string and nothing else.
+/// Returns the text of an `AnyValue` that holds a string and nothing else; it is empty for one that holds nothing.
 pub(crate) fn string_of(mut fields: Fields<'_>) -> Option<&[u8]> {
     match (fields.next(), fields.next()) {
         (Some(Ok(field)), None) if field.number == 1 => field.bytes().ok(),
+        (None, _) => Some(&[]),
         _ => None,
     }
 }
