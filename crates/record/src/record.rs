@@ -50,6 +50,14 @@ struct Key {
     range: Option<(i64, i64)>,
 }
 
+impl Key {
+    /// Returns a copy that shares nothing with this one: names are in every bag, and other threads make bags, too.
+    fn detached(&self) -> Self {
+        let wanted = self.wanted.as_ref().map(Inside::detached);
+        Key { name: Str::from(self.name.as_bytes()), wanted, ..*self }
+    }
+}
+
 /// Holds what a reader needs to know about a file's keys and the table it fills.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -211,7 +219,7 @@ pub(crate) struct RowBuilder {
 impl RowBuilder {
     /// Returns a builder.
     pub fn new(plan: Arc<Plan>) -> Self {
-        let mut keys: Vec<Key> = plan.keys.values().cloned().collect();
+        let mut keys: Vec<Key> = plan.keys.values().map(Key::detached).collect();
         keys.sort_by_key(|key| key.index);
         Self {
             row: vec![Value::Null; plan.width],
@@ -287,7 +295,7 @@ impl RowBuilder {
         }
         self.seen[known.index] = self.record;
         self.pending = Some(Pending::Known { index: known.index });
-        known.wanted.clone()
+        self.keys[known.index].wanted.clone()
     }
 
     /// A key that the sample did not show: it still goes to the standard columns; in the file's own table it is lost,

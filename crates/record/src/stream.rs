@@ -66,6 +66,17 @@ pub enum Inside {
 }
 
 impl Inside {
+    /// Returns a copy that shares nothing with this one, so that counting who holds it disturbs no other thread.
+    pub(crate) fn detached(&self) -> Self {
+        match self {
+            Inside::Whole => Inside::Whole,
+            Inside::Keys(keys) => {
+                let detached = |(key, inside): &(Str, Inside)| (Str::from(key.as_bytes()), inside.detached());
+                Inside::Keys(keys.iter().map(detached).collect())
+            }
+        }
+    }
+
     /// Returns what is read of the value of a key, or `None` when nothing is.
     pub fn of_key(&self, key: &[u8]) -> Option<&Inside> {
         match self {
