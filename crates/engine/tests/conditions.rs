@@ -2,6 +2,7 @@
 
 use dtq_engine::{NoTables, Options, Query, compile};
 use dtq_ir::condition::Condition;
+use dtq_ir::condition::implied::Implied;
 use dtq_ir::writes::{self, Write};
 use dtq_ir::{ExprKind, RelKind, effects};
 use dtq_record::stream::{Catalog, Column, Projection, RowStream, StreamError, TableSchema};
@@ -394,6 +395,60 @@ fn what_becomes_of_each_column_is_told() {
     assert!(matches!(found.columns[1].1, Write::Changed { .. }) && matches!(found.columns[3].1, Write::Changed { .. }));
     let grouped = self::query("logs | summarize count() by EventName");
     assert!(writes::of(grouped.program(), grouped.program().outputs[0].rel).is_err());
+}
+
+/// Returns conditions made of a few claims, some of which follow from others.
+fn some_conditions() -> Vec<Condition> {
+    let claims = [
+        "SeverityNumber >= 9",
+        "SeverityNumber >= 17",
+        "SeverityNumber between (9 .. 12)",
+        "EventName == 'abc'",
+        "EventName startswith_cs 'a'",
+        "EventName !startswith 'B'",
+        "EventName in ('abc', 'd')",
+        "strlen(EventName) < 5",
+        "strlen(strcat(EventName, TraceId)) == 5",
+        "TraceId == 'xy'",
+        "isnotempty(EventName)",
+        "isnotnull(Size)",
+        "Size > 5 and Ratio < 1.5",
+        "not(IsError)",
+        "tostring(Attributes['a.b']) contains_cs 'abcd'",
+        "Attributes['a.b'] contains 'bc'",
+        "Size == strlen('abc')",
+        "now() > datetime(2020-01-01)",
+        "true",
+        "rand() > 0.5",
+    ];
+    let mut texts: Vec<String> = claims.map(str::to_owned).to_vec();
+    for (at, left) in claims.iter().enumerate() {
+        for step in [1, 3, 7] {
+            let (right, third) = (claims[(at + step) % claims.len()], claims[(at * step + 5) % claims.len()]);
+            texts.push(format!("({left}) and ({right})"));
+            texts.push(format!("({left}) or ({right})"));
+            texts.push(format!("({left}) and (({right}) or not({third}))"));
+        }
+    }
+    texts.iter().map(|text| condition(text)).collect()
+}
+
+#[test]
+fn the_first_that_follows_is_found_among_many_as_by_asking_each() {
+    let conditions = some_conditions();
+    let wanted = |at: usize| (at % 5 != 3).then(|| &conditions[at]);
+    let mut among = Implied::new((0..conditions.len()).map(wanted).collect());
+    let mut found_count = 0;
+    for (at, condition) in conditions.iter().enumerate() {
+        for (range, step) in [(0..conditions.len(), 1), (0..at, 1), (at / 2..at, 1), (0..at, 2)] {
+            let is_eligible = |other: usize| other != at && other % step == 0;
+            let follows = |other: &usize| wanted(*other).is_some_and(|other| condition.implies(other));
+            let expected = range.clone().find(|other| is_eligible(*other) && follows(other));
+            assert_eq!(among.first(condition, range, is_eligible), expected, "{condition:?}");
+            found_count += usize::from(expected.is_some());
+        }
+    }
+    assert!(found_count > conditions.len(), "{found_count} follow");
 }
 
 #[test]

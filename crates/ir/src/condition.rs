@@ -4,7 +4,8 @@
 //! conditions of two programs can be compared. Every answer errs to one side, which its function states: where nothing
 //! can be said the answer is the careful one. Nothing here reads a record, knows of rules, or changes a program. Two
 //! conditions speak of the same record only while nothing between them edits a field that they read: that is the
-//! caller's part. Read in order: [`term`], `clauses`, `facts`, `nulls`.
+//! caller's part. Read in order: [`term`], `clauses`, `facts`,
+//! [`implied`], `nulls`.
 
 pub mod term;
 
@@ -13,6 +14,8 @@ mod clauses;
 mod facts;
 
 mod patterns;
+
+pub mod implied;
 
 mod nulls;
 

@@ -51,6 +51,11 @@ impl<'c> Facts<'c> {
         facts
     }
 
+    /// Returns the claims.
+    pub fn claims(&self) -> &'c [Claim] {
+        self.claims
+    }
+
     fn pin(&mut self, subject: &'c Term, values: Vec<Value>) {
         match self.pins.iter_mut().find(|pin| pin.subject == subject) {
             Some(pin) => pin.values.retain(|value| values.contains(value)),
@@ -95,6 +100,8 @@ impl<'c> Facts<'c> {
     }
 
     /// Says whether it is certain that a claim holds when these do.
+    ///
+    /// Claims about a field that `wanted` does not speak of have no say, unless it speaks of none at all.
     pub fn imply(&self, wanted: &Claim) -> bool {
         self.claims.contains(wanted)
             || self.pins.iter().any(|pin| pin.settles(wanted))

@@ -9,6 +9,7 @@ use crate::compile::set::base_position;
 use crate::file::rule::{MetricKind, Mode};
 use crate::file::{Located, RuleFile};
 use dtq_ir::condition::Condition;
+use dtq_ir::condition::implied::Implied;
 use dtq_ir::{ExprId, ExprKind, Program, RelId, RelKind};
 use dtq_record::tables::Base;
 use dtq_source::{Code, Diagnostic, Span};
@@ -18,10 +19,14 @@ use std::collections::BTreeSet;
 pub fn warnings(files: &[RuleFile], rules: &[CompiledRule]) -> Vec<Located> {
     let conditions: Vec<Option<Condition>> = rules.iter().map(condition).collect();
     let set = Set { files, rules, conditions, edits_before: edits_before(rules) };
+    let mut taken = Implied::new((0..rules.len()).map(|position| set.taken(position)).collect());
     let mut found = Vec::new();
     let mut is_parent_said = false;
     for position in 0..rules.len() {
-        let one = set.never_matches(position).or_else(|| set.shadowed(position)).or_else(|| set.uncounted(position));
+        let one = set
+            .never_matches(position)
+            .or_else(|| set.shadowed(position, &mut taken))
+            .or_else(|| set.uncounted(position));
         found.extend(one);
         found.extend(set.null_trap(position));
         if !is_parent_said && let Some(orphans) = set.orphans(position) {
@@ -79,16 +84,14 @@ impl Set<'_> {
         Some(self.warn(position, Code::E5151, self.span(position), message, label))
     }
 
-    /// Finds an earlier rule that takes every record of this one.
-    fn shadowed(&self, position: usize) -> Option<Located> {
+    /// Finds an earlier rule that takes every record of this one, among what rules take.
+    fn shadowed<'s>(&'s self, position: usize, taken: &mut Implied<'s>) -> Option<Located> {
         let rule = &self.rules[position];
         let condition = self.conditions[position].as_ref()?;
         // Every rule is unreachable behind one that takes all; of one without conditions nothing is peculiar.
-        let consequences = condition.consequences();
-        let by = self
-            .takers(position)
-            .find(|(taker, taken)| runs_wherever(&self.rules[*taker], rule) && consequences.imply(taken))?;
-        let (name, by) = (&rule.name, &self.rules[by.0].name);
+        let takes_all = |taker: usize| self.takes_before(taker, position) && runs_wherever(&self.rules[taker], rule);
+        let by = taken.first(condition, self.comparable_from(position)..position, takes_all)?;
+        let (name, by) = (&rule.name, &self.rules[by].name);
         let message = format!("`{by}` runs first and takes every record that `{name}` means");
         let label = "narrow the earlier rule, move this one in front of it, or remove it";
         Some(self.warn(position, Code::E5152, self.span(position), message, label))
@@ -123,10 +126,20 @@ impl Set<'_> {
 
     /// Returns the rules that run before one and take records for certain, each with when it does.
     fn takers(&self, position: usize) -> impl Iterator<Item = (usize, &Condition)> {
-        let rule = &self.rules[position];
-        let is_same =
-            move |taker: &usize| self.is_comparable(*taker, position) && shares_tier(&self.rules[*taker], rule);
-        (0..position).filter(is_same).filter_map(|taker| Some((taker, self.taken(taker)?)))
+        let is_same = move |taker: &usize| self.takes_before(*taker, position);
+        (self.comparable_from(position)..position).filter(is_same).filter_map(|taker| Some((taker, self.taken(taker)?)))
+    }
+
+    /// Says whether a rule, if it takes records, takes them before an other one sees them.
+    fn takes_before(&self, taker: usize, position: usize) -> bool {
+        self.is_comparable(taker, position) && shares_tier(&self.rules[taker], &self.rules[position])
+    }
+
+    /// Returns the first position that may be comparable with one: none before it is.
+    fn comparable_from(&self, position: usize) -> usize {
+        let bases = [base_position(self.rules[position].base), base_position(Base::Resources)];
+        let now = &self.edits_before[position];
+        self.edits_before.partition_point(|before| bases.iter().any(|at| before[*at] < now[*at]))
     }
 
     /// Returns the rules that take records at a tier before all those of one.
