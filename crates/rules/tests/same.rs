@@ -54,6 +54,13 @@ fn subject() -> impl Strategy<Value = &'static str> {
     ])
 }
 
+/// Returns what is compared with integers; a text may hold one.
+fn number() -> impl Strategy<Value = &'static str> {
+    let subjects =
+        ["SeverityNumber", "Attributes[\"a\"]", "tolong(Attributes[\"a\"])", "toint(Attributes[\"b\"])", "Body"];
+    prop::sample::select(subjects.to_vec())
+}
+
 /// Returns a condition; some can fail, some have no guard.
 fn condition() -> impl Strategy<Value = String> {
     let operators = &[
@@ -84,6 +91,10 @@ fn condition() -> impl Strategy<Value = String> {
         1 => (0..24i32, prop::sample::select(&[">=", "<", "==", ">", "<="][..]))
             .prop_map(|(bound, operator)| format!("SeverityNumber {operator} {bound}")),
         1 => (0..24i32).prop_map(|most| format!("Attributes[\"a\"] > {most}")),
+        2 => (number(), vec(0..24i32, 1..3)).prop_map(|(subject, numbers)| match numbers.as_slice() {
+            [only] => format!("{subject} == {only}"),
+            several => format!("{subject} in ({})", several.iter().map(i32::to_string).collect::<Vec<_>>().join(", ")),
+        }),
         1 => subject().prop_map(|subject| format!("isnotempty({subject})")),
         2 => Just("assert(SeverityNumber < 20, 'too severe')".to_owned()),
         1 => Just("rand() < 0.5".to_owned()),
@@ -172,7 +183,9 @@ fn text() -> impl Strategy<Value = String> {
 fn value() -> impl Strategy<Value = Option<AnyValue>> {
     prop_oneof![
         6 => text().prop_map(|text| any_of(Any::StringValue(text))),
-        1 => (-1..9i64).prop_map(|number| any_of(Any::IntValue(number))),
+        2 => (-1..9i64).prop_map(|number| any_of(Any::IntValue(number))),
+        1 => (-1..9i64).prop_map(|number| any_of(Any::StringValue(number.to_string()))),
+        1 => (-1..9i32).prop_map(|number| any_of(Any::DoubleValue(number.into()))),
         1 => Just(any_of(Any::BoolValue(true))),
         1 => text().prop_map(|text| any_of(Any::BytesValue(text.into_bytes()))),
         1 => Just(any_of(Any::ArrayValue(ArrayValue {

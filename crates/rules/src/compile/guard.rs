@@ -1,7 +1,7 @@
 //! Rules to what has to be found in a record before one of them can match, so that the others need no look.
 //!
 //! The guard of a rule is a few atoms, one of which is true of every record that the rule matches: a text that a field
-//! contains or is. The guards of all rules over a table are looked for together, the texts of a field in one pass, so
+//! contains or is, or an integer that it is. The guards of all rules over a table are looked for together, the texts of a field in one pass, so
 //! that a thousand rules cost little more than those that may match. A guard never decides that a rule matches, and a
 //! rule that could fail or act before its guard is asked has none. Next: `rule.rs`.
 
@@ -14,6 +14,7 @@ use dtq_record::slot::{Buffers, Slot, Tag};
 use dtq_value::search::Substrings;
 use dtq_value::{Str, Type, Value};
 use fixedbitset::FixedBitSet;
+use indexmap::IndexMap;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 
@@ -24,18 +25,20 @@ const ATOMS_MAX: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Atom {
     slot: u32,
-    text: Str,
-    kind: AtomKind,
+    says: Says,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum AtomKind {
-    /// The text is the field's.
-    Whole,
-    /// The text is somewhere in the field's.
-    Inside,
+/// Says what a field is or contains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Says {
+    /// It is this text.
+    Whole(Str),
+    /// This text is somewhere in it.
+    Inside(Str),
     /// The same, ASCII case aside.
-    InsideIgnoringCase,
+    InsideIgnoringCase(Str),
+    /// It is this number.
+    Number(i64),
 }
 
 /// Holds the guards of all rules over one standard table; a rule is its position among them.
@@ -52,9 +55,11 @@ pub struct Guards {
 #[derive(Clone, Debug)]
 struct Field {
     slot: u32,
-    /// All rules whose guard looks here.
-    rules: FixedBitSet,
+    /// All rules whose guard looks here for a text, and for a number.
+    of_texts: FixedBitSet,
+    of_numbers: FixedBitSet,
     wholes: FxHashMap<Box<[u8]>, FixedBitSet>,
+    numbers: FxHashMap<i64, FixedBitSet>,
     inside: Option<Inside>,
     inside_ignoring_case: Option<Inside>,
 }
@@ -104,23 +109,27 @@ impl Guards {
         for field in &self.fields {
             let slot = &slots[field.slot as usize];
             match slot.tag() {
+                // A number that is missing is null, and equals none.
                 Tag::Missing => field.mark(b"", marked),
                 // A view that does not fit is an error that the rule has to find.
-                Tag::String | Tag::Word => match slot.as_text(buffers) {
-                    Some(text) => field.mark(text, marked),
-                    None => marked.union_with(&field.rules),
-                },
+                Tag::String | Tag::Word => {
+                    match slot.as_text(buffers) {
+                        Some(text) => field.mark(text, marked),
+                        None => marked.union_with(&field.of_texts),
+                    }
+                    // A text may hold a number.
+                    marked.union_with(&field.of_numbers);
+                }
+                Tag::Int | Tag::Long => field.mark_number(slot, marked),
                 // What these read as is not looked into.
-                _ => marked.union_with(&field.rules),
+                _ => field.mark_all(marked),
             }
         }
     }
 
     /// Marks also the rules whose guard looks at a field that was edited.
     pub fn mark_edited(&self, is_edited: impl Fn(u32) -> bool, marked: &mut FixedBitSet) {
-        for field in self.fields.iter().filter(|field| is_edited(field.slot)) {
-            marked.union_with(&field.rules);
-        }
+        self.fields.iter().filter(|field| is_edited(field.slot)).for_each(|field| field.mark_all(marked));
         for (_, rules) in self.fragile.iter().filter(|(slot, _)| is_edited(*slot)) {
             marked.union_with(rules);
         }
@@ -137,42 +146,62 @@ impl Guards {
 
     fn add_field<'a>(&mut self, slot: u32, atoms: impl Iterator<Item = &'a (Atom, usize)>, count: usize) {
         let none = || FixedBitSet::with_capacity(count);
-        let mut field =
-            Field { slot, rules: none(), wholes: FxHashMap::default(), inside: None, inside_ignoring_case: None };
-        let mut needles: [Vec<(Str, FixedBitSet)>; 2] = Default::default();
+        let mut field = Field {
+            slot,
+            of_texts: none(),
+            of_numbers: none(),
+            wholes: FxHashMap::default(),
+            numbers: FxHashMap::default(),
+            inside: None,
+            inside_ignoring_case: None,
+        };
+        let mut needles: [Needles; 2] = Default::default();
         for (atom, rule) in atoms {
-            field.rules.insert(*rule);
-            let text = atom.text.as_bytes();
-            if atom.kind == AtomKind::Whole {
-                field.wholes.entry(Box::from(text)).or_insert_with(none).insert(*rule);
-                continue;
-            }
-            let group = &mut needles[usize::from(atom.kind == AtomKind::InsideIgnoringCase)];
-            let at = group.iter().position(|(needle, _)| *needle == atom.text).unwrap_or_else(|| {
-                group.push((atom.text.clone(), none()));
-                group.len() - 1
-            });
-            group[at].1.insert(*rule);
+            let is_number = matches!(atom.says, Says::Number(_));
+            if is_number { &mut field.of_numbers } else { &mut field.of_texts }.insert(*rule);
+            let rules = match &atom.says {
+                Says::Number(number) => field.numbers.entry(*number).or_insert_with(none),
+                Says::Whole(text) => field.wholes.entry(Box::from(text.as_bytes())).or_insert_with(none),
+                Says::Inside(text) => needles[0].entry(text.clone()).or_insert_with(none),
+                Says::InsideIgnoringCase(text) => needles[1].entry(text.clone()).or_insert_with(none),
+            };
+            rules.insert(*rule);
         }
         let [exact, ignoring_case] = needles;
         for (group, is_case_ignored) in [(exact, false), (ignoring_case, true)] {
-            let texts = group.iter().map(|(needle, _)| needle.as_bytes());
+            let texts = group.keys().map(Str::as_bytes);
             match Substrings::new(texts, is_case_ignored) {
                 _ if group.is_empty() => {}
                 Some(needles) => {
-                    let rules = group.into_iter().map(|(_, rules)| rules).collect();
+                    let rules = group.into_values().collect();
                     let place = if is_case_ignored { &mut field.inside_ignoring_case } else { &mut field.inside };
                     *place = Some(Inside { needles, rules });
                 }
                 // Too much to look for in one pass: each of these rules looks by itself.
-                None => group.iter().for_each(|(_, rules)| self.unguarded.union_with(rules)),
+                None => group.values().for_each(|rules| self.unguarded.union_with(rules)),
             }
         }
         self.fields.push(field);
     }
 }
 
+/// Texts that are looked for, in the order in which rules name them, each with its rules.
+type Needles = IndexMap<Str, FixedBitSet>;
+
 impl Field {
+    fn mark_all(&self, marked: &mut FixedBitSet) {
+        marked.union_with(&self.of_texts);
+        marked.union_with(&self.of_numbers);
+    }
+
+    fn mark_number(&self, slot: &Slot, marked: &mut FixedBitSet) {
+        if let Some(rules) = slot.as_i64().and_then(|number| self.numbers.get(&number)) {
+            marked.union_with(rules);
+        }
+        // What the number reads as is not looked into.
+        marked.union_with(&self.of_texts);
+    }
+
     fn mark(&self, text: &[u8], marked: &mut FixedBitSet) {
         if !self.wholes.is_empty()
             && let Some(rules) = self.wholes.get(text)
@@ -240,27 +269,55 @@ fn atoms_of(program: &Program, root: ExprId, cells: &Cells, plan: &SlotPlan, lev
 
 fn atoms_of_call(program: &Program, name: &str, args: &[ExprId], cells: &Cells) -> Option<Vec<Atom>> {
     let (subject, rest) = args.split_first()?;
+    let is_list = matches!(name, "in" | "in~");
+    if rest.is_empty() || (rest.len() > 1 && !is_list) {
+        return None;
+    }
+    if let Some(numbers) = rest.iter().map(|arg| constant_number(program, *arg)).collect::<Option<Vec<i64>>>() {
+        let slot = slot_of_number(program, *subject, cells).filter(|_| matches!(name, "==" | "in"))?;
+        return Some(numbers.into_iter().map(|number| Atom { slot, says: Says::Number(number) }).collect());
+    }
     let slot = slot_of_text(program, *subject, cells)?;
     let texts: Vec<Str> = rest.iter().map(|arg| constant_text(program, *arg)).collect::<Option<_>>()?;
-    let kind = match name {
-        "==" | "in" => AtomKind::Whole,
-        "contains_cs" | "has_cs" | "startswith_cs" | "endswith_cs" | "hasprefix_cs" | "hassuffix_cs" => {
-            AtomKind::Inside
-        }
+    let says = match name {
+        "==" | "in" => Says::Whole,
+        "contains_cs" | "has_cs" | "startswith_cs" | "endswith_cs" | "hasprefix_cs" | "hassuffix_cs" => Says::Inside,
         "contains" | "has" | "startswith" | "endswith" | "hasprefix" | "hassuffix" | "=~" | "in~" => {
-            AtomKind::InsideIgnoringCase
+            Says::InsideIgnoringCase
         }
         _ => return None,
     };
-    let is_list = matches!(name, "in" | "in~");
-    if texts.is_empty() || (texts.len() > 1 && !is_list) {
-        return None;
-    }
     // The empty text is in every text.
-    if kind != AtomKind::Whole && texts.iter().any(Str::is_empty) {
+    if !matches!(name, "==" | "in") && texts.iter().any(Str::is_empty) {
         return None;
     }
-    Some(texts.into_iter().map(|text| Atom { slot, text, kind }).collect())
+    Some(texts.into_iter().map(|text| Atom { slot, says: says(text) }).collect())
+}
+
+/// Returns the slot that an expression is the integer of: one that equals a number only where the slot holds it, or
+/// holds what is neither an int nor a long.
+fn slot_of_number(program: &Program, id: ExprId, cells: &Cells) -> Option<u32> {
+    let expr = program.expr(id);
+    match &expr.kind {
+        ExprKind::Call { function, args, .. } if matches!(function.name, "tolong" | "toint") && args.len() == 1 => {
+            slot_of_number(program, args[0], cells)
+        }
+        ExprKind::Column(cell) if matches!(expr.ty, Type::Int | Type::Long | Type::Dynamic) => {
+            match &cells.cells()[*cell as usize] {
+                Cell::Slot(slot) => Some(*slot),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn constant_number(program: &Program, id: ExprId) -> Option<i64> {
+    match &program.expr(id).kind {
+        ExprKind::Const(Value::Long(number)) => Some(*number),
+        ExprKind::Const(Value::Int(number)) => Some(i64::from(*number)),
+        _ => None,
+    }
 }
 
 /// Returns the slot that an expression is the text of.
