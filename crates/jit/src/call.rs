@@ -10,6 +10,7 @@ use crate::entry::Filled;
 use crate::helpers::{HELPERS, HelperTable, value_of};
 use crate::layout::{BufferTable, Cell, View, tag};
 use crate::pools::{RelSite, Tables};
+use crate::records::{Walk, check_slots};
 use crate::target::{Refusal, Target};
 use cranelift_codegen::ir::{AbiParam, Signature, types};
 use cranelift_codegen::isa::CallConv;
@@ -78,6 +79,8 @@ pub struct Needs {
     pub columns: Option<Vec<u32>>,
     /// How many slots it writes for each record, when it chooses some.
     pub output_count: usize,
+    /// Whether it leaves before what is slow, so that another function has to do that.
+    pub leaves: bool,
 }
 
 /// Holds where a function lies in the code of its module, and how it is entered.
@@ -89,6 +92,8 @@ pub struct Entry {
     pub point: EntryPoint,
     /// What it reads.
     pub needs: Needs,
+    /// What is called for a record that it has left.
+    pub fallback: Option<FunctionId>,
 }
 
 const _: () = assert!(Frame::NUMBERS_SIZE == 32);
@@ -471,19 +476,18 @@ impl Module {
     ) -> (usize, Option<Fault>) {
         let entry = self.entry(id);
         let count = out.len();
-        if count == 0 {
-            return (0, None);
-        }
-        let (step, buffers_step) = check_records(&entry.needs, &records, count);
-        let address = self.address(entry, EntryPoint::Many);
-        let mut frame = self.frame(context, subqueries);
-        // SAFETY: the address is that of a function with the signature of `EntryPoint::Many`, which is this one
-        // (`tests/slots.rs` and `tests/sameness.rs` call each); the memory is alive as long as `self`.
-        let function = unsafe { transmute::<*const u8, ManyFn>(address) };
-        let (slots, buffers) = (records.slots.as_ptr(), records.buffers.as_ptr());
-        // SAFETY: frame, slots, buffers and room live through the call and suffice for all records, as checked above.
-        let done = unsafe { function(&raw mut frame, slots, step, buffers, buffers_step, out.as_mut_ptr(), count) };
-        (done, (done < count).then(|| take_fault(context)))
+        let run = |entry: &Entry, frame: &mut Frame<'_>, walk: &Walk<'_>, start: usize, end: usize| {
+            let address = self.address(entry, EntryPoint::Many);
+            // SAFETY: the address is that of a function with the signature of `EntryPoint::Many`, which is this one
+            // (`tests/slots.rs` and `tests/sameness.rs` call each); the memory is alive as long as `self`.
+            let function = unsafe { transmute::<*const u8, ManyFn>(address) };
+            let (slots, buffers) = walk.at(start);
+            let out = out[start..end].as_mut_ptr();
+            // SAFETY: frame, slots, buffers and room live through the call and suffice for these records: `Walk::new`
+            // has checked the slots and buffers of all, and the room is counted here.
+            unsafe { function(frame, slots, walk.step, buffers, walk.buffers_step, out, end - start) }
+        };
+        self.run_many((entry, count), (context, subqueries), records, run)
     }
 
     /// Writes the slots that are chosen for many records, and returns for how many: all, unless one of them fails.
@@ -498,37 +502,52 @@ impl Module {
         out: &mut [Slot],
     ) -> (usize, Option<Fault>) {
         let entry = self.entry(id);
-        let count = out.len().checked_div(entry.needs.output_count).unwrap_or(0);
-        assert_eq!(count * entry.needs.output_count, out.len(), "there is room for whole records");
-        if count == 0 {
-            return (0, None);
+        let width = entry.needs.output_count;
+        let count = out.len().checked_div(width).unwrap_or(0);
+        assert_eq!(count * width, out.len(), "there is room for whole records");
+        let run = |entry: &Entry, frame: &mut Frame<'_>, walk: &Walk<'_>, start: usize, end: usize| {
+            assert_eq!(entry.needs.output_count, width, "both functions write as much");
+            let address = self.address(entry, EntryPoint::Choices);
+            // SAFETY: the address is that of a function with the signature of `EntryPoint::Choices`, which is this one
+            // (`tests/slots.rs`); the memory is alive as long as `self`.
+            let function = unsafe { transmute::<*const u8, ChoicesFn>(address) };
+            let (slots, buffers) = walk.at(start);
+            let out = out[start * width..end * width].as_mut_ptr();
+            // SAFETY: frame, slots, buffers and room live through the call and suffice for these records: `Walk::new`
+            // has checked the slots and buffers of all, and the room is counted here. What is written are copies of
+            // slots (`tests/slots.rs` reads them).
+            unsafe { function(frame, slots, walk.step, buffers, walk.buffers_step, out, end - start) }
+        };
+        self.run_many((entry, count), (context, subqueries), records, run)
+    }
+
+    /// Runs a loop over records from one to another position until all are done or one fails; a record that it leaves is
+    /// done by the function that leaves nothing out.
+    fn run_many(
+        &self,
+        (entry, count): (&Entry, usize),
+        (context, subqueries): (&mut NativeContext, &dyn Subqueries),
+        records: Records<'_>,
+        mut run: impl FnMut(&Entry, &mut Frame<'_>, &Walk<'_>, usize, usize) -> usize,
+    ) -> (usize, Option<Fault>) {
+        let mut done = 0;
+        while done < count {
+            let walk = Walk::new(&entry.needs, &records, count);
+            let mut frame = self.frame(context, subqueries);
+            done += run(entry, &mut frame, &walk, done, count);
+            if done == count || frame.context.fault.is_some() {
+                break;
+            }
+            let slow = self.entry(entry.fallback.expect("a function leaves only to another"));
+            let walk = Walk::new(&slow.needs, &records, count);
+            let mut frame = self.frame(context, subqueries);
+            if run(slow, &mut frame, &walk, done, done + 1) == 0 {
+                break;
+            }
+            done += 1;
         }
-        let (step, buffers_step) = check_records(&entry.needs, &records, count);
-        let address = self.address(entry, EntryPoint::Choices);
-        let mut frame = self.frame(context, subqueries);
-        // SAFETY: the address is that of a function with the signature of `EntryPoint::Choices`, which is this one
-        // (`tests/slots.rs`); the memory is alive as long as `self`.
-        let function = unsafe { transmute::<*const u8, ChoicesFn>(address) };
-        let (slots, buffers) = (records.slots.as_ptr(), records.buffers.as_ptr());
-        // SAFETY: frame, slots, buffers and room live through the call and suffice for all records, as checked above;
-        // what is written are copies of slots (`tests/slots.rs` reads them).
-        let done = unsafe { function(&raw mut frame, slots, step, buffers, buffers_step, out.as_mut_ptr(), count) };
         (done, (done < count).then(|| take_fault(context)))
     }
-}
-
-/// Checks that there are slots and buffers for so many records; returns the bytes from one record's to the next.
-fn check_records(needs: &Needs, records: &Records<'_>, count: usize) -> (usize, usize) {
-    let last = records.stride.checked_mul(count - 1).and_then(|start| records.slots.len().checked_sub(start));
-    check_slots(needs, last.expect("there are slots for all records"));
-    let is_shared = records.buffers.len() == 1;
-    assert!(is_shared || records.buffers.len() >= count, "there are buffers for all records");
-    (records.stride * size_of::<Slot>(), if is_shared { 0 } else { size_of::<BufferTable<'_>>() })
-}
-
-fn check_slots(needs: &Needs, count: usize) {
-    assert!(needs.columns.is_none(), "a function over rows gets rows");
-    assert!(count >= needs.input_count, "a function gets all slots that it reads");
 }
 
 /// Returns the cells of the columns that a function reads, in room that goes back to the context.

@@ -6,14 +6,11 @@
 
 use crate::call::{EntryPoint, FunctionId, Module, Needs};
 use crate::context::{NativeContext, Records, Subqueries};
-use crate::lower::{Lowering, Params};
+use crate::many::{self, Slow, Source, write_loop};
 use crate::module::ModuleBuilder;
 use crate::pools::Pools;
 use crate::target::Refusal;
-use crate::unit::{Compiler, Input, Report, enter};
-use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{BlockArg, InstBuilder, types};
-use cranelift_frontend::FunctionBuilder;
+use crate::unit::{Compiler, Input, Report};
 use dtq_ir::{ExprId, Program};
 use dtq_record::slot::Slot;
 use dtq_value::Type;
@@ -60,9 +57,22 @@ impl Compiler {
         }
         let mut module = ModuleBuilder::new(self.target());
         let (mut pools, mut report) = (Pools::default(), Report::default());
-        module.define(EntryPoint::Choices, |builder| {
-            choose_for_many(builder, (program, inputs), choices, (&mut pools, &mut report))
-        })?;
+        let conditions = choices.iter().flat_map(|choice| &choice.arms).map(|(condition, _)| condition);
+        let mut define = |module: &mut ModuleBuilder, slow| {
+            let source = Source { program, inputs, output_size: choices.len() * size_of::<Slot>(), slow };
+            module.define(EntryPoint::Choices, |builder| {
+                let needs = write_loop(builder, source, (&mut pools, &mut report), |lowering, out| {
+                    let mut choices = choices.iter().enumerate();
+                    choices.try_for_each(|(position, choice)| lowering.choose_to(choice, out, position))
+                })?;
+                Ok(Needs { output_count: choices.len(), ..needs })
+            })
+        };
+        let first = define(&mut module, many::first_try(program, conditions))?;
+        if module.leaves(first) {
+            let fallback = define(&mut module, Slow::Do)?;
+            module.set_fallback(first, fallback);
+        }
         Ok(SlotChooser { module: module.finish(pools.finish())? })
     }
 }
@@ -84,45 +94,4 @@ impl SlotChooser {
     ) -> (usize, Option<Fault>) {
         self.module.choose(FunctionId(0), (ctx, subqueries), records, out)
     }
-}
-
-/// Writes a loop over records around choices: a counted one, which ends early when a record fails.
-fn choose_for_many(
-    builder: &mut FunctionBuilder<'_>,
-    (program, inputs): (&Program, &[Input]),
-    choices: &[SlotChoice],
-    (pools, report): (&mut Pools, &mut Report),
-) -> Result<Needs, Refusal> {
-    let [frame, first, step, first_buffers, buffers_step, first_out, count] = enter(builder);
-    let (head, body, done) = (builder.create_block(), builder.create_block(), builder.create_block());
-    let zero = builder.ins().iconst(types::I64, 0);
-    builder.ins().jump(head, &[zero, first, first_buffers, first_out].map(BlockArg::Value));
-
-    builder.switch_to_block(head);
-    let [index, input, buffers, out] = [0; 4].map(|_| builder.append_block_param(head, types::I64));
-    let is_more = builder.ins().icmp(IntCC::UnsignedLessThan, index, count);
-    builder.ins().brif(is_more, body, &[], done, &[]);
-
-    builder.switch_to_block(body);
-    let mut lowering = Lowering::new(builder, (program, inputs), pools, report, Params { frame, input, buffers });
-    for (position, choice) in choices.iter().enumerate() {
-        lowering.choose_to(choice, out, position)?;
-    }
-    lowering.release_held();
-    let (needs, fault) = (lowering.needs().clone(), lowering.fault());
-    if needs.columns.is_some() {
-        return Err(Refusal::Construct("many records are read from slots".to_owned()));
-    }
-    let index_next = builder.ins().iadd_imm_s(index, 1);
-    let input_next = builder.ins().iadd(input, step);
-    let buffers_next = builder.ins().iadd(buffers, buffers_step);
-    let out_next = builder.ins().iadd_imm_s(out, (choices.len() * size_of::<Slot>()) as i64);
-    builder.ins().jump(head, &[index_next, input_next, buffers_next, out_next].map(BlockArg::Value));
-
-    for block in [fault, done] {
-        builder.switch_to_block(block);
-        builder.ins().return_(&[index]);
-    }
-    builder.seal_all_blocks();
-    Ok(Needs { output_count: choices.len(), ..needs })
 }

@@ -99,8 +99,18 @@ impl ModuleBuilder {
         if let (Some(listings), Some(clif)) = (&mut self.listings, clif) {
             listings.push(Listing { clif, asm: compiled.vcode.clone().unwrap_or_default() });
         }
-        self.entries.push(Entry { offset, point, needs });
+        self.entries.push(Entry { offset, point, needs, fallback: None });
         Ok(FunctionId(self.entries.len() as u32 - 1))
+    }
+
+    /// Says whether a function leaves before what is slow.
+    pub fn leaves(&self, id: FunctionId) -> bool {
+        self.entries[id.0 as usize].needs.leaves
+    }
+
+    /// Says which function does what another has left.
+    pub fn set_fallback(&mut self, id: FunctionId, fallback: FunctionId) {
+        self.entries[id.0 as usize].fallback = Some(fallback);
     }
 
     /// Returns the texts of the functions in order; none without [`ModuleBuilder::with_listings`].

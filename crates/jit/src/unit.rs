@@ -20,15 +20,14 @@
 //! # Ok::<(), dtq_jit::Refusal>(())
 //! ```
 
-use crate::call::{EntryPoint, FunctionId, Module, Needs};
+use crate::call::{EntryPoint, FunctionId, Module};
 use crate::context::{NativeContext, Records, Subqueries, Verdict};
 use crate::layout::BufferTable;
 use crate::lower::{Lowering, Params};
+use crate::many::{self, Slow, Source, write_loop};
 use crate::module::ModuleBuilder;
 use crate::pools::Pools;
 use crate::target::{Refusal, Target};
-use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, types};
 use cranelift_frontend::FunctionBuilder;
 use dtq_ir::{ExprId, Program};
 use dtq_record::slot::Slot;
@@ -70,6 +69,9 @@ impl Compiler {
         let mut unit = Unit::new(ModuleBuilder::new(&self.target));
         for entry in entries {
             unit.define(entry)?;
+        }
+        for (index, entry) in entries.iter().enumerate() {
+            unit.define_fallback(FunctionId(index as u32), entry)?;
         }
         let Unit { module, pools, report } = unit;
         Ok(Code { module: module.finish(pools.finish())?, report })
@@ -119,10 +121,30 @@ impl Unit {
                 let params = Params { frame, input, buffers };
                 Lowering::new(builder, source, pools, report, params).value_to(expr, out)
             }),
-            EntryKind::Many => {
-                self.module.define(EntryPoint::Many, |builder| many(builder, (source, expr), pools, report))
-            }
+            EntryKind::Many => self.define_many((source, expr), many::first_try(program, [&expr])),
         }
+    }
+
+    fn define_many(
+        &mut self,
+        ((program, inputs), expr): ((&Program, &[Input]), ExprId),
+        slow: Slow,
+    ) -> Result<FunctionId, Refusal> {
+        let source = Source { program, inputs, output_size: 1, slow };
+        self.module.define(EntryPoint::Many, |builder| {
+            write_loop(builder, source, (&mut self.pools, &mut self.report), |lowering, out| {
+                lowering.outcome_to(expr, out)
+            })
+        })
+    }
+
+    /// Defines what does the records that a function leaves.
+    fn define_fallback(&mut self, id: FunctionId, entry: &Entry<'_>) -> Result<(), Refusal> {
+        if self.module.leaves(id) {
+            let fallback = self.define_many(((entry.program, entry.inputs), entry.expr), Slow::Do)?;
+            self.module.set_fallback(id, fallback);
+        }
+        Ok(())
     }
 }
 
@@ -133,46 +155,6 @@ pub(crate) fn enter<const COUNT: usize>(builder: &mut FunctionBuilder<'_>) -> [c
     builder.switch_to_block(block);
     let params = builder.block_params(block);
     params.try_into().expect("the entry point has as many parameters")
-}
-
-/// Writes a loop over records around a condition: a counted one, which ends early when a record fails.
-fn many(
-    builder: &mut FunctionBuilder<'_>,
-    ((program, inputs), expr): ((&Program, &[Input]), ExprId),
-    pools: &mut Pools,
-    report: &mut Report,
-) -> Result<Needs, Refusal> {
-    let [frame, first, step, first_buffers, buffers_step, out, count] = enter(builder);
-    let (head, body, done) = (builder.create_block(), builder.create_block(), builder.create_block());
-    let zero = builder.ins().iconst(types::I64, 0);
-    builder.ins().jump(head, &[zero, first, first_buffers].map(BlockArg::Value));
-
-    builder.switch_to_block(head);
-    let [index, input, buffers] = [0, 1, 2].map(|_| builder.append_block_param(head, types::I64));
-    let is_more = builder.ins().icmp(IntCC::UnsignedLessThan, index, count);
-    builder.ins().brif(is_more, body, &[], done, &[]);
-
-    builder.switch_to_block(body);
-    let mut lowering = Lowering::new(builder, (program, inputs), pools, report, Params { frame, input, buffers });
-    let outcome = lowering.outcome(expr)?;
-    lowering.release_held();
-    let (needs, fault) = (lowering.needs().clone(), lowering.fault());
-    if needs.columns.is_some() {
-        return Err(Refusal::Construct("many records are read from slots".to_owned()));
-    }
-    let place = builder.ins().iadd(out, index);
-    builder.ins().store(MemFlagsData::new().with_notrap(), outcome, place, 0);
-    let index_next = builder.ins().iadd_imm_s(index, 1);
-    let input_next = builder.ins().iadd(input, step);
-    let buffers_next = builder.ins().iadd(buffers, buffers_step);
-    builder.ins().jump(head, &[index_next, input_next, buffers_next].map(BlockArg::Value));
-
-    for block in [fault, done] {
-        builder.switch_to_block(block);
-        builder.ins().return_(&[index]);
-    }
-    builder.seal_all_blocks();
-    Ok(needs)
 }
 
 /// Holds compiled functions; it frees their memory when it is dropped.

@@ -1,7 +1,7 @@
 //! A choice between slots to the two words of the one that was chosen.
 
 use super::Lowering;
-use super::emit::WRITTEN;
+use super::emit::OUTPUT;
 use crate::edit::{SlotChoice, SlotSource};
 use crate::layout::{CELL_HEAD, CELL_PAYLOAD, CELL_SIZE};
 use crate::operand::Any;
@@ -49,8 +49,8 @@ impl Lowering<'_, '_> {
         }
         let offset = i32::try_from(position).ok().and_then(|position| position.checked_mul(CELL_SIZE));
         let offset = offset.ok_or_else(|| Refusal::Size("very many slots are chosen".to_owned()))?;
-        self.b.ins().store(WRITTEN, chosen.head, out, offset + CELL_HEAD);
-        self.b.ins().store(WRITTEN, chosen.payload, out, offset + CELL_PAYLOAD);
+        self.b.ins().store(OUTPUT, chosen.head, out, offset + CELL_HEAD);
+        self.b.ins().store(OUTPUT, chosen.payload, out, offset + CELL_PAYLOAD);
         Ok(())
     }
 

@@ -160,10 +160,12 @@ impl Lowering<'_, '_> {
         self.branch_if(fast.is_missing, &targets.null, &Target::to(slow));
         self.b.switch_to_block(slow);
         self.b.set_cold_block(slow);
-        let mark = self.known.len();
-        let truth = self.slow_order(id, args, fast.order)?.truth();
-        self.branch_on(truth, targets);
-        self.known.truncate(mark);
+        if !self.has_left() {
+            let mark = self.known.len();
+            let truth = self.slow_order(id, args, fast.order)?.truth();
+            self.branch_on(truth, targets);
+            self.known.truncate(mark);
+        }
         Ok(true)
     }
 
@@ -178,10 +180,12 @@ impl Lowering<'_, '_> {
         self.b.ins().brif(fast.is_missing, join, &[zero, one].map(BlockArg::Value), slow, &[]);
         self.b.switch_to_block(slow);
         self.b.set_cold_block(slow);
-        let mark = self.known.len();
-        let order = self.slow_order(id, args, fast.order)?;
-        self.known.truncate(mark);
-        self.jump_with(join, order);
+        if !self.has_left() {
+            let mark = self.known.len();
+            let order = self.slow_order(id, args, fast.order)?;
+            self.known.truncate(mark);
+            self.jump_with(join, order);
+        }
         Ok(Some(self.enter(join, Type::Bool, true)))
     }
 

@@ -21,6 +21,9 @@ pub(super) const BYTES: MemFlagsData = MemFlagsData::new().with_notrap().with_re
 /// Flags of what helpers write.
 pub(super) const WRITTEN: MemFlagsData = MemFlagsData::trusted();
 
+/// Flags of what is written for who called: it is there, and aligned where it is a slot.
+pub(super) const OUTPUT: MemFlagsData = MemFlagsData::new().with_notrap();
+
 impl Lowering<'_, '_> {
     pub(super) fn int(&mut self, ty: ClifType, number: i64) -> Clif {
         self.b.ins().iconst(ty, number)

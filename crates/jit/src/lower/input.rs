@@ -113,11 +113,13 @@ impl Lowering<'_, '_> {
         self.b.ins().brif(fits, join, &[text.address, text.length].map(BlockArg::Value), slow, &[]);
 
         self.b.switch_to_block(slow);
-        let out = self.room(1);
-        let answer = self.helper(Helper::SlotText, &[address, self.buffers, out]);
-        self.unless_fault(answer);
-        let text = self.load_view(out);
-        self.jump_with(join, Operand::Text(text));
+        if !self.has_left() {
+            let out = self.room(1);
+            let answer = self.helper(Helper::SlotText, &[address, self.buffers, out]);
+            self.unless_fault(answer);
+            let text = self.load_view(out);
+            self.jump_with(join, Operand::Text(text));
+        }
         match self.enter(join, Type::String, false) {
             Operand::Text(text) => text,
             _ => unreachable!("the join is one of a string"),
@@ -180,11 +182,13 @@ impl Lowering<'_, '_> {
         self.b.ins().brif(is_number, join, &[tag, slot.payload].map(BlockArg::Value), slow, &[]);
 
         self.b.switch_to_block(slow);
-        let out = self.room(1);
-        let answer = self.helper(Helper::SlotValue, &[address, self.buffers, out]);
-        self.unless_fault(answer);
-        let any = self.load_cell(out);
-        self.jump_with(join, Operand::Any(any));
+        if !self.has_left() {
+            let out = self.room(1);
+            let answer = self.helper(Helper::SlotValue, &[address, self.buffers, out]);
+            self.unless_fault(answer);
+            let any = self.load_cell(out);
+            self.jump_with(join, Operand::Any(any));
+        }
         self.enter_any(join)
     }
 

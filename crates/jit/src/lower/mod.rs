@@ -64,6 +64,8 @@ pub struct Lowering<'a, 'f> {
     node_count: u32,
     /// How many calls were lowered whose answer depends on more than their arguments.
     effect_count: u32,
+    /// Where it is left for what is slow.
+    leave: Option<Block>,
     /// Whether a helper that may keep a value through the call was lowered.
     may_hold: bool,
     needs: Needs,
@@ -121,6 +123,7 @@ impl<'a, 'f> Lowering<'a, 'f> {
             depth: 0,
             node_count: 0,
             effect_count: 0,
+            leave: None,
             may_hold: false,
             needs: Needs::default(),
         }
@@ -188,14 +191,32 @@ impl<'a, 'f> Lowering<'a, 'f> {
         Ok(outcome)
     }
 
-    /// Returns what was needed so far.
-    pub fn needs(&self) -> &Needs {
-        &self.needs
+    /// Writes whether a condition is true as a byte at an address.
+    pub fn outcome_to(&mut self, id: ExprId, out: Clif) -> Result<(), Refusal> {
+        let outcome = self.outcome(id)?;
+        self.b.ins().store(emit::OUTPUT, outcome, out, 0);
+        Ok(())
     }
 
-    /// Returns where a fault goes; it has no parameters, and who writes the function around a condition ends it.
-    pub fn fault(&self) -> Block {
-        self.fault
+    /// Leaves the function, from here on, where what is slow would be done.
+    pub fn leave_what_is_slow(&mut self) {
+        self.leave = Some(self.b.create_block());
+    }
+
+    /// Leaves the function for what is slow, if it does so; else that is to be written here.
+    fn has_left(&mut self) -> bool {
+        let Some(leave) = self.leave else { return false };
+        self.needs.leaves = true;
+        self.b.ins().jump(leave, &[]);
+        true
+    }
+
+    /// Returns what is needed, and the blocks in which the function ends early: with a fault, and before what is slow.
+    pub fn end(self) -> (Needs, impl Iterator<Item = Block> + use<>) {
+        if let Some(leave) = self.leave {
+            self.b.set_cold_block(leave);
+        }
+        (self.needs, std::iter::once(self.fault).chain(self.leave))
     }
 
     /// Forgets what a record left in the call, where it can have left something.

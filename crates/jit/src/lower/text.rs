@@ -94,11 +94,13 @@ impl Lowering<'_, '_> {
         self.b.ins().brif(is_plain, join, &[any.payload, length].map(BlockArg::Value), slow, &[]);
         self.b.switch_to_block(slow);
         self.b.set_cold_block(slow);
-        let out = self.room(1);
-        let answer = self.helper(Helper::TextOf, &[any.head, any.payload, out]);
-        self.unless_fault(answer);
-        let text = self.load_view(out);
-        self.jump_with(join, Operand::Text(text));
+        if !self.has_left() {
+            let out = self.room(1);
+            let answer = self.helper(Helper::TextOf, &[any.head, any.payload, out]);
+            self.unless_fault(answer);
+            let text = self.load_view(out);
+            self.jump_with(join, Operand::Text(text));
+        }
         match self.enter(join, Type::String, false) {
             Operand::Text(text) => text,
             _ => unreachable!("the join is one of a string"),
@@ -150,7 +152,7 @@ impl Lowering<'_, '_> {
             let text = self.text_value(comparison.text)?;
             let (yes, no) = Self::two_ways(targets, comparison.is_negated);
             if comparison.literal.size() <= LITERAL_INLINE_MAX {
-                let has = self.has_literal(text, &comparison);
+                let has = self.has_literal(text, &comparison, false);
                 self.branch_if(has, &yes, &no);
             } else {
                 self.branch_literal(text, &comparison, (&yes, &no));
@@ -199,25 +201,32 @@ impl Lowering<'_, '_> {
         self.branch_if(never, yes, no);
     }
 
-    /// Returns an `i8` that says whether a text has a literal that is compared inline in its place.
+    /// Returns an `i8` that says whether a text has a literal that is compared inline in its place, or that it has not.
     ///
     /// There are no branches: a text without as many bytes is not read, but the frame of the call in its place.
-    fn has_literal(&mut self, text: Text, comparison: &Comparison) -> Clif {
+    fn has_literal(&mut self, text: Text, comparison: &Comparison, is_negated: bool) -> Clif {
         let Comparison { literal, place, is_folded, .. } = comparison;
         let size = literal.size() as i64;
+        if size == 0 && *place != Place::Whole {
+            return self.int(types::I8, i64::from(!is_negated));
+        }
+        let is_same = if is_negated { IntCC::NotEqual } else { IntCC::Equal };
+        if size == 0 {
+            return self.b.ins().icmp_imm_u(is_same, text.length, 0);
+        }
         let condition = if *place == Place::Whole { IntCC::Equal } else { IntCC::UnsignedGreaterThanOrEqual };
         let has_size = self.b.ins().icmp_imm_u(condition, text.length, size);
-        if size == 0 {
-            return match place {
-                Place::Whole => has_size,
-                Place::Start | Place::End => self.int(types::I8, 1),
-            };
-        }
         let start = self.literal_start(text, *place, size);
         let start = self.b.ins().select(has_size, start, self.frame);
         let differs = self.differs_inline(start, literal.as_bytes(), *is_folded);
+        if *place == Place::Whole && self.b.func.dfg.value_type(differs) == types::I64 {
+            let other_size = self.b.ins().bxor_imm_u(text.length, size);
+            let differs = self.either(differs, other_size);
+            return self.b.ins().icmp_imm_u(is_same, differs, 0);
+        }
         let is_same = self.is_equal(differs, 0);
-        self.b.ins().band(has_size, is_same)
+        let has = self.b.ins().band(has_size, is_same);
+        if is_negated { self.b.ins().bxor_imm_u(has, 1) } else { has }
     }
 
     /// Returns where a literal would begin in a text that has as many bytes.
@@ -238,8 +247,7 @@ impl Lowering<'_, '_> {
             return Ok(None);
         }
         let text = self.text_value(comparison.text)?;
-        let has = self.has_literal(text, &comparison);
-        Ok(Some(Self::certain(if comparison.is_negated { self.b.ins().bxor_imm_u(has, 1) } else { has })))
+        Ok(Some(Self::certain(self.has_literal(text, &comparison, comparison.is_negated))))
     }
 
     /// Leaves the current block for `yes` when a text has the literal in its place, else for `no`.

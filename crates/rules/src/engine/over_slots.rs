@@ -133,8 +133,12 @@ impl SlotJudge<'_> {
     /// If there are not as many slots as a record has.
     pub fn enter(&mut self, slots: &[Slot], buffers: &SlotBuffers<'_>) {
         let set = self.frame.set;
-        self.around = None;
         self.check(slots);
+        // What is left of rules that ask for neither is the same everywhere.
+        if self.around.is_some() && self.base.has_conditions_on == [false; 2] {
+            return;
+        }
+        self.around = None;
         // A rule over resources may change what all others see.
         let is_of_resources = |rule: &usize| self.frame.is_active[*rule];
         if set.base(Base::Resources).rules.iter().any(is_of_resources) {

@@ -1,0 +1,45 @@
+//! The records of a call over many: that there are slots and buffers for all of them is checked here.
+
+use crate::call::Needs;
+use crate::context::Records;
+use crate::layout::BufferTable;
+use dtq_record::slot::Slot;
+
+/// Holds where the slots and buffers of records lie, which are there.
+pub struct Walk<'r> {
+    records: Records<'r>,
+    /// Bytes from the slots of one record to those of the next.
+    pub step: usize,
+    /// Bytes from the buffers of one record to those of the next.
+    pub buffers_step: usize,
+}
+
+impl<'r> Walk<'r> {
+    /// Returns how a function goes over so many records, which are not none.
+    ///
+    /// # Panics
+    /// If there are not as many slots and buffers.
+    pub fn new(needs: &Needs, records: &Records<'r>, count: usize) -> Self {
+        let last = records.stride.checked_mul(count - 1).and_then(|start| records.slots.len().checked_sub(start));
+        check_slots(needs, last.expect("there are slots for all records"));
+        let is_shared = records.buffers.len() == 1;
+        assert!(is_shared || records.buffers.len() >= count, "there are buffers for all records");
+        let buffers_step = if is_shared { 0 } else { size_of::<BufferTable<'_>>() };
+        Self { records: *records, step: records.stride * size_of::<Slot>(), buffers_step }
+    }
+
+    /// Returns where those of a record begin.
+    pub fn at(&self, index: usize) -> (*const Slot, *const BufferTable<'r>) {
+        let buffer = if self.buffers_step == 0 { 0 } else { index };
+        (self.records.slots[index * self.records.stride..].as_ptr(), self.records.buffers[buffer..].as_ptr())
+    }
+}
+
+/// Checks that there are as many slots as a function reads.
+///
+/// # Panics
+/// If there are fewer, or it reads rows.
+pub fn check_slots(needs: &Needs, count: usize) {
+    assert!(needs.columns.is_none(), "a function over rows gets rows");
+    assert!(count >= needs.input_count, "a function gets all slots that it reads");
+}
