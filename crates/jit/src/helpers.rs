@@ -590,7 +590,7 @@ mod tests {
             sites: vec![site],
             ..Tables::default()
         };
-        let (text, other, number) = ("an error".to_owned(), "an erro!".to_owned(), Value::Long(3));
+        let (text, other, third) = ("an error".to_owned(), "an erro!".to_owned(), Value::string("3"));
         let fault = as_code(&tables, |frame, helpers| {
             let (start, size) = (text.as_ptr() as usize, text.len());
             // SAFETY: text and other have as many bytes as the text of the module.
@@ -603,7 +603,7 @@ mod tests {
             assert_eq!(unsafe { (helpers.find_literal)(frame, 0, start, size) }, 1);
             // SAFETY: a text without bytes has no address.
             assert_eq!(unsafe { (helpers.find_literal)(frame, 0, 0, 0) }, 0);
-            let (args, mut out) = ([Cell::text(text.as_bytes()).unwrap(), Cell::of(&number)], Cell::NULL);
+            let (args, mut out) = ([Cell::text(text.as_bytes()).unwrap(), Cell::of(&third)], Cell::NULL);
             // SAFETY: the site wants two cells, and there is room.
             assert_eq!(unsafe { (helpers.call)(frame, 0, args.as_ptr(), &raw mut out) }, DONE);
             assert_eq!(value_at(frame, out), Value::string("an error-3"));
