@@ -304,5 +304,5 @@ fn the_scan_for_one_key_is_short() {
     let listing = RecordScan::listing(&Target::host().unwrap(), pass, 1, &[]).unwrap();
     println!("{}\n{}", listing.clif, listing.asm);
     let scan = RecordScan::compile(&Target::host().unwrap(), pass, 1, &[]).unwrap();
-    assert!(scan.code_size() < 3000, "{}", scan.code_size());
+    assert!(scan.code_size() < 2000, "{}", scan.code_size());
 }

@@ -4,7 +4,7 @@
 
 use super::emit::{Emitter, Place};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, InstBuilder, Value};
+use cranelift_codegen::ir::{Block, InstBuilder, Value, types};
 use dtq_record::slot::{Buffer, Slot, Tag};
 
 /// Tags of the members of `AnyValue` (common.proto).
@@ -21,31 +21,30 @@ impl Emitter<'_, '_> {
     ///
     /// Its `size` bytes are there. The block where this begins has just been entered.
     pub fn any(&mut self, [at, size]: [Value; 2], place: Place, buffer: Buffer, done: (Block, &[Value])) {
-        let (empty, text, int, real) = (self.cold_block(0), self.block(0), self.block(0), self.block(0));
+        let (empty, sized, number, real) = (self.cold_block(0), self.block(0), self.block(0), self.block(0));
         let is_empty = self.compare_with(IntCC::Equal, size, 0);
         self.only_if_not(is_empty, (empty, &[]));
         let end = self.sum(at, size);
         let tag = self.load(1, at, 0);
-        for (member, block) in [(STRING, text), (INT, int), (DOUBLE, real)] {
+        for (member, block) in [(STRING, sized), (INT, number), (DOUBLE, real)] {
             let is_member = self.compare_with(IntCC::Equal, tag, member);
             self.only_if_not(is_member, (block, &[]));
         }
-        self.any_rare([at, end, size, tag], place, buffer, done);
+        for (member, block) in [(BOOL, number), (ARRAY, sized), (BAG, sized), (BYTES, sized)] {
+            let is_member = self.compare_with(IntCC::Equal, tag, member);
+            self.only_if_not(is_member, (block, &[]));
+        }
+        self.jump(self.irregular, &[]);
 
         self.enter::<0>(empty);
         self.store_constant(place, Slot::EMPTY);
         self.jump(done.0, done.1);
 
-        self.enter::<0>(text);
-        let [start, length] = self.member_content(at, end, size);
-        self.store_view(place, Slot::view(Tag::String, buffer, 0, 0, 0), start, length);
-        self.jump(done.0, done.1);
+        self.enter::<0>(sized);
+        self.any_sized([at, end, size, tag], place, buffer, done);
 
-        self.enter::<0>(int);
-        let number = self.member_number(at, end, size);
-        let head = self.number(Slot::long(0).words()[0]);
-        self.store_slot(place, head, number);
-        self.jump(done.0, done.1);
+        self.enter::<0>(number);
+        self.any_number([at, end, size, tag], place, done);
 
         self.enter::<0>(real);
         let is_whole = self.compare_with(IntCC::Equal, size, 9);
@@ -56,36 +55,8 @@ impl Emitter<'_, '_> {
         self.jump(done.0, done.1);
     }
 
-    fn any_rare(&mut self, [at, end, size, tag]: [Value; 4], place: Place, buffer: Buffer, done: (Block, &[Value])) {
-        let (flag, nested, bytes) = (self.cold_block(0), self.cold_block(0), self.cold_block(0));
-        for (member, block) in [(BOOL, flag), (ARRAY, nested), (BAG, nested), (BYTES, bytes)] {
-            let is_member = self.compare_with(IntCC::Equal, tag, member);
-            self.only_if_not(is_member, (block, &[]));
-        }
-        self.jump(self.irregular, &[]);
-
-        self.enter::<0>(flag);
-        let number = self.member_number(at, end, size);
-        let is_true = self.compare_with(IntCC::NotEqual, number, 0);
-        let (yes, no) = (self.number(1), self.number(0));
-        let payload = self.select(is_true, yes, no);
-        let head = self.number(Slot::bool(false).words()[0]);
-        self.store_slot(place, head, payload);
-        self.jump(done.0, done.1);
-
-        self.enter::<0>(nested);
-        self.member_content(at, end, size);
-        self.store_view(place, Slot::view(Tag::Any, buffer, 0, 0, 0), at, size);
-        self.jump(done.0, done.1);
-
-        self.enter::<0>(bytes);
-        let [start, length] = self.member_content(at, end, size);
-        self.store_view(place, Slot::view(Tag::Bytes, buffer, 0, 0, 0), start, length);
-        self.jump(done.0, done.1);
-    }
-
-    /// Returns the content of the only member, which has a length.
-    fn member_content(&mut self, at: Value, end: Value, size: Value) -> [Value; 2] {
+    /// Writes the slot of the only member, which has a length: of strings and bytes the content, of others all of it.
+    fn any_sized(&mut self, [at, end, size, tag]: [Value; 4], place: Place, buffer: Buffer, done: (Block, &[Value])) {
         let is_there = self.compare_with(IntCC::UnsignedGreaterThan, size, 1);
         self.require(is_there);
         let (first, behind_tag) = (self.load(1, at, 1), self.add(at, 1));
@@ -93,18 +64,44 @@ impl Emitter<'_, '_> {
         let stop = self.sum(start, length);
         let is_whole = self.compare(IntCC::Equal, stop, end);
         self.require(is_whole);
-        [start, length]
+        let (other, bytes) = (self.cold_block(0), self.cold_block(0));
+        let is_text = self.compare_with(IntCC::Equal, tag, STRING);
+        self.only_if(is_text, (other, &[]));
+        self.store_view(place, Slot::view(Tag::String, buffer, 0, 0, 0), start, length);
+        self.jump(done.0, done.1);
+
+        self.enter::<0>(other);
+        let is_bytes = self.compare_with(IntCC::Equal, tag, BYTES);
+        self.only_if_not(is_bytes, (bytes, &[]));
+        self.store_view(place, Slot::view(Tag::Any, buffer, 0, 0, 0), at, size);
+        self.jump(done.0, done.1);
+
+        self.enter::<0>(bytes);
+        self.store_view(place, Slot::view(Tag::Bytes, buffer, 0, 0, 0), start, length);
+        self.jump(done.0, done.1);
     }
 
-    /// Returns the number of the only member, which is a varint.
-    fn member_number(&mut self, at: Value, end: Value, size: Value) -> Value {
+    /// Writes the slot of the only member, which is a varint: an integer or a bool.
+    fn any_number(&mut self, [at, end, size, tag]: [Value; 4], place: Place, done: (Block, &[Value])) {
         let is_there = self.compare_with(IntCC::UnsignedGreaterThan, size, 1);
         self.require(is_there);
-        let (first, behind_tag) = (self.load(1, at, 1), self.add(at, 1));
-        let [number, next] = self.varint(first, behind_tag, end);
+        let behind_tag = self.add(at, 1);
+        let [number, next] = self.any_varint(behind_tag, end);
         let is_whole = self.compare(IntCC::Equal, next, end);
         self.require(is_whole);
-        number
+        let flag = self.cold_block(0);
+        let is_integer = self.compare_with(IntCC::Equal, tag, INT);
+        self.only_if(is_integer, (flag, &[]));
+        let head = self.number(Slot::long(0).words()[0]);
+        self.store_slot(place, head, number);
+        self.jump(done.0, done.1);
+
+        self.enter::<0>(flag);
+        let is_true = self.compare_with(IntCC::NotEqual, number, 0);
+        let payload = self.builder.ins().uextend(types::I64, is_true);
+        let head = self.number(Slot::bool(false).words()[0]);
+        self.store_slot(place, head, payload);
+        self.jump(done.0, done.1);
     }
 
     /// Goes on only where the condition does not hold, and elsewhere in `other`.

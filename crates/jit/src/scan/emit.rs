@@ -153,26 +153,35 @@ impl Emitter<'_, '_> {
         self.store_slot(place, head, offset);
     }
 
-    /// Reads a varint whose first byte is known, up to `limit`; returns it and the address behind it.
+    /// Reads a varint of one or two bytes whose first one is known, up to `limit`; returns it and the address behind it.
+    ///
+    /// Nearly all tags, lengths and small numbers have so few. A record with a longer one is left to the filler, which
+    /// costs it little beside its size: code for them at each place would be most of the code.
     pub fn varint(&mut self, first: Value, at: Value, limit: Value) -> [Value; 2] {
         let (done, long) = (self.block(2), self.cold_block(0));
         let is_short = self.compare_with(IntCC::UnsignedLessThan, first, 0x80);
         let next = self.add(at, 1);
         self.branch(is_short, (done, &[first, next]), (long, &[]));
         self.enter::<0>(long);
-        let [number, next] = self.long_varint(first, at, limit);
+        let is_inside = self.compare(IntCC::UnsignedLessThan, next, limit);
+        self.require(is_inside);
+        let second = self.load(1, at, 1);
+        let is_last = self.compare_with(IntCC::UnsignedLessThan, second, 0x80);
+        self.require(is_last);
+        let low = self.and(first, 0x7F);
+        let high = self.builder.ins().ishl_imm_u(second, 7);
+        let number = self.sum(low, high);
+        let next = self.add(at, 2);
         self.jump(done, &[number, next]);
         self.enter(done)
     }
 
-    /// Reads a varint of at least two bytes, as `wire::read_varint` does: at most ten bytes, at most 64 bits.
-    pub fn long_varint(&mut self, first: Value, at: Value, limit: Value) -> [Value; 2] {
-        let (done, each) = (self.cold_block(2), self.cold_block(3));
-        let (next, low, seven) = (self.add(at, 1), self.and(first, 0x7F), self.number(7));
-        self.jump(each, &[next, seven, low]);
+    /// Reads a varint as `wire::read_varint` does: at most ten bytes, at most 64 bits; the first one is there.
+    pub fn any_varint(&mut self, at: Value, limit: Value) -> [Value; 2] {
+        let (done, each, more) = (self.block(2), self.block(3), self.block(0));
+        let zero = self.number(0);
+        self.jump(each, &[at, zero, zero]);
         let [at, shift, sum] = self.enter(each);
-        let is_inside = self.compare(IntCC::UnsignedLessThan, at, limit);
-        self.require(is_inside);
         let byte = self.load(1, at, 0);
         // The tenth byte has one bit of the number; as it ends the number, so the loop ends.
         let is_before_tenth = self.compare_with(IntCC::NotEqual, shift, 63);
@@ -184,30 +193,18 @@ impl Emitter<'_, '_> {
         let sum = self.builder.ins().bor(sum, bits);
         let (next, shift) = (self.add(at, 1), self.add(shift, 7));
         let is_last = self.compare_with(IntCC::UnsignedLessThan, byte, 0x80);
-        self.branch(is_last, (done, &[sum, next]), (each, &[next, shift, sum]));
+        self.branch(is_last, (done, &[sum, next]), (more, &[]));
+        self.enter::<0>(more);
+        let is_inside = self.compare(IntCC::UnsignedLessThan, next, limit);
+        self.branch(is_inside, (each, &[next, shift, sum]), (self.irregular, &[]));
         self.enter(done)
     }
 
     /// Reads a length whose first byte is known; returns where the content begins, and its size.
     ///
-    /// A length of one byte has not been checked against the limit; a longer one has.
+    /// Neither has been checked against the limit: the content may reach behind it, by less than 16 KiB.
     pub fn length(&mut self, first: Value, at: Value, limit: Value) -> [Value; 2] {
-        let (done, long) = (self.block(2), self.cold_block(0));
-        let is_short = self.compare_with(IntCC::UnsignedLessThan, first, 0x80);
-        let next = self.add(at, 1);
-        self.branch(is_short, (done, &[next, first]), (long, &[]));
-        self.enter::<0>(long);
-        let [start, size] = self.long_length(first, at, limit);
-        self.jump(done, &[start, size]);
-        self.enter(done)
-    }
-
-    /// Reads a length of at least two bytes.
-    pub fn long_length(&mut self, first: Value, at: Value, limit: Value) -> [Value; 2] {
-        let [size, start] = self.long_varint(first, at, limit);
-        let room = self.builder.ins().isub(limit, start);
-        let fits = self.compare(IntCC::UnsignedLessThanOrEqual, size, room);
-        self.require(fits);
+        let [size, start] = self.varint(first, at, limit);
         [start, size]
     }
 

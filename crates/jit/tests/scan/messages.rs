@@ -96,6 +96,12 @@ impl Maker<'_> {
         }
     }
 
+    /// Returns a number of a field; only odd ones have three bytes and more, which is left to the filler.
+    fn field_number(&mut self) -> u64 {
+        let number = self.random.number();
+        if self.odd { number } else { number & 0x3FFF }
+    }
+
     fn tag(&mut self, out: &mut Vec<u8>, number: u32, wire_type: u32) {
         self.varint(out, u64::from(number << 3 | wire_type));
     }
@@ -112,7 +118,8 @@ impl Maker<'_> {
             0 => 0,
             1 => 120 + self.random.below(12),
             2 => 1 + self.random.below(400),
-            3 if self.random.one_in(10) => 16_380 + self.random.below(8),
+            // From 16 KiB on a length has three bytes, which is left to the filler.
+            3 if self.random.one_in(10) => self.random.below(8) + if self.odd { 16_380 } else { 1_500 },
             _ => self.random.below(24),
         };
         if self.random.one_in(6) { b"LogWelcomeBanner".to_vec() } else { vec![b'x'; size] }
@@ -212,11 +219,16 @@ impl Maker<'_> {
     }
 
     fn field_of(&mut self, out: &mut Vec<u8>, number: u32) {
-        let wire_type = if self.is_odd(12) { self.random.below(8) as u32 } else { *self.random.pick(&[0, 1, 2, 5]) };
+        let wire_type = match number {
+            _ if self.is_odd(12) => self.random.below(8) as u32,
+            // As the flags of a span have.
+            16.. if !self.odd => 5,
+            _ => *self.random.pick(&[0, 1, 2, 5]),
+        };
         self.tag(out, number, wire_type);
         match wire_type {
             0 => {
-                let content = self.random.number();
+                let content = self.field_number();
                 self.varint(out, content);
             }
             1 => out.extend_from_slice(&self.random.next().to_le_bytes()),
@@ -238,7 +250,7 @@ impl Maker<'_> {
         match read.how {
             How::Int | How::Word(_) | How::Bool | How::PointFlags => {
                 self.tag(out, read.number, 0);
-                let number = self.random.number();
+                let number = self.field_number();
                 self.varint(out, number);
             }
             How::Time | How::Real | How::LongAsReal | How::Count => {
