@@ -6,15 +6,17 @@
 use crate::call::{Entry, EntryPoint, FunctionId, Module, Needs};
 use crate::entry::Listing;
 use crate::pools::Tables;
-use crate::target::{Refusal, Target};
-use cranelift_codegen::Context;
+use crate::target::{Refusal, Scratch, Target};
 use cranelift_codegen::control::ControlPlane;
-use cranelift_codegen::ir::{Function, UserFuncName};
+use cranelift_codegen::ir::UserFuncName;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use std::fmt;
 
 /// Entries of functions lie at multiples of this, as a processor fetches code.
 pub(crate) const ALIGNMENT: usize = 32;
+
+/// Size in bytes of code from which on the room that it was made in is not kept: it grew with the code.
+const KEPT_BYTES_MAX: usize = 256 << 10;
 
 /// Size in bytes that the code of one module may have.
 const MODULE_BYTES_MAX: usize = 64 << 20;
@@ -22,8 +24,8 @@ const MODULE_BYTES_MAX: usize = 64 << 20;
 /// Collects functions until they are made executable.
 pub struct ModuleBuilder {
     target: Target,
-    ctx: Context,
-    frontend: FunctionBuilderContext,
+    /// There but while the builder is dropped.
+    scratch: Option<Box<Scratch>>,
     bytes: Vec<u8>,
     entries: Vec<Entry>,
     listings: Option<Vec<Listing>>,
@@ -40,8 +42,7 @@ impl ModuleBuilder {
     pub fn new(target: &Target) -> Self {
         Self {
             target: target.clone(),
-            ctx: Context::new(),
-            frontend: FunctionBuilderContext::new(),
+            scratch: Some(target.take_scratch()),
             bytes: Vec::new(),
             entries: Vec::new(),
             listings: None,
@@ -67,22 +68,23 @@ impl ModuleBuilder {
         body: impl FnOnce(&mut FunctionBuilder<'_>) -> Result<Needs, Refusal>,
     ) -> Result<FunctionId, Refusal> {
         let isa = self.target.shared_isa();
-        self.ctx.clear();
-        self.ctx.set_disasm(self.listings.is_some());
-        let signature = point.signature(isa.default_call_conv());
-        self.ctx.func = Function::with_name_signature(UserFuncName::user(0, self.entries.len() as u32), signature);
-        let mut builder = FunctionBuilder::new(&mut self.ctx.func, &mut self.frontend);
+        let Scratch { ctx, frontend } = &mut **self.scratch.as_mut().expect("it is there until the builder is dropped");
+        ctx.clear();
+        ctx.set_disasm(self.listings.is_some());
+        ctx.func.name = UserFuncName::user(0, self.entries.len() as u32);
+        ctx.func.signature = point.signature(isa.default_call_conv());
+        let mut builder = FunctionBuilder::new(&mut ctx.func, frontend);
         let needs = match body(&mut builder) {
             Ok(needs) => needs,
             Err(refusal) => {
                 // What was begun is thrown away, and with it the scratch space that still names its blocks.
-                self.frontend = FunctionBuilderContext::new();
+                *frontend = FunctionBuilderContext::new();
                 return Err(refusal);
             }
         };
         builder.finalize(isa.frontend_config());
-        let clif = self.listings.is_some().then(|| self.ctx.func.display().to_string());
-        let compiled = self.ctx.compile(&*isa, &mut ControlPlane::default()).map_err(|error| {
+        let clif = self.listings.is_some().then(|| ctx.func.display().to_string());
+        let compiled = ctx.compile(&*isa, &mut ControlPlane::default()).map_err(|error| {
             let text = cranelift_codegen::print_errors::pretty_error(error.func, error.inner);
             Refusal::Generator(text)
         })?;
@@ -122,11 +124,21 @@ impl ModuleBuilder {
     ///
     /// # Errors
     /// [`Refusal::Target`] when the code is for another machine; [`Refusal::Memory`] when the system does not allow it.
-    pub fn finish(self, tables: Tables) -> Result<Module, Refusal> {
+    pub fn finish(mut self, tables: Tables) -> Result<Module, Refusal> {
         if !self.target.is_host() {
             return Err(Refusal::Target(format!("code for {} does not run here", self.target.name())));
         }
-        Module::load(&self.target, &self.bytes, self.entries, tables)
+        Module::load(&self.target, &self.bytes, std::mem::take(&mut self.entries), tables)
+    }
+}
+
+impl Drop for ModuleBuilder {
+    fn drop(&mut self) {
+        // What a panic left behind is not to be found by the next function.
+        let is_kept = self.bytes.len() <= KEPT_BYTES_MAX && !std::thread::panicking();
+        if let Some(scratch) = self.scratch.take().filter(|_| is_kept) {
+            self.target.keep_scratch(scratch);
+        }
     }
 }
 

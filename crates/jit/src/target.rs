@@ -2,9 +2,12 @@
 //!
 //! Never asks whether memory may be executable: that shows when code is to be run ([`crate::module`]).
 
+use cranelift_codegen::Context;
 use cranelift_codegen::isa::{self, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
+use cranelift_frontend::FunctionBuilderContext;
 use std::fmt;
+use std::sync::{Arc, Mutex};
 
 pub use crate::refusal::Refusal;
 
@@ -16,6 +19,20 @@ const ARCHITECTURES: [&str; 2] = ["x86_64", "aarch64"];
 pub struct Target {
     isa: OwnedTargetIsa,
     is_host: bool,
+    /// Room of the code generator that the last function left, for the next one.
+    scratch: Arc<Mutex<Option<Box<Scratch>>>>,
+}
+
+/// Holds what the code generator works in; it is reused, since making it takes as long as a small function.
+pub(crate) struct Scratch {
+    pub ctx: Context,
+    pub frontend: FunctionBuilderContext,
+}
+
+impl Scratch {
+    fn new() -> Self {
+        Self { ctx: Context::new(), frontend: FunctionBuilderContext::new() }
+    }
 }
 
 impl fmt::Debug for Target {
@@ -64,12 +81,25 @@ impl Target {
         if isa.pointer_bits() != 64 || isa.triple().endianness().is_err() {
             return Err(Refusal::Target("addresses do not have 64 bits".to_owned()));
         }
-        Ok(Self { isa, is_host })
+        Ok(Self { isa, is_host, scratch: Arc::default() })
     }
 
     /// Returns the code generator's view of the target.
     pub(crate) fn shared_isa(&self) -> OwnedTargetIsa {
         self.isa.clone()
+    }
+
+    /// Returns room to generate code in.
+    pub(crate) fn take_scratch(&self) -> Box<Scratch> {
+        let kept = self.scratch.lock().ok().and_then(|mut kept| kept.take());
+        kept.unwrap_or_else(|| Box::new(Scratch::new()))
+    }
+
+    /// Keeps room for the next function.
+    pub(crate) fn keep_scratch(&self, scratch: Box<Scratch>) {
+        if let Ok(mut kept) = self.scratch.lock() {
+            *kept = Some(scratch);
+        }
     }
 
     /// Says whether its code runs here.
