@@ -40,4 +40,4 @@ pub use expr::{Expr, ExprId, ExprKind, PoolId};
 pub use function::{Effect, Failure, Function, FunctionRef, Nulls, Param, ParamKind, Returns, Signature};
 pub use program::{Output, Program};
 pub use rel::{Rel, RelId, RelKind};
-pub use verify::verify;
+pub use verify::{verify, verify_expr};

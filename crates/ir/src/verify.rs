@@ -57,6 +57,18 @@ pub fn verify(program: &Program) -> Result<(), Violation> {
     Ok(())
 }
 
+/// Checks the types of an expression over a row whose columns have the types that it states; relations inside that the
+/// program does not have are somebody else's.
+///
+/// What is typed wrongly is misread by native code, which goes by types alone.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn verify_expr(program: &Program, root: ExprId) -> Result<(), Violation> {
+    let mut row = Row { program, columns: None, seen: HashSet::new() };
+    row.check(root).map(|_| ()).map_err(|message| Violation { rel: None, message })
+}
+
 fn ensure(holds: bool, message: impl FnOnce() -> String) -> Checked {
     if holds { Ok(()) } else { Err(message()) }
 }
@@ -91,13 +103,14 @@ fn order_of_rel(program: &Program, id: RelId) -> Checked {
 /// Checks expressions against the row they see; remembers what was checked, since nodes are shared.
 struct Row<'a> {
     program: &'a Program,
-    columns: &'a [Column],
+    /// `None` where columns have the types that expressions state.
+    columns: Option<&'a [Column]>,
     seen: HashSet<ExprId>,
 }
 
 impl<'a> Row<'a> {
     fn new(program: &'a Program, columns: &'a [Column]) -> Self {
-        Self { program, columns, seen: HashSet::new() }
+        Self { program, columns: Some(columns), seen: HashSet::new() }
     }
 
     fn of(program: &'a Program, rel: RelId) -> Self {
@@ -161,6 +174,11 @@ impl<'a> Row<'a> {
                 let fits = matches!(index_type, Type::Long | Type::String);
                 ensure(fits, || format!("%{}: the index is a {index_type}", id.0))
             }
+            ExprKind::Scalar(rel) | ExprKind::InRel { rel, .. }
+                if self.columns.is_none() && rel.0 as usize >= self.program.rels().len() =>
+            {
+                Ok(())
+            }
             ExprKind::Scalar(rel) => self.check_scalar(*rel, ty),
             ExprKind::InRel { value, rel, .. } => {
                 let columns = &self.program.rel(*rel).columns;
@@ -173,7 +191,8 @@ impl<'a> Row<'a> {
 
     fn check_column(&self, id: ExprId, index: u32) -> Checked {
         let ty = self.ty(id);
-        let column = self.columns.get(index as usize);
+        let Some(columns) = self.columns else { return Ok(()) };
+        let column = columns.get(index as usize);
         let column = column.ok_or_else(|| format!("%{}: there is no column {index}", id.0))?;
         ensure(column.ty == ty, || format!("%{}: column `{}` is a {}, not a {ty}", id.0, column.name, column.ty))
     }
@@ -387,7 +406,7 @@ fn check_join(
         let ty = left_row.check(*left_key)?;
         right_row.expect(*right_key, ty)?;
     }
-    let (lefts, rights) = (left_row.columns, right_row.columns);
+    let [lefts, rights] = [left, right].map(|rel| &program.rel(rel).columns);
     let wanted: Vec<Type> = match kind {
         JoinKind::LeftSemi | JoinKind::LeftAnti => lefts.iter().map(|column| column.ty).collect(),
         JoinKind::RightSemi | JoinKind::RightAnti => rights.iter().map(|column| column.ty).collect(),

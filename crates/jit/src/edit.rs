@@ -10,7 +10,7 @@ use crate::many::{self, Slow, Source, write_loop};
 use crate::module::ModuleBuilder;
 use crate::pools::Pools;
 use crate::target::Refusal;
-use crate::unit::{Compiler, Input, Report};
+use crate::unit::{Compiler, Input, Report, verify};
 use dtq_ir::{ExprId, Program};
 use dtq_record::slot::Slot;
 use dtq_value::Type;
@@ -58,6 +58,7 @@ impl Compiler {
         let mut module = ModuleBuilder::new(self.target());
         let (mut pools, mut report) = (Pools::default(), Report::default());
         let conditions = choices.iter().flat_map(|choice| &choice.arms).map(|(condition, _)| condition);
+        conditions.clone().try_for_each(|condition| verify(program, *condition))?;
         let mut define = |module: &mut ModuleBuilder, slow| {
             let source = Source { program, inputs, output_size: choices.len() * size_of::<Slot>(), slow };
             module.define(EntryPoint::Choices, |builder| {

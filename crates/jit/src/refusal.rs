@@ -17,6 +17,8 @@ pub enum Refusal {
     Construct(String),
     /// The code would be larger than a bound; the interpreter has no such bound.
     Size(String),
+    /// The program is not well typed; a defect of whoever made it, which is no reason to stop.
+    Program(String),
     /// The code generator failed; a defect, which is no reason to stop.
     Generator(String),
 }
@@ -29,6 +31,7 @@ impl fmt::Display for Refusal {
             Refusal::Memory(reason) => write!(f, "the system gives no executable memory: {reason}"),
             Refusal::Construct(reason) => write!(f, "no native code: {reason}"),
             Refusal::Size(reason) => write!(f, "no native code, it would be too large: {reason}"),
+            Refusal::Program(reason) => write!(f, "no native code for a program that is not well typed: {reason}"),
             Refusal::Generator(reason) => write!(f, "the code generator failed: {reason}"),
         }
     }

@@ -104,6 +104,7 @@ impl Unit {
 
     fn define(&mut self, entry: &Entry<'_>) -> Result<FunctionId, Refusal> {
         let Entry { program, expr, inputs, kind } = *entry;
+        verify(program, expr)?;
         if kind != EntryKind::Value && program.expr(expr).ty != Type::Bool {
             return Err(Refusal::Construct("only a bool is a condition".to_owned()));
         }
@@ -146,6 +147,11 @@ impl Unit {
         }
         Ok(())
     }
+}
+
+/// Refuses an expression that is not well typed, which is a defect of whoever made it: code goes by types alone.
+pub(crate) fn verify(program: &Program, expr: ExprId) -> Result<(), Refusal> {
+    dtq_ir::verify_expr(program, expr).map_err(|violation| Refusal::Program(violation.to_string()))
 }
 
 /// Makes the first block of a function and returns its parameters.
@@ -283,5 +289,33 @@ impl ValueFn<'_> {
         row: &[Value],
     ) -> Result<Value, Fault> {
         self.module.eval_row(self.id, (ctx, subqueries), row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::EntryKind;
+    use dtq_ir::{Expr, ExprKind};
+    use dtq_source::Span;
+    use dtq_value::Value;
+
+    /// A string in the place of a dynamic has as many words, so that code would take its address for a tag.
+    #[test]
+    fn a_program_that_is_not_well_typed_is_refused() {
+        let mut program = Program::new();
+        let mut add = |kind, ty| program.add_expr(Expr { kind, ty, span: Span::default() });
+        let condition = add(ExprKind::Column(0), Type::Bool);
+        let text = add(ExprKind::Const(Value::string("a")), Type::String);
+        let otherwise = add(ExprKind::Column(1), Type::Dynamic);
+        let arms = vec![(condition, text)];
+        let expr = add(ExprKind::Case { arms, otherwise }, Type::Dynamic);
+        let inputs = [Input::Slot(0), Input::Slot(1)];
+        let entry = Entry { program: &program, expr, inputs: &inputs, kind: EntryKind::Value };
+        let refusal = Compiler::host().unwrap().compile(&[entry]).unwrap_err();
+        assert!(
+            matches!(&refusal, Refusal::Program(reason) if reason.contains("is a string, not a dynamic")),
+            "{refusal}"
+        );
     }
 }
