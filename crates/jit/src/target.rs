@@ -14,6 +14,15 @@ pub use crate::refusal::Refusal;
 /// The architectures that code is made and tested for; the code generator has others.
 const ARCHITECTURES: [&str; 2] = ["x86_64", "aarch64"];
 
+/// The architecture that this is built for, where it is one of them.
+const HOST: &str = if cfg!(target_arch = "x86_64") {
+    "x86_64"
+} else if cfg!(target_arch = "aarch64") {
+    "aarch64"
+} else {
+    "this machine"
+};
+
 /// Holds what code is generated for.
 #[derive(Clone)]
 pub struct Target {
@@ -43,16 +52,15 @@ impl fmt::Debug for Target {
 
 impl Target {
     /// The architectures that [`Target::named`] knows in this build.
-    pub const NAMES: &'static [&'static str] =
-        if cfg!(feature = "all-targets") { &ARCHITECTURES } else { &[std::env::consts::ARCH] };
+    pub const NAMES: &'static [&'static str] = if cfg!(feature = "all-targets") { &ARCHITECTURES } else { &[HOST] };
 
     /// Returns the machine this runs on, with the instructions that it has.
     ///
     /// # Errors
     /// [`Refusal::Target`] when code cannot be generated for it.
     pub fn host() -> Result<Self, Refusal> {
-        if !ARCHITECTURES.contains(&std::env::consts::ARCH) {
-            return Err(Refusal::Target(format!("`{}` is neither x86_64 nor aarch64", std::env::consts::ARCH)));
+        if !ARCHITECTURES.contains(&HOST) {
+            return Err(Refusal::Target(format!("`{}` is neither x86_64 nor aarch64", HOST)));
         }
         let builder = cranelift_native::builder().map_err(|reason| Refusal::Target(reason.to_owned()))?;
         Self::finish(builder, true)

@@ -12,11 +12,10 @@ use dtq_rules::native::NativeSet;
 use std::io::{Read, Write, stdin, stdout};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
 
-/// Bytes that all rules may remember together, and nanoseconds that a request may take.
+/// Bytes that all rules may remember together, and that they may make of a request; a host with a clock caps time too.
 const STATE_BYTES_MAX: usize = 64 << 20;
-const REQUEST_NS_MAX: u64 = 50_000_000;
+const MADE_BYTES_MAX: usize = 64 << 20;
 
 const RULES: &str = "apiVersion: dtq/v1
 rules:
@@ -42,10 +41,7 @@ fn main() -> ExitCode {
         eprintln!("stdin: {error}");
         return ExitCode::from(65);
     }
-    let begin = Instant::now();
-    let clock = || u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    let budget = Budget::of_time(REQUEST_NS_MAX, &clock);
-    let outcome = processor.apply_within(Signal::Logs, &request, 0, &budget);
+    let outcome = processor.apply_within(Signal::Logs, &request, 0, &Budget::of_bytes(MADE_BYTES_MAX));
     outcome.notices.iter().for_each(|notice| eprintln!("{}", notice.message));
     let bytes = match &outcome.output {
         Output::Unchanged => &request[..],

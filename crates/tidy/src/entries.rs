@@ -1,12 +1,13 @@
 //! Entry points of the crates that others embed to those without an example.
 //!
-//! An entry point is what a crate hands on by name (`pub use`, in its root or in a `mod.rs`) and what one begins with: a
-//! function, or a type with a constructor, a public function without `self`. The example may stand at the type or at one
-//! of its functions. Next: `arrows.rs`.
+//! An entry point is what a crate hands on by name (`pub use`, in its root or in a module of it) and what one begins
+//! with: a function, or a type with a constructor, a public function without `self` that gives it. The example may stand
+//! at the type or at one of its functions. Next: `arrows.rs`.
 
 use crate::Finding;
 use crate::tree::{Role, RustFile};
 use std::collections::BTreeSet;
+use syn::visit::Visit;
 
 /// The crates that others link (docs/embedding.md).
 const EMBEDDED: &[&str] = &["crates/engine/src/", "crates/rules/src/"];
@@ -16,7 +17,10 @@ pub fn check(files: &[RustFile]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for root in EMBEDDED {
         let own = || files.iter().filter(|file| file.path.starts_with(root) && file.role == Role::Source);
-        let is_root = |file: &&RustFile| file.path.ends_with("/lib.rs") || file.path.ends_with("/mod.rs");
+        let is_root = |file: &&RustFile| {
+            let place = &file.path[root.len()..];
+            place == "lib.rs" || place.strip_suffix("/mod.rs").is_some_and(|module| !module.contains('/'))
+        };
         let handed_on: BTreeSet<String> = own().filter(is_root).flat_map(|file| handed_on(&file.syntax)).collect();
         for file in own() {
             findings.extend(entries(file).into_iter().filter(|entry| handed_on.contains(&entry.name)).filter_map(
@@ -96,8 +100,27 @@ fn constructed(name: &syn::Ident, file: &syn::File) -> Option<bool> {
             _ => None,
         })
         .collect();
-    let has_constructor = functions.iter().any(|function| function.sig.receiver().is_none());
+    let has_constructor = functions.iter().any(|function| function.sig.receiver().is_none() && gives_self(function));
     has_constructor.then(|| functions.iter().any(|function| has_example(&function.attrs)))
+}
+
+/// Says whether a function gives its type, by itself or in a `Result`.
+fn gives_self(function: &syn::ImplItemFn) -> bool {
+    let syn::ReturnType::Type(_, given) = &function.sig.output else { return false };
+    let mut words = WordSearch { is_found: false };
+    words.visit_type(given);
+    words.is_found
+}
+
+/// Looks for the word `Self` in a type.
+struct WordSearch {
+    is_found: bool,
+}
+
+impl<'ast> Visit<'ast> for WordSearch {
+    fn visit_ident(&mut self, ident: &'ast syn::Ident) {
+        self.is_found |= ident == "Self";
+    }
 }
 
 fn is_public(visibility: &syn::Visibility) -> bool {

@@ -28,6 +28,20 @@ pub fn default_phase(to: &Destination, is_protective: bool) -> Phase {
 }
 
 /// Returns the rules of all files in the order in which they run; rules that are off stand in it, too.
+///
+/// # Example
+/// ```
+/// use dtq_rules::file::{self, NoFiles, order};
+///
+/// let yaml = "apiVersion: dtq/v1
+/// rules:
+///   - {name: drops, to: drop, kql: logs | where SeverityNumber between (1 .. 8)}
+///   - {name: edits, to: replace, kql: logs | extend Body = 'gone'}
+/// ";
+/// let (file, _) = file::read("rules.yaml", yaml.as_bytes(), &NoFiles, &file::Options::default());
+/// let names: Vec<String> = order(&[file.clone()]).iter().map(|at| file.rules[at.rule].name.value.clone()).collect();
+/// assert_eq!(names, ["edits", "drops"]);
+/// ```
 pub fn order(files: &[RuleFile]) -> Vec<RuleRef> {
     let rules_of = |file: usize| (0..files[file].rules.len()).map(move |rule| RuleRef { file, rule });
     let mut order: Vec<RuleRef> = (0..files.len()).flat_map(rules_of).collect();

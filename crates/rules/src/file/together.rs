@@ -21,6 +21,16 @@ pub struct Located {
 /// Returns what is wrong between rules, in the order of the files.
 ///
 /// A rule with a mistake is not in its file; as long as one is missing, a name that nothing defines is not reported.
+///
+/// # Example
+/// ```
+/// use dtq_rules::file::{self, NoFiles, check_together};
+///
+/// let yaml = "apiVersion: dtq/v1\nrules: [{name: one, to: drop, kql: logs | where SeverityNumber between (1 .. 8)}]\n";
+/// let read = |name| file::read(name, yaml.as_bytes(), &NoFiles, &file::Options::default()).0;
+/// let found = check_together(&[read("a.yaml"), read("b.yaml")]);
+/// assert_eq!(found[0].diagnostic.code, dtq_source::Code::E5013);
+/// ```
 pub fn check_together(files: &[RuleFile]) -> Vec<Located> {
     let mut checker = Checker { files, found: Vec::new(), lookups_left: LOOKUPS_MAX };
     checker.names_once();
