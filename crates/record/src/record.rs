@@ -138,6 +138,11 @@ impl Plan {
         }
     }
 
+    /// Says whether something may be read of the value of a key.
+    pub fn reads_key(&self, key: &[u8]) -> bool {
+        self.keys.get(key).is_none_or(|known| known.wanted.is_some())
+    }
+
     /// Returns what is read of the attribute of this name.
     fn attribute(&self, name: &[u8]) -> Option<&Inside> {
         self.attributes.as_ref().and_then(|inside| inside.of_key(name))

@@ -156,11 +156,11 @@ impl<'r> Decoding<'r> {
         let place = Place::Line(self.decoded.line_count);
         let tracker = Tracker::keeping(&self.events);
         match reader.decoder.decode(line, builder) {
-            Ok(()) => self.decoded.rows.push(builder.finish(place, &tracker)),
-            Err(_) if builder.is_settled() => {
+            _ if builder.is_settled() => {
                 builder.discard();
                 self.decoded.passed_over += 1;
             }
+            Ok(()) => self.decoded.rows.push(builder.finish(place, &tracker)),
             Err(reason) => {
                 builder.discard();
                 tracker.skip(place, reason);

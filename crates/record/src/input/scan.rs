@@ -124,6 +124,7 @@ impl<'i> Scan<'i> {
                 let plan = Arc::new(self.plan(file, &self.projection));
                 let splitter = Splitter::new(*split, limits.record_bytes_max);
                 let is_at_header = matches!(decoder, Decoder::Csv(dialect) if dialect.has_header);
+                let decoder = decoder.reading(|key| plan.reads_key(key));
                 let builder = RowBuilder::new(plan);
                 Box::new(RecordRows { window, splitter, decoder, builder, tracker, is_at_header })
             }
@@ -213,7 +214,7 @@ impl RowStream for Scan<'_> {
 struct RecordRows<'i> {
     window: Window<'i>,
     splitter: Splitter,
-    decoder: &'i Decoder,
+    decoder: Decoder,
     builder: RowBuilder,
     tracker: Tracker<'i>,
     is_at_header: bool,

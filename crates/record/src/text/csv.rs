@@ -15,6 +15,8 @@ pub(crate) struct Dialect {
     pub names: Vec<String>,
     /// Whether the first record holds the names.
     pub has_header: bool,
+    /// For each column whether it is read; the columns behind the last are.
+    pub is_read: Vec<bool>,
 }
 
 impl Dialect {
@@ -31,7 +33,7 @@ impl Dialect {
             // As Kusto names columns without a name.
             (1..=fields.len()).map(|number| format!("Column{number}")).collect()
         };
-        Self { delimiter, names, has_header }
+        Self { delimiter, names, has_header, is_read: Vec::new() }
     }
 
     /// Reads one record.
@@ -39,12 +41,15 @@ impl Dialect {
     /// # Errors
     /// When it has more or fewer fields than there are columns.
     pub fn decode(&self, record: &[u8], sink: &mut dyn Sink) -> Result<(), String> {
-        let fields = split(record, self.delimiter);
+        let mut fields = Vec::with_capacity(self.names.len());
+        fields.extend(Fields::new(record, self.delimiter).map(|(field, _)| field));
         if fields.len() != self.names.len() {
             return Err(format!("the record has {} fields where {} are expected", fields.len(), self.names.len()));
         }
-        for (name, field) in self.names.iter().zip(&fields) {
-            sink.text(name.as_bytes(), field);
+        for (index, (name, field)) in self.names.iter().zip(&fields).enumerate() {
+            if self.is_read.get(index).is_none_or(|is_read| *is_read) {
+                sink.text(name.as_bytes(), field);
+            }
         }
         Ok(())
     }

@@ -38,6 +38,15 @@ pub(crate) enum Decoder {
 }
 
 impl Decoder {
+    /// Returns the decoder that leaves out fields whose key is not read, where it can tell before it reads them.
+    pub fn reading(&self, is_read: impl Fn(&[u8]) -> bool) -> Self {
+        let mut decoder = self.clone();
+        if let Decoder::Csv(dialect) = &mut decoder {
+            dialect.is_read = dialect.names.iter().map(|name| is_read(name.as_bytes())).collect();
+        }
+        decoder
+    }
+
     /// Reads one record.
     ///
     /// # Errors
