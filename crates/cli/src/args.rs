@@ -240,6 +240,24 @@ pub struct RuleArguments {
     pub rules: Vec<PathBuf>,
 }
 
+/// Says what rules are given besides telemetry.
+#[derive(Args, Clone, Debug)]
+pub struct GivenArguments {
+    /// When telemetry arrives, such as 2024-01-31T12:00:00Z, instead of the clock
+    #[arg(long, value_name = "DATETIME", help_heading = "Rules")]
+    pub now: Option<String>,
+    /// Seed of `rand()` and its like, instead of a new one each run
+    #[arg(long, value_name = "NUMBER", help_heading = "Rules")]
+    pub seed: Option<u64>,
+}
+
+impl GivenArguments {
+    /// Returns the same as what a query is given.
+    pub fn to_query(&self) -> QueryArguments {
+        QueryArguments { params: Vec::new(), now: self.now.clone(), seed: self.seed }
+    }
+}
+
 /// The arguments of `apply`.
 #[derive(Args, Debug)]
 pub struct ApplyArguments {
@@ -252,12 +270,9 @@ pub struct ApplyArguments {
     /// How input is read
     #[command(flatten)]
     pub input: InputArguments,
-    /// When telemetry arrives, such as 2024-01-31T12:00:00Z, instead of the clock
-    #[arg(long, value_name = "DATETIME", help_heading = "Rules")]
-    pub now: Option<String>,
-    /// Seed of `rand()` and its like, instead of a new one each run
-    #[arg(long, value_name = "NUMBER", help_heading = "Rules")]
-    pub seed: Option<u64>,
+    /// What rules are given besides telemetry
+    #[command(flatten)]
+    pub given: GivenArguments,
     /// Form of what leaves, instead of that in which it came
     #[arg(short, long, value_name = "FORM", help_heading = "Output")]
     pub output: Option<Form>,
@@ -426,12 +441,9 @@ pub struct DiffArguments {
     /// How input is read
     #[command(flatten)]
     pub input: InputArguments,
-    /// When telemetry arrives, such as 2024-01-31T12:00:00Z, instead of the clock
-    #[arg(long, value_name = "DATETIME", help_heading = "Rules")]
-    pub now: Option<String>,
-    /// Seed of `rand()` and its like, instead of a new one each run
-    #[arg(long, value_name = "NUMBER", help_heading = "Rules")]
-    pub seed: Option<u64>,
+    /// What rules are given besides telemetry
+    #[command(flatten)]
+    pub given: GivenArguments,
     /// Exit with 1 when the rules would change anything
     #[arg(long)]
     pub exit_code: bool,

@@ -13,7 +13,7 @@ mod records;
 
 mod account;
 
-use crate::args::{ApplyArguments, QueryArguments};
+use crate::args::ApplyArguments;
 use crate::commands::query;
 use crate::console::Console;
 use crate::deadline::Deadline;
@@ -43,8 +43,7 @@ const NOTICES_SHOWN_MAX: usize = 20;
 /// Runs `dtq apply`.
 pub fn execute(arguments: &ApplyArguments, console: &mut Console) -> Outcome {
     let limits = Limits::default();
-    let given = QueryArguments { params: Vec::new(), now: arguments.now.clone(), seed: arguments.seed };
-    let options = query::options(&given, limits.clone())?;
+    let options = query::options(&arguments.given.to_query(), limits.clone())?;
     let mut clock = Clock::start();
     let (files, mut set) = rule_set::ready(&arguments.rules.rules, options.now_ticks, &limits, console)?;
     if arguments.no_opt {
@@ -79,7 +78,7 @@ pub fn execute(arguments: &ApplyArguments, console: &mut Console) -> Outcome {
         main,
         others: places.open_others(envelope, &limits)?,
         limits,
-        now_ticks: arguments.now.is_some().then_some(options.now_ticks),
+        now_ticks: arguments.given.now.is_some().then_some(options.now_ticks),
         notices: Vec::new(),
         notice_count: 0,
         unwritten_count: 0,

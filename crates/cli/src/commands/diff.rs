@@ -11,7 +11,7 @@ mod view;
 
 mod json;
 
-use crate::args::{DiffArguments, QueryArguments, ReportForm};
+use crate::args::{DiffArguments, ReportForm};
 use crate::commands::query;
 use crate::console::Console;
 use crate::deadline::Deadline;
@@ -32,8 +32,7 @@ use std::sync::Arc;
 /// Runs `dtq diff`.
 pub fn execute(arguments: &DiffArguments, console: &mut Console) -> Outcome {
     let limits = Limits::default();
-    let given = QueryArguments { params: Vec::new(), now: arguments.now.clone(), seed: arguments.seed };
-    let options = query::options(&given, limits.clone())?;
+    let options = query::options(&arguments.given.to_query(), limits.clone())?;
     let (files, set) = rule_set::ready(&arguments.rules.rules, options.now_ticks, &limits, console)?;
     let set = Arc::new(set);
     let stdin = ["-".to_owned()];
