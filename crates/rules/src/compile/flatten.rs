@@ -114,7 +114,7 @@ impl Trees {
 }
 
 /// Adds a predicate to the conditions, each operand of an outer `and` by itself.
-pub(super) fn split_conjuncts(predicate: ExprId, flat: &mut Flat) {
+fn split_conjuncts(predicate: ExprId, flat: &mut Flat) {
     let mut pending = vec![predicate];
     while let Some(id) = pending.pop() {
         match flat.program.expr(id).kind {

@@ -3,7 +3,6 @@
 //! Reading a cell can fail, where a record is malformed, so that nothing is moved: a rule finds the same errors in the
 //! same records. What a guard looks for is taken from what stands here in the end. Next: `guard.rs`.
 
-use crate::compile::flatten::split_conjuncts;
 use crate::compile::rule::CompiledRule;
 use dtq_ir::ExprId;
 use dtq_opt::{Root, optimize_roots};
@@ -23,8 +22,8 @@ pub(super) fn optimize(rule: &mut CompiledRule, limits: &Limits) {
     // They name expressions of the program before; what is needed of them stands in the values.
     rule.flat.columns.clear();
     let (conditions, values): (&[ExprId], &[ExprId]) = found.split_at(rule.flat.conditions.len());
-    rule.flat.conditions.clear();
-    conditions.iter().for_each(|condition| split_conjuncts(*condition, &mut rule.flat));
+    // One that has become an `and` stays one: a part about the resource alone would be decided before the others.
+    rule.flat.conditions = conditions.to_vec();
     let mut values = values.iter();
     for value in rule.values.iter_mut().flatten() {
         *value = *values.next().expect("each value was a root");
