@@ -4,7 +4,7 @@
 mod requests;
 
 use dtq_record::otlp::Signal;
-use dtq_record::otlp::assemble::{Assembled, Changes, assemble};
+use dtq_record::otlp::assemble::{Assembled, Changes, Cut, assemble};
 use dtq_record::otlp::index::RequestIndex;
 use dtq_record::otlp::metrics::Kind;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -372,4 +372,33 @@ fn points_move_with_what_their_data_has_besides_points() {
     let new = [vec![0x10, 1], message(60, b"?"), message(1, b"p0"), message(1, b"P2")].concat();
     let new = [message(1, b"x"), message(7, &new)].concat();
     assert_eq!(out, message(1, &message(2, &[message(2, &old), message(2, &new)].concat())));
+}
+
+#[test]
+fn cuts_of_a_record_change_what_is_between_them_and_the_lengths_around() {
+    let text = "long ".repeat(24);
+    let record = [message(3, b"text"), message(5, text.as_bytes()), message(90, b"unknown")].concat();
+    let end = record.len() as u32;
+    let request = message(1, &message(2, &[message(2, &record), message(2, b"other")].concat()));
+    let index = index(Signal::Logs, &request);
+    for (cuts, expected) in [
+        (vec![(0, 6, &b""[..])], record[6..].to_vec()),
+        (vec![(6, end, b"")], record[..6].to_vec()),
+        (vec![(0, 0, b"ab"), (6, 6, b"cd"), (end, end, b"ef")], {
+            [&b"ab"[..], &record[..6], b"cd", &record[6..], b"ef"].concat()
+        }),
+        (vec![(0, 6, b"a"), (6, end, b"")], b"a".to_vec()),
+        (vec![(0, end, b"")], Vec::new()),
+        // Not of this record: it ends where the record ends.
+        (vec![(6, end + 9, b"x")], [&record[..6], b"x"].concat()),
+    ] {
+        let mut changes = Changes::default();
+        changes.splice_record(0, cuts.iter().map(|(start, end, put)| Cut { start: *start, end: *end, put }));
+        assert_eq!(changes.record_becomes(0, &record).as_deref(), Some(&expected[..]));
+        let Assembled::Bytes(out) = assemble(&request, &index, &changes) else { panic!() };
+        assert_eq!(out, message(1, &message(2, &[message(2, &expected), message(2, b"other")].concat())));
+        changes.drop_record(0);
+        let Assembled::Bytes(out) = assemble(&request, &index, &changes) else { panic!() };
+        assert_eq!(out, message(1, &message(2, &message(2, b"other"))));
+    }
 }

@@ -6,6 +6,7 @@ mod requests;
 use dtq_record::otlp::edit::{
     ColumnEdit, edit_attributes_message, edit_metric_head, edit_point, edit_record, is_editable,
 };
+use dtq_record::otlp::key_places::KeyPlaces;
 use dtq_record::otlp::logs::{self, LogView};
 use dtq_record::otlp::metrics::{self, Kind, MetricHead, PointView};
 use dtq_record::otlp::spans::{self, SpanView};
@@ -379,4 +380,45 @@ fn text_that_is_no_utf_8_and_values_without_end_still_decode() {
     let edited = set(Base::Logs, &[], logs::column::ATTRIBUTES, bag(&[("deep", deep.clone())]));
     let request = message(1, &message(2, &message(2, &edited)));
     assert!(opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest::decode(&request[..]).is_ok());
+}
+
+#[test]
+fn places_of_keys_are_found_in_what_encoders_write_and_nowhere_else() {
+    let attribute = |key: &str, value: &[u8]| message(6, &[message(1, key.as_bytes()), message(2, value)].concat());
+    let text = |text: &str| message(1, text.as_bytes());
+    let mut keys = KeyPlaces::new(Base::Logs, logs::column::ATTRIBUTES).unwrap();
+    assert!(KeyPlaces::new(Base::Logs, logs::column::BODY).is_none());
+    assert_eq!([keys.add(&"a".into()), keys.add(&"bc".into()), keys.add(&"a".into())], [Some(0), Some(1), Some(0)]);
+    assert_eq!(keys.add(&"k".repeat(128).into()), None);
+    let find = |record: &[u8]| {
+        let mut places = [None; 2];
+        keys.find(record, &mut places)?;
+        Some(places.map(|place| place.map(|place| (place.start, place.end))))
+    };
+    let before = message(5, &text("body"));
+    let record =
+        [&before[..], &attribute("bc", &text("x")), &attribute("c", b"\x0A\x09"), &attribute("a", b"")].concat();
+    let [start, size] = [before.len() as u32, attribute("bc", &text("x")).len() as u32];
+    let end = record.len() as u32;
+    let places = [Some((end - attribute("a", b"").len() as u32, end)), Some((start, start + size))];
+    assert_eq!(find(&record), Some(places));
+    assert_eq!(find(&before), Some([None, None]));
+    for odd in [
+        attribute("a", &text("x")),
+        message(6, &[message(2, b""), message(1, b"z")].concat()),
+        message(6, &[0x18, 1]),
+        vec![0x30, 1],
+        vec![0x2A, 0x7F, 0],
+        vec![0x2B],
+    ] {
+        assert_eq!(find(&[&record[..], &odd].concat()), None, "{odd:?}");
+    }
+    for odd in [text("x").repeat(2), vec![0x10], vec![0x21, 0], vec![0x42, 0], b"\x0A\x09".to_vec()] {
+        assert_eq!(find(&attribute("bc", &odd)), None, "{odd:?}");
+    }
+    // What stands for an attribute is what an edit appends.
+    let edit = ColumnEdit::Keys(vec![("a".into(), Some(Value::Long(7)))]);
+    let edited = edit_record(Base::Logs, &before, &[(logs::column::ATTRIBUTES, edit)], 8).unwrap();
+    assert_eq!(edited, [before, keys.encoded(&"a".into(), &Value::Long(7)).unwrap()].concat());
+    assert_eq!(keys.encoded(&"a".into(), &Value::array(Vec::new())), None);
 }

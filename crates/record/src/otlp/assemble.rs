@@ -4,141 +4,13 @@
 //! are, and fields that dtq does not know stay on every level. Containers that the changes empty disappear; those that
 //! came empty stay. What goes into a changed record is `otlp/edit.rs`'s.
 
+use super::changes::Change;
+pub use super::changes::{Changes, Cut};
 use super::index::{MessagePlace, MetricEntry, RequestIndex, ResourceEntry, ScopeEntry};
 use super::metrics::Kind;
 use crate::wire::{Fields, append_varint, varint_size};
 use std::collections::HashMap;
 use std::ops::Range;
-
-/// What `Changes` notes for a record that stays; larger numbers are positions of contents, plus two.
-const KEEP: u32 = 0;
-const DROP: u32 = 1;
-
-/// Collects what happens to the records of one request, in any order; of two changes to one record the later counts.
-///
-/// Positions are those of the request's [`RequestIndex`]; a record of metrics is a data point. A position that the index
-/// does not have changes nothing.
-#[derive(Clone, Debug, Default)]
-pub struct Changes {
-    /// For each record up to the last changed one.
-    records: Vec<u32>,
-    /// For each resource up to the last changed one.
-    resources: Vec<u32>,
-    /// Records after which new ones stand.
-    inserts: Vec<(u32, u32)>,
-    /// Scopes at whose end new ones stand.
-    appends: Vec<(u32, u32)>,
-    /// Points that get another metric, and its head.
-    moves: Vec<(u32, u32)>,
-    /// Ranges of `bytes`.
-    contents: Vec<Range<usize>>,
-    bytes: Vec<u8>,
-}
-
-impl Changes {
-    /// Forgets everything and keeps the memory.
-    pub fn clear(&mut self) {
-        self.records.clear();
-        self.resources.clear();
-        self.inserts.clear();
-        self.appends.clear();
-        self.moves.clear();
-        self.contents.clear();
-        self.bytes.clear();
-    }
-
-    /// Says whether nothing has been asked for.
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.resources.is_empty() && self.inserts.is_empty() && self.appends.is_empty()
-    }
-
-    /// Returns how many bytes of new content there are.
-    pub fn size(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Removes a record.
-    pub fn drop_record(&mut self, record: usize) {
-        note(&mut self.records, record, DROP);
-    }
-
-    /// Puts another message in the place of a record's.
-    pub fn replace_record(&mut self, record: usize, content: &[u8]) {
-        let content = self.add(content);
-        note(&mut self.records, record, content + 2);
-    }
-
-    /// Puts a new record right behind another, which may itself be dropped; those behind one record keep their order.
-    pub fn insert_after(&mut self, record: usize, content: &[u8]) {
-        let content = self.add(content);
-        self.inserts.extend(u32::try_from(record).map(|record| (record, content)));
-    }
-
-    /// Puts a new record at the end of a scope; for metrics a whole `Metric`.
-    pub fn append_to_scope(&mut self, scope: usize, content: &[u8]) {
-        let content = self.add(content);
-        self.appends.extend(u32::try_from(scope).map(|scope| (scope, content)));
-    }
-
-    /// Removes a resource with all its records, new ones too.
-    pub fn drop_resource(&mut self, resource: usize) {
-        note(&mut self.resources, resource, DROP);
-    }
-
-    /// Puts another `Resource` message in the place of a resource's first; further ones are removed.
-    pub fn replace_resource(&mut self, resource: usize, message: &[u8]) {
-        let content = self.add(message);
-        note(&mut self.resources, resource, content + 2);
-    }
-
-    /// Moves a point to a metric of its own kind with another head, which comes right behind its old one.
-    ///
-    /// The head is a `Metric` without data, as `otlp::edit::edit_metric_head` gives it. Points of one metric that get
-    /// equal heads share the new metric. The point may be replaced as well.
-    pub fn move_point(&mut self, point: usize, head: &[u8]) {
-        let content = self.add(head);
-        self.moves.extend(u32::try_from(point).map(|point| (point, content)));
-        if self.records.len() <= point {
-            note(&mut self.records, point, KEEP);
-        }
-    }
-
-    /// Returns what a record becomes whose message is `came`; `None` when it is dropped.
-    pub fn record_becomes<'a>(&'a self, record: usize, came: &'a [u8]) -> Option<&'a [u8]> {
-        self.becomes(self.records.get(record), came)
-    }
-
-    /// Returns what a resource becomes whose message is `came`; `None` when it is dropped with its records.
-    pub fn resource_becomes<'a>(&'a self, resource: usize, came: &'a [u8]) -> Option<&'a [u8]> {
-        self.becomes(self.resources.get(resource), came)
-    }
-
-    fn becomes<'a>(&'a self, noted: Option<&u32>, came: &'a [u8]) -> Option<&'a [u8]> {
-        match noted {
-            None | Some(&KEEP) => Some(came),
-            Some(&DROP) => None,
-            Some(content) => Some(self.content(content - 2)),
-        }
-    }
-
-    fn add(&mut self, content: &[u8]) -> u32 {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(content);
-        self.contents.push(start..self.bytes.len());
-        u32::try_from(self.contents.len() - 1).expect("a request has fewer than 2^32 records")
-    }
-
-    fn content(&self, position: u32) -> &[u8] {
-        &self.bytes[self.contents[position as usize].clone()]
-    }
-}
-
-fn note(changes: &mut Vec<u32>, position: usize, change: u32) {
-    if changes.len() <= position {
-        changes.resize(position + 1, KEEP);
-    }
-    changes[position] = change;
-}
 
 /// Holds what became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,14 +59,6 @@ pub fn assemble_into(request: &[u8], index: &RequestIndex, changes: &Changes, sp
     }
     assembler.copy(at, u32::try_from(request.len()).expect("the index was read from it"));
     Assembled::Bytes(assembler.write(std::mem::take(spare)))
-}
-
-/// Names what happens to a record or resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Change {
-    Keep,
-    Drop,
-    Replace(u32),
 }
 
 /// Holds a piece of the output.
@@ -253,24 +117,12 @@ impl<'a> Assembler<'a> {
 
     fn record_change(&self, record: usize) -> Change {
         let old = self.index.records()[record].place;
-        self.change(self.changes.records.get(record), || old.content(self.request))
+        self.changes.of_record(record, || old.content(self.request))
     }
 
     fn resource_change(&self, resource: usize) -> Change {
-        match self.index.resources()[resource].resource {
-            Some(old) => self.change(self.changes.resources.get(resource), || old.content(self.request)),
-            None => self.change(self.changes.resources.get(resource), || &[]),
-        }
-    }
-
-    fn change(&self, noted: Option<&u32>, old: impl Fn() -> &'a [u8]) -> Change {
-        match noted {
-            None | Some(&KEEP) => Change::Keep,
-            Some(&DROP) => Change::Drop,
-            // What was replaced by the same bytes was not touched.
-            Some(content) if self.changes.content(content - 2) == old() => Change::Keep,
-            Some(content) => Change::Replace(content - 2),
-        }
+        let old = self.index.resources()[resource].resource;
+        self.changes.of_resource(resource, || old.map_or(&[][..], |old| old.content(self.request)))
     }
 
     fn is_resource_changed(&self, position: usize, resource: &ResourceEntry) -> bool {
@@ -286,7 +138,7 @@ impl<'a> Assembler<'a> {
     }
 
     fn are_records_changed(&self, records: Range<usize>) -> bool {
-        let noted = records.start..records.end.min(self.changes.records.len());
+        let noted = records.start..records.end.min(self.changes.noted_record_count());
         noted.into_iter().any(|record| self.record_change(record) != Change::Keep)
             || !within(&self.inserts, records.clone()).is_empty()
             || !within(&self.moves, records).is_empty()
@@ -351,6 +203,12 @@ impl<'a> Assembler<'a> {
                 Change::Replace(content) if !is_moved => {
                     self.copy(*at, place.tag);
                     self.write_made_field(number, content);
+                    *at = place.end;
+                    count += 1;
+                }
+                Change::Splice(cuts) if !is_moved => {
+                    self.copy(*at, place.tag);
+                    self.write_spliced_field(number, place, cuts);
                     *at = place.end;
                     count += 1;
                 }
@@ -434,6 +292,7 @@ impl<'a> Assembler<'a> {
                 let place = self.index.records()[*point].place;
                 match self.record_change(*point) {
                     Change::Replace(content) => self.write_made_field(1, content),
+                    Change::Splice(cuts) => self.write_spliced_field(1, place, cuts),
                     _ => self.copy(place.tag, place.end),
                 }
             }
@@ -486,6 +345,21 @@ impl<'a> Assembler<'a> {
     fn write_made_field(&mut self, number: u32, content: u32) {
         let open = self.open(number);
         self.write_made(content);
+        self.close_if(open, true);
+    }
+
+    fn write_spliced_field(&mut self, number: u32, place: MessagePlace, cuts: u32) {
+        let open = self.open(number);
+        let changes = self.changes;
+        let mut at = place.start;
+        for cut in changes.cuts_of(cuts) {
+            self.copy(at, place.start.saturating_add(cut.start).min(place.end));
+            if !changes.content(cut.content).is_empty() {
+                self.write_made(cut.content);
+            }
+            at = place.start.saturating_add(cut.end);
+        }
+        self.copy(at, place.end);
         self.close_if(open, true);
     }
 

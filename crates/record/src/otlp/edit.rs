@@ -96,6 +96,14 @@ pub fn is_editable(base: Base, column: usize) -> bool {
     }
 }
 
+/// Returns the field of a record that holds the attributes of a column, where it is the same for all records of a table.
+pub(super) fn attributes_number(base: Base, column: usize) -> Option<u32> {
+    match shape_of(base, column) {
+        Some(Shape::Attributes(number)) => Some(number),
+        _ => None,
+    }
+}
+
 /// Says whether it must be tried if a column can get a value: a word may be no SpanKind, a key of an alias no text.
 pub fn can_refuse(base: Base, column: usize, value: &Value) -> bool {
     let shape = match base {

@@ -14,8 +14,8 @@ use std::ops::Range;
 
 /// How far lists are compared to find out which items were taken out or put in.
 const ALIGNED_MAX: usize = 64;
-/// Up to so many edits of keys are searched one by one.
-const FEW_EDITS: usize = 8;
+/// Up to so many edits of keys are searched one by one, and new keys stand in the order of their edits.
+pub(super) const FEW_EDITS: usize = 8;
 
 /// Builds a message from another: ranges are replaced in order, what lies between is copied.
 pub(crate) struct Splice<'a> {

@@ -2,10 +2,10 @@
 //!
 //! Field numbers are those of opentelemetry-proto 1.x; `LogsData` and its siblings have the shape of the requests. Read
 //! in order: [`any`] (values), [`logs`], [`spans`], [`metrics`] (one record to columns), [`pass`] and [`fill`] (to slots),
-//! [`index`], [`edit`] and [`assemble`] (a request to the request that leaves), `frames` and `reader` (files to records),
-//! `detect` (which signal), `json` (OTLP JSON, transcribed to the same bytes), [`mod@rows`] (one request to rows),
-//! [`metric`] (metrics that rules make), [`encode`] (rows and metrics to requests), [`to_json`] (requests to OTLP JSON),
-//! [`requests`] (files to requests as bytes, for those who write them out again).
+//! [`index`], [`edit`], [`key_places`], `changes` and [`assemble`] (a request to the request that leaves), `frames` and
+//! `reader` (files to records), `detect` (which signal), `json` (OTLP JSON, transcribed to the same bytes), [`mod@rows`]
+//! (one request to rows), [`metric`] (metrics that rules make), [`encode`] (rows and metrics to requests), [`to_json`]
+//! (requests to OTLP JSON), [`requests`] (files to requests as bytes, for those who write them out again).
 
 pub mod any;
 
@@ -24,6 +24,10 @@ pub mod index;
 pub(crate) mod edit_any;
 
 pub mod edit;
+
+pub mod key_places;
+
+mod changes;
 
 pub mod assemble;
 

@@ -5,6 +5,7 @@
 //! keep their order, and nothing is folded. Next: `rule.rs`.
 
 use crate::compile::cells::Cells;
+use dtq_ir::effects::always_succeeds;
 use dtq_ir::{Expr, ExprId, ExprKind, Program, RelId, RelKind};
 use dtq_record::tables::Table;
 use dtq_source::Span;
@@ -215,16 +216,47 @@ impl<'c> Copier<'c> {
                     chosen.push((condition, self.through_edits(value, key, depth + 1)?));
                 }
                 let otherwise = self.through_edits(otherwise, key, depth + 1)?;
+                if self.is_chosen_in_vain(&chosen, otherwise) {
+                    return Some(otherwise);
+                }
                 Some(self.flat.program.add_expr(made(ExprKind::Case { arms: chosen, otherwise })))
             }
             kind => match BagEdit::of(&self.flat.program, &kind)? {
-                BagEdit::Set { key: set, value, .. } if set == *key => Some(value),
+                BagEdit::Set { key: set, value, .. } if set == *key => self.as_dynamic(value),
                 BagEdit::Remove { keys, .. } if keys.contains(key) => {
                     Some(self.flat.program.add_expr(made(ExprKind::Const(Value::Null))))
                 }
-                BagEdit::Set { bag, .. } | BagEdit::Remove { bag, .. } => self.through_edits(bag, key, depth + 1),
+                BagEdit::Merge { pairs, .. } if pairs.iter().any(|(set, _)| set == key) => {
+                    let value = pairs.into_iter().find_map(|(set, value)| (set == *key).then_some(value))?;
+                    Some(self.flat.program.add_expr(made(ExprKind::Const(value))))
+                }
+                BagEdit::Set { bag, .. } | BagEdit::Remove { bag, .. } | BagEdit::Merge { bag, .. } => {
+                    self.through_edits(bag, key, depth + 1)
+                }
             },
         }
+    }
+
+    /// Returns a value as a key holds it: a dynamic, or a constant that becomes one. Others are read from the whole bag,
+    /// since what reads a key is typed for a dynamic, and native code goes by types.
+    fn as_dynamic(&mut self, value: ExprId) -> Option<ExprId> {
+        let Expr { kind, ty, span } = self.flat.program.expr(value).clone();
+        match kind {
+            _ if ty == Type::Dynamic => Some(value),
+            ExprKind::Const(Value::Null | Value::Bool(_) | Value::Long(_) | Value::Real(_) | Value::String(_)) => {
+                Some(self.flat.program.add_expr(Expr { kind, ty: Type::Dynamic, span }))
+            }
+            _ => None,
+        }
+    }
+
+    /// Says whether all arms of a `case` are one cell, and nobody notices when its conditions are not asked: the edits
+    /// that they decide about were of other keys.
+    fn is_chosen_in_vain(&self, arms: &[(ExprId, ExprId)], otherwise: ExprId) -> bool {
+        let program = &self.flat.program;
+        let ExprKind::Column(cell) = program.expr(otherwise).kind else { return false };
+        let is_cell = |id: ExprId| matches!(program.expr(id).kind, ExprKind::Column(own) if own == cell);
+        arms.iter().all(|(condition, value)| is_cell(*value) && always_succeeds(program, *condition))
     }
 
     /// Returns column and key when an expression reads a key of a bag column, as far as that can be a cell.
@@ -258,23 +290,37 @@ pub enum BagEdit {
         /// The keys.
         keys: Vec<Str>,
     },
+    /// `bag_merge(dynamic({"key": value, ...}), bag)`: of equal keys the leftmost counts.
+    Merge {
+        /// The bag.
+        bag: ExprId,
+        /// Keys and their new values.
+        pairs: Vec<(Str, Value)>,
+    },
 }
 
 impl BagEdit {
     /// Returns the edit that a call is; `None` for other expressions, and for keys that are paths.
     pub fn of(program: &Program, kind: &ExprKind) -> Option<Self> {
         let ExprKind::Call { function, args, .. } = kind else { return None };
-        let constant = |at: usize| match &program.expr(*args.get(at)?).kind {
+        let constant = |id: ExprId| match &program.expr(id).kind {
             ExprKind::Const(value) => Some(value),
             _ => None,
         };
-        match (function.name, constant(1)?) {
-            ("bag_set_key", Value::String(key)) => {
-                Some(BagEdit::Set { bag: args[0], key: plain(key)?, value: *args.get(2)? })
+        match (function.name, &args[..]) {
+            ("bag_set_key", [bag, key, value]) => {
+                let Value::String(key) = constant(*key)? else { return None };
+                Some(BagEdit::Set { bag: *bag, key: plain(key)?, value: *value })
             }
-            ("bag_remove_keys", Value::Array(keys)) => {
+            ("bag_remove_keys", [bag, keys]) => {
+                let Value::Array(keys) = constant(*keys)? else { return None };
                 let key = |value: &Value| if let Value::String(key) = value { plain(key) } else { None };
-                Some(BagEdit::Remove { bag: args[0], keys: keys.iter().map(key).collect::<Option<_>>()? })
+                Some(BagEdit::Remove { bag: *bag, keys: keys.iter().map(key).collect::<Option<_>>()? })
+            }
+            ("bag_merge", [pairs, bag]) => {
+                let Value::Bag(pairs) = constant(*pairs)? else { return None };
+                let pairs = pairs.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+                Some(BagEdit::Merge { bag: *bag, pairs })
             }
             _ => None,
         }

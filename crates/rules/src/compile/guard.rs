@@ -98,6 +98,11 @@ impl Guards {
         self.fields.is_empty()
     }
 
+    /// Returns the slots that guards look at.
+    pub fn slots(&self) -> impl Iterator<Item = u32> {
+        self.fields.iter().map(|field| field.slot).chain(self.fragile.iter().map(|(slot, _)| *slot))
+    }
+
     /// Marks the rules that may match where the slots of the level are these, and no others.
     pub fn mark(&self, slots: &[Slot], buffers: &Buffers<'_>, marked: &mut FixedBitSet) {
         marked.clone_from(&self.unguarded);

@@ -560,6 +560,7 @@ fn find_keys(
         let keys = match BagEdit::of(&flat.program, kind) {
             Some(BagEdit::Set { key, .. }) => vec![key],
             Some(BagEdit::Remove { keys, .. }) => keys,
+            Some(BagEdit::Merge { pairs, .. }) => pairs.into_iter().map(|(key, _)| key).collect(),
             None => Vec::new(),
         };
         for key in keys {

@@ -49,7 +49,7 @@ impl<'s> Agenda<'s> {
         let is_plain = fate.is_plain() && frame.observer.is_none();
         let is_guarded = is_plain && !base.guards.is_empty() && active.len() >= GUARDED_MIN;
         let guarded = is_guarded.then(|| Guarded::new(frame.set, base, &active));
-        let lane = if is_plain { Lane::new(frame, base, &active) } else { None };
+        let lane = if is_plain { Lane::new(frame, base, &active, is_guarded) } else { None };
         Self { base, active, guarded, lane }
     }
 

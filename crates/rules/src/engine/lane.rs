@@ -1,8 +1,8 @@
-//! Records that no rule does more to than keep or drop, decided by conditions alone: by native code while requests pass.
+//! Records that rules keep, drop or edit by single keys, decided by conditions alone: by native code while requests pass.
 //!
 //! A record that some rule would do more to, or that cannot be decided so, leaves the lane before anything was done and
-//! is judged as all others are. Nothing here reads what an edit changed, since nothing is edited. What a rule is counted
-//! is the same on either way.
+//! is judged as all others are. What rules write is noted and done at the end; a rule that reads what another has written
+//! makes the record leave. What a rule is counted is the same on either way.
 
 use crate::compile::rule::{Action, ColumnWrite, CompiledRule};
 use crate::compile::set::BaseCells;
@@ -12,8 +12,10 @@ use crate::engine::cells::RecordCells;
 use crate::engine::compiled::LookedUp;
 use crate::engine::frame::{Frame, Unit};
 use crate::engine::judge::Active;
+use crate::engine::key_edits::{KeyEdits, Spliced};
 use crate::engine::request::Pass;
 use crate::file::rule::Mode;
+use crate::native::edits::{EditPlan, EditedKeys};
 use crate::native::{NativeSet, is_repeatable};
 use dtq_ir::{ExprId, ExprKind, Program};
 use dtq_jit::{BufferTable, Condition, Filled, Verdict};
@@ -25,6 +27,10 @@ use smallvec::SmallVec;
 pub(crate) struct Lane<'s> {
     /// None where the interpreter decides.
     native: Option<&'s NativeSet>,
+    /// What the rules over the table write into attributes.
+    edited_keys: Option<&'s EditedKeys>,
+    /// The bits of keys that decide by themselves which rules a record is shown to.
+    guarded_keys: u64,
     /// One for each rule that takes part, in order.
     steps: Vec<Step<'s>>,
 }
@@ -34,10 +40,19 @@ struct Step<'s> {
     rule: usize,
     /// Conditions on the record.
     condition: Decider<'s>,
-    /// Conditions any of which makes an edit.
-    edits_if: Vec<Decider<'s>>,
+    edits: Edits<'s>,
+    /// The bits of keys that it decides by.
+    edited_keys_read: u64,
     if_true: Turn,
     if_false: Turn,
+}
+
+/// Says what a rule writes into records that match.
+enum Edits<'s> {
+    /// These conditions say whether it would write anything, which is not done here.
+    If(Vec<Decider<'s>>),
+    /// Single keys.
+    Keys(&'s EditPlan),
 }
 
 /// Decides a condition.
@@ -67,7 +82,7 @@ pub(crate) struct LaneRecord<'r> {
 enum Turn {
     /// It lets it go on.
     Pass,
-    /// It lets it go on, and counts it as matched.
+    /// It counts it as matched, writes what it writes and lets it go on.
     Match,
     /// It counts it as matched and removes it.
     Drop,
@@ -79,23 +94,35 @@ enum Turn {
 
 impl<'s> Lane<'s> {
     /// Returns the lane of rules that take part, or `None` when records have to be judged in full.
-    pub(crate) fn new(frame: &Frame<'s>, base: &BaseCells, active: &[Active]) -> Option<Self> {
-        frame.native?;
-        Self::over_slots(frame, base, active)
+    pub(crate) fn new(frame: &Frame<'s>, base: &BaseCells, active: &[Active], is_guarded: bool) -> Option<Self> {
+        let native = frame.native?;
+        let edited_keys = native.edited_keys(base.cells.base());
+        let guarded_keys = edited_keys.filter(|_| is_guarded).map_or(0, |keys| keys.guarded);
+        Some(Self { edited_keys, guarded_keys, ..Self::of_steps(frame, base, active, true)? })
     }
 
     /// Returns the lane of records whose slots somebody else fills, on the interpreter where there is no native code.
     pub(crate) fn over_slots(frame: &Frame<'s>, base: &BaseCells, active: &[Active]) -> Option<Self> {
+        Self::of_steps(frame, base, active, false)
+    }
+
+    fn of_steps(frame: &Frame<'s>, base: &BaseCells, active: &[Active], is_written: bool) -> Option<Self> {
         if base.time_slot.is_some() {
             return None;
         }
-        let steps = active.iter().map(|one| step(frame.native, &frame.set.rules[one.rule], one));
-        Some(Self { native: frame.native, steps: steps.collect::<Option<_>>()? })
+        let steps = active.iter().map(|one| step(frame.native, &frame.set.rules[one.rule], one, is_written));
+        let steps = steps.collect::<Option<_>>()?;
+        Some(Self { native: frame.native, edited_keys: None, guarded_keys: 0, steps })
     }
 }
 
 /// Returns the step of a rule, if it has one.
-fn step<'s>(native: Option<&'s NativeSet>, rule: &'s CompiledRule, active: &Active) -> Option<Step<'s>> {
+fn step<'s>(
+    native: Option<&'s NativeSet>,
+    rule: &'s CompiledRule,
+    active: &Active,
+    is_written: bool,
+) -> Option<Step<'s>> {
     // A record that leaves is judged once more, and has to be found as it was.
     let is_repeatable = match native {
         Some(native) => native.is_repeatable(active.rule),
@@ -114,11 +141,14 @@ fn step<'s>(native: Option<&'s NativeSet>, rule: &'s CompiledRule, active: &Acti
     };
     let is_enforced = rule.mode == Mode::Enforce;
     let is_simple = is_enforced && rule.above.is_none() && !rule.has_pipeline && !rule.has_key;
-    let mut edits_if = Vec::new();
+    let mut edits = Edits::If(Vec::new());
     let if_true = match &rule.action {
         Action::Drop if is_simple => Turn::Drop,
         Action::Replace { writes } if is_simple => {
-            edits_if = choices(native, rule, active.rule, writes)?;
+            edits = match native.filter(|_| is_written) {
+                Some(native) => Edits::Keys(native.edits(active.rule).filter(|plan| !plan.is_unknown())?),
+                None => Edits::If(choices(native, rule, active.rule, writes)?),
+            };
             Turn::Match
         }
         _ => Turn::Leave,
@@ -128,7 +158,8 @@ fn step<'s>(native: Option<&'s NativeSet>, rule: &'s CompiledRule, active: &Acti
         return None;
     }
     let if_false = if is_enforced && matches!(rule.action, Action::Replace { .. }) { Turn::Filter } else { Turn::Pass };
-    Some(Step { rule: active.rule, condition, edits_if, if_true, if_false })
+    let edited_keys_read = native.filter(|_| is_written).map_or(0, |native| native.edited_keys_read(active.rule));
+    Some(Step { rule: active.rule, condition, edits, edited_keys_read, if_true, if_false })
 }
 
 /// Returns the conditions without one of which no written column becomes another; `None` where that cannot be said.
@@ -181,24 +212,39 @@ impl Frame<'_> {
         }
         let record = LaneRecord { slots: pass.slots, buffers: &unit.buffers, table: buffers, cells: None };
         let mut matched: SmallVec<[usize; 8]> = SmallVec::new();
-        let taken_by = self.decide_in_lane(lane, agenda, record, pass.marked, |rule| matched.push(rule))?;
+        let mut edits = KeyEdits::default();
+        let taken_by =
+            self.decide_in_lane(lane, agenda, record, (pass.marked, &mut edits), |rule| matched.push(rule))?;
+        let spliced = match edits.is_empty() {
+            true => None,
+            // Also of one that is dropped: whether its rules fail is found out on the way.
+            false => Some(self.splice(lane, &edits, unit)?),
+        };
         matched.iter().for_each(|rule| self.state.accounts[*rule].matched += 1);
-        if let Some(rule) = taken_by {
-            self.take(rule, Fate::Dropped, unit, pass.changes);
+        match (taken_by, spliced) {
+            (Some(rule), _) => self.take(rule, Fate::Dropped, unit, pass.changes),
+            (None, Some(spliced)) => {
+                spliced.editors.iter().for_each(|rule| self.state.accounts[*rule].edited += 1);
+                if !spliced.cuts.is_empty() {
+                    pass.changes.splice_record(unit.position, spliced.cuts);
+                }
+            }
+            (None, None) => {}
         }
         Some(taken_by.is_none())
     }
 
     /// Returns the rule that removes a record, if one does, or `None` when the record leaves the lane.
     ///
-    /// `matched` is told of each rule that matches, and forgets what it was told where the record leaves.
+    /// `matched` is told of each rule that matches, and forgets what it was told where the record leaves; `edits` is given
+    /// what they write.
     #[inline]
     pub(crate) fn decide_in_lane(
         &mut self,
         lane: &Lane<'_>,
         agenda: &Agenda<'_>,
         record: LaneRecord<'_>,
-        marked: &mut FixedBitSet,
+        (marked, edits): (&mut FixedBitSet, &mut KeyEdits),
         mut matched: impl FnMut(usize),
     ) -> Option<Option<usize>> {
         let mut turns = agenda.lane_turns(record.slots, record.buffers, marked);
@@ -210,7 +256,11 @@ impl Frame<'_> {
             if self.clock.is_some() && !self.state.costs[step.rule].passes_unmeasured() {
                 return None;
             }
-            let turn = if may_match { self.turn(step, &agenda.active()[place], record)? } else { step.if_false };
+            if edits.touch(step.edited_keys_read) {
+                return None;
+            }
+            let turn =
+                if may_match { self.turn(lane, step, &agenda.active()[place], record, edits)? } else { step.if_false };
             match turn {
                 Turn::Pass => {}
                 Turn::Match => matched(step.rule),
@@ -223,6 +273,14 @@ impl Frame<'_> {
             }
         }
         Some(None)
+    }
+
+    /// Returns what becomes of a record; `None` when that has to be found out by judging it in full.
+    fn splice<'s>(&self, lane: &Lane<'s>, edits: &KeyEdits, unit: &Unit<'_>) -> Option<Spliced<'s>> {
+        let is_guarded = edits.touch(lane.guarded_keys);
+        let is_logged = self.edits.is_some();
+        let keys = lane.edited_keys.filter(|_| !is_guarded && !is_logged)?;
+        edits.splice(keys, unit.buffers.record)
     }
 
     /// Returns what is to be read of the records below a resource and scope, whose slots are filled.
@@ -246,15 +304,32 @@ impl Frame<'_> {
         Some(!is_removed)
     }
 
-    /// Returns what a rule does to a record; `None` when that has to be judged in full.
+    /// Returns what a rule does to a record, and adds what it writes; `None` when that has to be judged in full.
     #[inline]
-    fn turn(&mut self, step: &Step<'_>, active: &Active, record: LaneRecord<'_>) -> Option<Turn> {
+    fn turn(
+        &mut self,
+        lane: &Lane<'_>,
+        step: &Step<'_>,
+        active: &Active,
+        record: LaneRecord<'_>,
+        edits: &mut KeyEdits,
+    ) -> Option<Turn> {
         if !self.decides(&step.condition, active, record)? {
             return Some(step.if_false);
         }
-        for condition in &step.edits_if {
-            if self.decides(condition, active, record)? {
-                return Some(Turn::Leave);
+        match &step.edits {
+            Edits::If(conditions) => {
+                for condition in conditions {
+                    if self.decides(condition, active, record)? {
+                        return Some(Turn::Leave);
+                    }
+                }
+            }
+            Edits::Keys(plan) => {
+                let native = lane.native?;
+                edits.follow(step.rule, plan, |choice| {
+                    self.decides_natively(&native.choice_at(step.rule, choice), step.rule, record)
+                })?;
             }
         }
         Some(step.if_true)
@@ -265,13 +340,16 @@ impl Frame<'_> {
     fn decides(&mut self, decider: &Decider<'_>, active: &Active, record: LaneRecord<'_>) -> Option<bool> {
         match decider {
             Decider::Always => Some(true),
-            Decider::Native(condition) => {
-                let looked_up = LookedUp(&self.state.subqueries[active.rule]);
-                let verdict = condition.decide(&mut self.state.native, &looked_up, record.slots, record.table);
-                verdict.ok().map(|verdict| verdict == Verdict::True)
-            }
+            Decider::Native(condition) => self.decides_natively(condition, active.rule, record),
             Decider::Rest => self.matches(active, record.cells?).ok(),
             Decider::Choice(condition) => self.chooses(active.rule, *condition, record.cells?).ok(),
         }
+    }
+
+    #[inline]
+    fn decides_natively(&mut self, condition: &Condition<'_>, rule: usize, record: LaneRecord<'_>) -> Option<bool> {
+        let looked_up = LookedUp(&self.state.subqueries[rule]);
+        let verdict = condition.decide(&mut self.state.native, &looked_up, record.slots, record.table);
+        verdict.ok().map(|verdict| verdict == Verdict::True)
     }
 }

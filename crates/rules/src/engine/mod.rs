@@ -3,8 +3,8 @@
 //! [`Processor`] is what hosts drive: a request in, what leaves out; a tick now and then. Each record goes through all
 //! rules before the next one is looked at, so that results cannot depend on how records are batched. No clock, no I/O.
 //! Read in order: [`processor`], [`outcome`], [`notice`], [`account`], `tables`, `overlay`, `cells`, `state`, `frame`,
-//! `compiled`, `judge`, `scan`, `written`, `act`, `agenda`, `lane`, [`over_slots`], `spend`, `request`, `levels`,
-//! `resource`, `wrap`, `metrics`, `guard`, `swap`, [`observe`], [`trace`].
+//! `compiled`, `judge`, `scan`, `written`, `act`, `agenda`, `key_edits`, `lane`, [`over_slots`], `spend`, `request`,
+//! `levels`, `resource`, `wrap`, `metrics`, `guard`, `swap`, [`observe`], [`trace`].
 
 pub mod processor;
 
@@ -35,6 +35,8 @@ mod written;
 mod act;
 
 mod agenda;
+
+mod key_edits;
 
 mod lane;
 

@@ -9,6 +9,7 @@ use crate::compile::set::BaseCells;
 use crate::engine::agenda::Agenda;
 use crate::engine::cells::{Cache, RecordCells};
 use crate::engine::frame::Frame;
+use crate::engine::key_edits::KeyEdits;
 use crate::engine::lane::{Lane, LaneRecord};
 use crate::engine::overlay::Overlay;
 use crate::engine::processor::Processor;
@@ -172,8 +173,11 @@ impl SlotJudge<'_> {
             own = cells(self.base, (slots, *buffers), (&self.overlay, &self.cache), self.frame.set);
             record.cells = Some(&own);
         }
+        // Records that would be edited leave the lane.
+        let mut edits = KeyEdits::default();
         let matched = &mut self.matched;
-        match self.frame.decide_in_lane(lane, agenda, record, &mut self.marked, |rule| matched.push(rule)) {
+        match self.frame.decide_in_lane(lane, agenda, record, (&mut self.marked, &mut edits), |rule| matched.push(rule))
+        {
             Some(None) => SlotVerdict::Pass,
             Some(Some(rule)) => SlotVerdict::Removed(rule),
             None => {

@@ -13,6 +13,7 @@ use dtq_record::otlp::index::RequestIndex;
 use dtq_record::tables::Base;
 use dtq_record::tables::derive::Write;
 use dtq_value::{Str, Value};
+use std::borrow::Cow;
 
 /// Names what a rule edited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,10 +86,10 @@ impl Frame<'_> {
 }
 
 /// Holds a record and its resource, each as the content of its message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parts<'t> {
     /// The record.
-    pub record: &'t [u8],
+    pub record: Cow<'t, [u8]>,
     /// Its resource.
     pub resource: &'t [u8],
 }
@@ -111,15 +112,19 @@ impl<'t> Trace<'t> {
     pub fn came(&self, record: usize) -> Parts<'t> {
         let place = self.index.resources()[self.resource_of(record)].resource;
         let resource = place.map_or(&[][..], |place| place.content(self.request));
-        Parts { record: self.index.records()[record].place.content(self.request), resource }
+        Parts { record: Cow::Borrowed(self.came_record(record)), resource }
     }
 
     /// Returns a log record or span as it goes on; `None` when it does not.
     pub fn left(&self, record: usize) -> Option<Parts<'t>> {
         let came = self.came(record);
         let resource = self.changes.resource_becomes(self.resource_of(record), came.resource)?;
-        let record = self.changes.record_becomes(record, came.record)?;
+        let record = self.changes.record_becomes(record, self.came_record(record))?;
         Some(Parts { record, resource })
+    }
+
+    fn came_record(&self, record: usize) -> &'t [u8] {
+        self.index.records()[record].place.content(self.request)
     }
 
     /// Returns what rules wrote of a record and of its resource.

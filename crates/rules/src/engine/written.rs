@@ -1,7 +1,7 @@
 //! What a column becomes: nothing new, some keys of its bag, or a value.
 //!
-//! Follows `iff` and `case` to the arm that counts, and `bag_set_key` and `bag_remove_keys` to the column itself, so that
-//! a column that stays is not decoded and an edited bag is not built. Anything else is evaluated.
+//! Follows `iff` and `case` to the arm that counts, and `bag_set_key`, `bag_remove_keys` and `bag_merge` to the column
+//! itself, so that a column that stays is not decoded and an edited bag is not built. Anything else is evaluated.
 
 use crate::compile::cells::Cell;
 use crate::compile::flatten::BagEdit;
@@ -15,7 +15,17 @@ use dtq_value::scalar::Fault;
 use dtq_value::{Str, Value};
 
 /// Edits of one bag that are followed.
-const EDITS_MAX: usize = 64;
+pub(crate) const EDITS_MAX: usize = 64;
+
+/// Names what a key becomes.
+enum Put {
+    /// It goes.
+    Gone,
+    /// What an expression gives.
+    Expr(ExprId),
+    /// A constant.
+    Value(Value),
+}
 
 /// Says what a column becomes.
 #[derive(Debug)]
@@ -37,7 +47,7 @@ impl Frame<'_> {
         write: &ColumnWrite,
         cells: &RecordCells<'_>,
     ) -> Result<Written, Fault> {
-        let mut edits: Vec<(Str, Option<ExprId>)> = Vec::new();
+        let mut edits: Vec<(Str, Put)> = Vec::new();
         let program = &self.set.rules[position].flat.program;
         let mut expr = root;
         loop {
@@ -49,11 +59,15 @@ impl Frame<'_> {
             let edit = write.bag.and_then(|_| BagEdit::of(program, kind));
             match edit {
                 Some(BagEdit::Set { bag, key, value }) if edits.len() < EDITS_MAX => {
-                    edits.push((key, Some(value)));
+                    edits.push((key, Put::Expr(value)));
                     expr = bag;
                 }
                 Some(BagEdit::Remove { bag, keys }) if edits.len() + keys.len() < EDITS_MAX => {
-                    edits.extend(keys.into_iter().map(|key| (key, None)));
+                    edits.extend(keys.into_iter().map(|key| (key, Put::Gone)));
+                    expr = bag;
+                }
+                Some(BagEdit::Merge { bag, pairs }) if edits.len() + pairs.len() < EDITS_MAX => {
+                    edits.extend(pairs.into_iter().map(|(key, value)| (key, Put::Value(value))));
                     expr = bag;
                 }
                 _ => return self.evaluated(position, root, cells),
@@ -85,7 +99,7 @@ impl Frame<'_> {
     fn keys(
         &mut self,
         position: usize,
-        edits: Vec<(Str, Option<ExprId>)>,
+        edits: Vec<(Str, Put)>,
         root: ExprId,
         write: &ColumnWrite,
         cells: &RecordCells<'_>,
@@ -101,16 +115,18 @@ impl Frame<'_> {
             // A key that stands for another column is left to the mapping of the table.
             let Some(Cell::Slot(slot)) = cell else { return self.evaluated(position, root, cells) };
             let is_present = cells.is_present(*slot);
-            let change = match value {
-                None => is_present.then_some(None),
-                Some(expr) => {
-                    let value = self.eval(position, expr, cells)?;
-                    // Later rules read what the record will hold.
-                    let value = any::read_back(value);
-                    let is_same = is_present && cells.slot(*slot)? == value;
-                    (!is_same).then_some(Some(value))
-                }
+            let value = match value {
+                Put::Gone => None,
+                Put::Expr(expr) => Some(self.eval(position, expr, cells)?),
+                Put::Value(value) => Some(value),
             };
+            // Later rules read what the record will hold.
+            let value = value.map(any::read_back);
+            let is_same = match &value {
+                None => !is_present,
+                Some(value) => is_present && cells.slot(*slot)? == *value,
+            };
+            let change = (!is_same).then_some(value);
             found.extend(change.map(|value| Write::Key(bag, key.clone(), value)));
             seen.push(key);
         }

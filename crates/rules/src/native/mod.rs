@@ -2,11 +2,14 @@
 //!
 //! Native code gives what the interpreter gives, faster; a rule, or a part of one, that it cannot say stays with the
 //! interpreter, and [`NativeSet::report`] names it. Compiling takes milliseconds for large sets and belongs on a thread of
-//! the host: a processor runs on the interpreter until it is handed the code. Read in order: `unit`, `reads`, [`set`].
+//! the host: a processor runs on the interpreter until it is handed the code. Read in order: `unit`, `reads`, `edits`,
+//! [`set`].
 
 mod unit;
 
 pub(crate) mod reads;
+
+pub(crate) mod edits;
 
 pub mod set;
 

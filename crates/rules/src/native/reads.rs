@@ -118,7 +118,8 @@ fn bits(program: &Program, root: ExprId, cells: &Cells, layout: &ScanLayout) -> 
     slots.fold(0, |bits, slot| bits | layout.bits(slot as usize))
 }
 
-fn columns(program: &Program, root: ExprId) -> Vec<u32> {
+/// Returns the cells that an expression reads, some of them twice.
+pub(super) fn columns(program: &Program, root: ExprId) -> Vec<u32> {
     let (mut columns, mut seen, mut pending) = (Vec::new(), BTreeSet::new(), vec![root]);
     while let Some(id) = pending.pop() {
         if !seen.insert(id) {

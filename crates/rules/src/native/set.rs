@@ -3,6 +3,7 @@
 use crate::compile::RuleSet;
 use crate::compile::rule::{Action, CompiledRule, Failure};
 use crate::compile::set::{BaseCells, base_position};
+use crate::native::edits::{EditPlan, EditedKeys};
 use crate::native::reads::{self, Reads};
 use crate::native::unit::{self, Function, Wanted};
 use dtq_ir::{Effect, ExprId, ExprKind, Program};
@@ -47,6 +48,8 @@ pub struct NativeSet {
     set: Arc<RuleSet>,
     /// By standard table, and for metrics by kind of point.
     scans: Vec<Vec<Option<RecordScan>>>,
+    /// By standard table.
+    edited_keys: Vec<Option<EditedKeys>>,
     rules: Vec<NativeRule>,
     report: NativeReport,
 }
@@ -62,6 +65,10 @@ struct NativeRule {
     is_repeatable: bool,
     /// Conditions that decide between values.
     choices: Vec<(ExprId, Function)>,
+    /// What it writes, where it replaces.
+    edits: Option<EditPlan>,
+    /// The bits of edited keys that decide what it does.
+    edited_keys_read: u64,
 }
 
 /// Says what of a rule set is native code.
@@ -143,7 +150,8 @@ impl NativeSet {
                 rules[*rule].reads = conditions_read(&set.rules[*rule], base, scan);
             }
         }
-        Ok(Self { set: Arc::clone(set), scans, rules, report })
+        let edited_keys = set.bases.iter().map(|base| plan_edits(set, base, &mut rules)).collect();
+        Ok(Self { set: Arc::clone(set), scans, edited_keys, rules, report })
     }
 
     /// Returns the rule set that the code is of.
@@ -181,6 +189,28 @@ impl NativeSet {
         self.rules[rule].conditions.as_ref().map(Function::condition)
     }
 
+    /// Returns what the rules over a table write into attributes.
+    #[inline]
+    pub(crate) fn edited_keys(&self, base: Base) -> Option<&EditedKeys> {
+        self.edited_keys[base_position(base)].as_ref()
+    }
+
+    /// Returns what a rule writes.
+    pub(crate) fn edits(&self, rule: usize) -> Option<&EditPlan> {
+        self.rules[rule].edits.as_ref()
+    }
+
+    /// Returns the bits of the edited keys that decide what a rule does with a record.
+    pub(crate) fn edited_keys_read(&self, rule: usize) -> u64 {
+        self.rules[rule].edited_keys_read
+    }
+
+    /// Returns the condition of a rule that a plan of its edits names.
+    #[inline]
+    pub(crate) fn choice_at(&self, rule: usize, position: usize) -> Condition<'_> {
+        self.rules[rule].choices[position].1.condition()
+    }
+
     /// Says whether evaluating the functions of a rule twice gives the same, and changes nothing.
     pub(crate) fn is_repeatable(&self, rule: usize) -> bool {
         self.rules[rule].is_repeatable
@@ -215,6 +245,30 @@ pub(crate) fn is_repeatable(program: &Program) -> bool {
         ExprKind::Call { function, .. } => !matches!(function.effect, Effect::Random | Effect::State),
         _ => true,
     })
+}
+
+/// Plans the edits of the rules over a table; returns the keys that they edit.
+fn plan_edits(set: &RuleSet, base: &BaseCells, rules: &mut [NativeRule]) -> Option<EditedKeys> {
+    let mut keys = EditedKeys::new(base, &set.rules);
+    for position in &base.rules {
+        let rule = &set.rules[*position];
+        if let Action::Replace { writes } = &rule.action {
+            let choices: Vec<ExprId> = rules[*position].choices.iter().map(|(choice, _)| *choice).collect();
+            let plan = EditPlan::new(rule, writes, (keys.as_mut(), &base.cells), &choices, &set.limits);
+            rules[*position].edits = Some(plan);
+        }
+    }
+    let mut keys = keys?;
+    keys.guarded = keys.bits(&base.cells, base.guards.slots());
+    for position in &base.rules {
+        let program = &set.rules[*position].flat.program;
+        let conditions = set.rules[*position].conditions.iter().map(|condition| condition.expr);
+        let decisive = conditions.chain(rules[*position].choices.iter().map(|(choice, _)| *choice));
+        let cells = decisive.flat_map(|expr| reads::columns(program, expr));
+        let slots: Vec<u32> = cells.flat_map(|cell| base.cells.slots_of(cell)).collect();
+        rules[*position].edited_keys_read = keys.bits(&base.cells, slots);
+    }
+    Some(keys)
 }
 
 /// Compiles the scans of a table's records: one, or one a kind of point.

@@ -109,7 +109,7 @@ impl Run {
                     let edits: Vec<Edit> = trace.edits(record - 1).cloned().collect();
                     let edited = Edited { bytes, row, came, left, edits };
                     let rewritten = edited.rewritten(&mut line.rewriter, self.limits.value_nesting_max);
-                    let size = left.record.len();
+                    let size = edited.left.record.len();
                     if !self.lacks(&rewritten, size, (line.name, entry.place)) {
                         line.layout.write(line.out, &rewritten.bytes, end)?;
                     }
@@ -163,7 +163,7 @@ impl Edited<'_> {
     ///
     /// A rule is undone as a whole: half of its edits, such as a key renamed to one that has no column, would lose data.
     fn rewritten(&self, rewriter: &mut Rewriter<'_>, nesting_max: usize) -> Rewritten {
-        let row = |parts: &Parts<'_>| logs::row(parts.record, parts.resource, nesting_max);
+        let row = |parts: &Parts<'_>| logs::row(&parts.record, parts.resource, nesting_max);
         let mut written = Rewritten { bytes: self.bytes.to_vec(), lacks: None, undone: Vec::new() };
         let (before, mut after) = match (row(&self.came), row(&self.left)) {
             (Ok(before), Ok(after)) => (before, after),

@@ -1,0 +1,132 @@
+//! What rules write into the attributes of one record, as keys that go and keys that get a constant, to cuts of its bytes.
+//!
+//! Gives what `written.rs`, the overlay and the edit of a record give together, for records as encoders write them; of
+//! others it says that they have to be judged in full. Changes nothing by itself. Next: `lane.rs`.
+
+use crate::engine::written::EDITS_MAX;
+use crate::native::edits::{EditPlan, EditedKeys, KeyEdit, Node};
+use dtq_record::otlp::assemble::Cut;
+use dtq_record::otlp::key_places::{KEYS_EDITED_MAX, KeyPlace};
+use smallvec::{SmallVec, smallvec};
+
+/// Holds what rules write into a record, in their order, before it is known what of it is there already.
+#[derive(Default)]
+pub(crate) struct KeyEdits {
+    /// Position of the rule and what it edits.
+    edits: SmallVec<[(usize, KeyEdit); 4]>,
+    /// The bits of the keys.
+    touched: u64,
+}
+
+/// Holds what becomes of a record.
+pub(crate) struct Spliced<'k> {
+    /// The rules that change it, in order.
+    pub(crate) editors: SmallVec<[usize; 4]>,
+    /// In the order of their places; none when what rules changed they changed back.
+    pub(crate) cuts: SmallVec<[Cut<'k>; 4]>,
+}
+
+impl KeyEdits {
+    /// Says whether no rule writes anything.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.edits.is_empty()
+    }
+
+    /// Says whether some of the keys with these bits are written.
+    #[inline]
+    pub(crate) fn touch(&self, bits: u64) -> bool {
+        self.touched & bits != 0
+    }
+
+    /// Adds what a rule writes, where `holds` decides its choices; `None` when that is not known here.
+    #[inline]
+    pub(crate) fn follow(
+        &mut self,
+        rule: usize,
+        plan: &EditPlan,
+        mut holds: impl FnMut(usize) -> Option<bool>,
+    ) -> Option<()> {
+        let first = self.edits.len();
+        for root in &plan.roots {
+            let (mut at, mut followed_count) = (*root, 0);
+            loop {
+                match plan.node(at) {
+                    Node::Same => break,
+                    Node::Unknown => return None,
+                    Node::Edited { edits, of } => {
+                        followed_count += edits.len();
+                        if followed_count >= EDITS_MAX {
+                            return None;
+                        }
+                        edits.iter().for_each(|edit| self.add(rule, first, *edit));
+                        at = *of;
+                    }
+                    Node::Chosen { arms, otherwise } => {
+                        at = *otherwise;
+                        for (choice, node) in arms {
+                            if holds(*choice)? {
+                                at = *node;
+                                break;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// Adds an edit, unless the rule, whose edits begin at `first`, has one of the same key: the outermost counts.
+    fn add(&mut self, rule: usize, first: usize, edit: KeyEdit) {
+        if self.edits[first..].iter().all(|(_, (key, _))| *key != edit.0) {
+            self.edits.push((rule, edit));
+            self.touched |= 1 << edit.0;
+        }
+    }
+
+    /// Returns what becomes of a record; `None` when that is not known here.
+    pub(crate) fn splice<'k>(&self, keys: &'k EditedKeys, record: &[u8]) -> Option<Spliced<'k>> {
+        let mut places: SmallVec<[Option<KeyPlace<'_>>; 8]> = smallvec![None; keys.places.keys().len()];
+        keys.places.find(record, &mut places)?;
+        let mut editors: SmallVec<[usize; 4]> = SmallVec::new();
+        // The keys in the order in which they first became another.
+        let mut becomes: SmallVec<[KeyEdit; KEYS_EDITED_MAX]> = SmallVec::new();
+        for (rule, (key, put)) in &self.edits {
+            match becomes.iter_mut().find(|(own, _)| own == key) {
+                Some((_, held)) if held == put => continue,
+                Some((_, held)) => *held = *put,
+                None if !differs(keys, places[*key].as_ref(), *put)? => continue,
+                None => becomes.push((*key, *put)),
+            }
+            if editors.last() != Some(rule) {
+                editors.push(*rule);
+            }
+        }
+        if becomes.len() > KEYS_EDITED_MAX {
+            return None;
+        }
+        let end = record.len() as u32;
+        let mut cuts: SmallVec<[Cut<'k>; 4]> = SmallVec::new();
+        for (key, put) in becomes {
+            let place = places[key].as_ref();
+            if differs(keys, place, put)? {
+                let (start, end) = place.map_or((end, end), |place| (place.start, place.end));
+                let put = put.map_or(&[][..], |put| &keys.puts[put].field);
+                cuts.push(Cut { start, end, put });
+            }
+        }
+        // What is new stands at the end, in order.
+        cuts.sort_by_key(|cut| cut.start);
+        Some(Spliced { editors, cuts })
+    }
+}
+
+/// Says whether an attribute, if it is there, is not what it is to become; `None` when that is not known here.
+fn differs(keys: &EditedKeys, place: Option<&KeyPlace<'_>>, put: Option<usize>) -> Option<bool> {
+    match (place, put) {
+        (None, None) => Some(false),
+        (None, Some(_)) | (Some(_), None) => Some(true),
+        (Some(place), Some(put)) => place.held.is(&keys.puts[put].value).map(|is_same| !is_same),
+    }
+}
