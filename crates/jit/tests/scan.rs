@@ -220,8 +220,13 @@ fn check_guards(seed: u64, is_odd: bool) {
     }
 }
 
+/// Returns how many plans are compared; an emulator takes seconds for each.
+fn case_count() -> u32 {
+    std::env::var("DTQ_SCAN_COUNT").ok().and_then(|text| text.parse().ok()).unwrap_or(60)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: case_count(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_encoders_write_is_filled_as_the_filler_fills_it(seed: u64) {
