@@ -1,0 +1,24 @@
+//! eBPF: instructions, their form in memory, their text, a check of our own, and an interpreter for tests.
+//!
+//! Nothing here loads a program into a kernel or opens anything. Read in order: [`insn`], [`helper`], [`map`], [`asm`],
+//! [`encode`], [`text`], [`check`], [`vm`].
+
+pub mod insn;
+
+pub mod helper;
+
+pub mod map;
+
+pub mod asm;
+
+pub mod encode;
+
+pub mod text;
+
+pub mod check;
+
+pub mod vm;
+
+pub use encode::{EncodeError, Encoded, decode, encode};
+pub use insn::Insn;
+pub use map::{MapDef, MapKind};
