@@ -1,6 +1,6 @@
 //! Instructions one after the other to a program, with labels for places that are not there yet. Next: `encode.rs`.
 
-use crate::helper::Helper;
+use crate::callee::Helper;
 use crate::insn::{Alu, Callee, Cond, Imm64, Insn, Operand, Reg, Size, Width};
 
 /// Names a place in a program that is being made.

@@ -7,7 +7,7 @@
 //! # Source
 //! The kernel's `Documentation/bpf/verifier.rst`; bounds of `include/linux/bpf_verifier.h` and `include/linux/filter.h`.
 
-use crate::helper::Helper;
+use crate::callee::Helper;
 use crate::insn::{Alu, AtomicOp, Callee, Imm64, Insn, Operand, Reg, Width};
 use crate::map::MapDef;
 use std::collections::BTreeMap;

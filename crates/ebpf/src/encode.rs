@@ -173,33 +173,7 @@ fn encode_one(
             one(Slot { opcode, dst: dst.number(), imm: size.bytes() as i32 * 8, ..Slot::default() })
         }
         Insn::LoadImm { dst, value } => load_imm(dst, value, &far),
-        Insn::Load { size, is_signed, dst, base, offset } => {
-            if is_signed && size == Size::Double {
-                return Err(error("eight bytes have no sign to extend"));
-            }
-            let mode = if is_signed { code::MEM_SIGNED } else { code::MEM };
-            let opcode = code::LDX | mode | size_code(size);
-            one(Slot { opcode, dst: dst.number(), src: base.number(), offset, imm: 0 })
-        }
-        Insn::Store { size, base, offset, value } => {
-            let slot = Slot { dst: base.number(), offset, ..Slot::default() };
-            let common = code::MEM | size_code(size);
-            one(match value {
-                Operand::Reg(src) => Slot { opcode: code::STX | common, src: src.number(), ..slot },
-                Operand::Imm(imm) => Slot { opcode: code::ST | common, imm, ..slot },
-            })
-        }
-        Insn::Atomic { size, op, is_fetched, base, offset, src } => {
-            if matches!(size, Size::Byte | Size::Half) {
-                return Err(error("four or eight bytes are changed in one step"));
-            }
-            if op.always_fetches() && !is_fetched {
-                return Err(error("an exchange always gives what was there"));
-            }
-            let opcode = code::STX | code::ATOMIC | size_code(size);
-            let imm = atomic_code(op) | if is_fetched { code::FETCH } else { 0 };
-            one(Slot { opcode, dst: base.number(), src: src.number(), offset, imm })
-        }
+        Insn::Load { .. } | Insn::Store { .. } | Insn::Atomic { .. } => one(access(insn, error)?),
         Insn::Jump { target } => one(match near(target) {
             Ok(offset) => Slot { opcode: code::JMP | code::JA, offset, ..Slot::default() },
             Err(_) => Slot { opcode: code::JMP32 | code::JA, imm: far(target)?, ..Slot::default() },
@@ -222,6 +196,40 @@ fn encode_one(
         }
         Insn::Exit => one(Slot { opcode: code::JMP | code::EXIT, ..Slot::default() }),
     }
+}
+
+/// Returns the slot of an instruction that reads or writes memory.
+fn access(insn: &Insn, error: &dyn Fn(&'static str) -> EncodeError) -> Result<Slot, EncodeError> {
+    Ok(match *insn {
+        Insn::Load { size, is_signed, dst, base, offset } => {
+            if is_signed && size == Size::Double {
+                return Err(error("eight bytes have no sign to extend"));
+            }
+            let mode = if is_signed { code::MEM_SIGNED } else { code::MEM };
+            let opcode = code::LDX | mode | size_code(size);
+            Slot { opcode, dst: dst.number(), src: base.number(), offset, imm: 0 }
+        }
+        Insn::Store { size, base, offset, value } => {
+            let slot = Slot { dst: base.number(), offset, ..Slot::default() };
+            let common = code::MEM | size_code(size);
+            match value {
+                Operand::Reg(src) => Slot { opcode: code::STX | common, src: src.number(), ..slot },
+                Operand::Imm(imm) => Slot { opcode: code::ST | common, imm, ..slot },
+            }
+        }
+        Insn::Atomic { size, op, is_fetched, base, offset, src } => {
+            if matches!(size, Size::Byte | Size::Half) {
+                return Err(error("four or eight bytes are changed in one step"));
+            }
+            if op.always_fetches() && !is_fetched {
+                return Err(error("an exchange always gives what was there"));
+            }
+            let opcode = code::STX | code::ATOMIC | size_code(size);
+            let imm = atomic_code(op) | if is_fetched { code::FETCH } else { 0 };
+            Slot { opcode, dst: base.number(), src: src.number(), offset, imm }
+        }
+        _ => unreachable!("the caller gives those that read or write memory"),
+    })
 }
 
 fn load_imm(dst: Reg, value: Imm64, far: &dyn Fn(u32) -> Result<i32, EncodeError>) -> Result<[Slot; 2], EncodeError> {

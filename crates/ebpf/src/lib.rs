@@ -1,11 +1,11 @@
 //! eBPF: instructions, their form in memory, their text, a check of our own, and an interpreter for tests.
 //!
-//! Nothing here loads a program into a kernel or opens anything. Read in order: [`insn`], [`helper`], [`map`], [`asm`],
+//! Nothing here loads a program into a kernel or opens anything. Read in order: [`insn`], [`callee`], [`map`], [`asm`],
 //! [`encode`], [`text`], [`check`], [`vm`].
 
 pub mod insn;
 
-pub mod helper;
+pub mod callee;
 
 pub mod map;
 

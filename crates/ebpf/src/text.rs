@@ -2,7 +2,7 @@
 //!
 //! For people and fixtures; nothing reads it back. Next: `check.rs`.
 
-use crate::helper::Helper;
+use crate::callee::Helper;
 use crate::insn::{Alu, AtomicOp, ByteOrder, Callee, Cond, Imm64, Insn, Operand, Reg, Size, Width};
 use std::fmt::{self, Display, Write};
 

@@ -8,14 +8,16 @@ fn bytes_of(program: &[Insn]) -> Vec<u8> {
     encode(program).expect("it can be encoded").to_bytes()
 }
 
-/// Bytes as `llvm-mc` 14 writes them (`-triple bpfel -mcpu=v3 -show-encoding`); those of instructions that it does not
-/// know yet (signed division, sign extension, `bswap`, `cmpxchg` in this form) follow the tables of RFC 9669, sections 4
-/// and 5.
-#[test]
-fn bytes_are_those_of_llvm() {
-    let r = |number| Reg::new(number).unwrap();
+fn r(number: u8) -> Reg {
+    Reg::new(number).expect("there are eleven registers")
+}
+
+/// An instruction, its bytes, its text.
+type Case = (Insn, [u8; 8], &'static str);
+
+fn on_registers() -> Vec<Case> {
     let alu = |width, op, dst, src: Operand| Insn::Alu { width, op, dst: r(dst), src };
-    let cases: Vec<(Insn, [u8; 8], &str)> = vec![
+    vec![
         (alu(Width::Double, Alu::Add, 1, 1.into()), [0x07, 0x01, 0, 0, 1, 0, 0, 0], "r1 += 1"),
         (alu(Width::Double, Alu::Sub, 2, r(4).into()), [0x1f, 0x42, 0, 0, 0, 0, 0, 0], "r2 -= r4"),
         (alu(Width::Double, Alu::Mov, 9, r(8).into()), [0xbf, 0x89, 0, 0, 0, 0, 0, 0], "r9 = r8"),
@@ -38,6 +40,11 @@ fn bytes_are_those_of_llvm() {
             [0xd7, 0x01, 0, 0, 64, 0, 0, 0],
             "r1 = bswap64 r1",
         ),
+    ]
+}
+
+fn on_memory() -> Vec<Case> {
+    vec![
         (
             Insn::Load { size: Size::Half, is_signed: false, dst: r(5), base: r(0), offset: 0 },
             [0x69, 0x05, 0, 0, 0, 0, 0, 0],
@@ -84,8 +91,15 @@ fn bytes_are_those_of_llvm() {
         ),
         (Insn::Call(Callee::Helper(26)), [0x85, 0, 0, 0, 26, 0, 0, 0], "call skb_load_bytes#26"),
         (Insn::Exit, [0x95, 0, 0, 0, 0, 0, 0, 0], "exit"),
-    ];
-    for (insn, bytes, text) in cases {
+    ]
+}
+
+/// Bytes as `llvm-mc` 14 writes them (`-triple bpfel -mcpu=v3 -show-encoding`); those of instructions that it does not
+/// know yet (signed division, sign extension, `bswap`, `cmpxchg` in this form) follow the tables of RFC 9669, sections 4
+/// and 5.
+#[test]
+fn bytes_are_those_of_llvm() {
+    for (insn, bytes, text) in on_registers().into_iter().chain(on_memory()) {
         assert_eq!((bytes_of(&[insn]), insn.to_string().as_str()), (bytes.to_vec(), text));
     }
 }
@@ -110,7 +124,7 @@ fn a_jump_too_far_for_sixteen_bits_is_written_with_32() {
 }
 
 fn reg() -> impl Strategy<Value = Reg> {
-    (0..=10u8).prop_map(|number| Reg::new(number).unwrap())
+    (0..=10u8).prop_map(|number| Reg::new(number).expect("there are eleven registers"))
 }
 
 fn operand() -> impl Strategy<Value = Operand> {

@@ -1,8 +1,8 @@
 //! What programs do, and what stops them. Results are those of RFC 9669 where nothing else is said.
 
 use dtq_ebpf::asm::Assembler;
+use dtq_ebpf::callee::Helper;
 use dtq_ebpf::check::check;
-use dtq_ebpf::helper::Helper;
 use dtq_ebpf::insn::{Alu, AtomicOp, ByteOrder, Cond, Insn, Reg, Size, Width};
 use dtq_ebpf::map::{MapDef, MapKind};
 use dtq_ebpf::vm::{Input, Machine, Maps, Trap, TrapReason};
@@ -28,13 +28,13 @@ fn run(write: impl FnOnce(&mut Assembler)) -> Result<u64, Trap> {
 
 /// Returns what an operation on two numbers gives.
 fn computed(width: Width, op: Alu, left: u64, right: u64) -> u64 {
-    run(|asm| {
+    let result = run(|asm| {
         asm.mov_imm(Reg::R0, left);
         asm.mov_imm(Reg::R1, right);
         asm.add(Insn::Alu { width, op, dst: Reg::R0, src: Reg::R1.into() });
         asm.exit();
-    })
-    .unwrap()
+    });
+    result.expect("arithmetic does not trap")
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! One run of a program: registers, frames, calls.
 
-use crate::helper::Helper;
+use crate::callee::Helper;
 use crate::insn::{AtomicOp, Callee, Imm64, Insn, Operand, Reg, Size, Width};
 use crate::map::MapKind;
 use crate::vm::alu::{compute, holds, sign_extended, swapped};

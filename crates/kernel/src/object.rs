@@ -1,0 +1,240 @@
+//! Maps and programs of `dtq-ebpf` to those of the kernel, which are gone when the last descriptor is closed.
+
+use crate::sys;
+pub use crate::sys::TestRun;
+use dtq_ebpf::check::{Violation, check};
+use dtq_ebpf::{EncodeError, Insn, MapDef, MapKind, encode};
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// How much of what the verifier says is kept, in bytes.
+const LOG_SIZE: usize = 256 << 10;
+
+/// Holds a map of the kernel.
+#[derive(Debug)]
+pub struct Map {
+    descriptor: OwnedFd,
+    def: MapDef,
+    /// How many values a key has: one, or one for each processor.
+    value_count: usize,
+}
+
+impl Map {
+    /// Makes a map.
+    ///
+    /// # Errors
+    /// What the kernel says, such as that this process may not.
+    pub fn create(def: &MapDef) -> io::Result<Self> {
+        let spec = sys::MapSpec {
+            kind: def.kind.number(),
+            key_size: def.key_size,
+            value_size: def.value_size,
+            entries_max: def.entries_max,
+            name: &def.name,
+        };
+        let is_per_cpu = matches!(def.kind, MapKind::PerCpuHash | MapKind::PerCpuArray);
+        let value_count = if is_per_cpu { cpu_count()? } else { 1 };
+        Ok(Self { descriptor: sys::create_map(&spec)?, def: def.clone(), value_count })
+    }
+
+    /// Returns what it was made from.
+    pub fn def(&self) -> &MapDef {
+        &self.def
+    }
+
+    /// Returns the values of a key: one, or one for each processor; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the key has another size, and what the kernel says.
+    pub fn get(&self, key: &[u8]) -> io::Result<Option<Vec<Vec<u8>>>> {
+        self.check_key(key)?;
+        if self.def.kind == MapKind::RingBuffer {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a ring buffer has no keys"));
+        }
+        let (size, stride) = (self.def.value_size as usize, self.stride());
+        let mut values = vec![0; stride * self.value_count];
+        let is_there = sys::lookup(&self.descriptor, key, &mut values)?;
+        Ok(is_there.then(|| values.chunks(stride).map(|value| value[..size].to_vec()).collect()))
+    }
+
+    /// Sets the value of a key, on all processors where each has its own.
+    ///
+    /// # Errors
+    /// When key or value have another size, and what the kernel says, such as that the map is full.
+    pub fn set(&self, key: &[u8], value: &[u8]) -> io::Result<()> {
+        self.check_key(key)?;
+        if self.def.kind == MapKind::RingBuffer || value.len() != self.def.value_size as usize {
+            let message =
+                format!("a value of `{}` has {} bytes, not {}", self.def.name, self.def.value_size, value.len());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let mut values = vec![0; self.stride() * self.value_count];
+        values.chunks_mut(self.stride()).for_each(|place| place[..value.len()].copy_from_slice(value));
+        sys::update(&self.descriptor, key, &values)
+    }
+
+    /// Removes a key; says whether it was there.
+    ///
+    /// # Errors
+    /// When the key has another size, and what the kernel says.
+    pub fn remove(&self, key: &[u8]) -> io::Result<bool> {
+        self.check_key(key)?;
+        sys::delete(&self.descriptor, key)
+    }
+
+    /// Returns the keys, of which some may be missing or stand twice where programs change the map meanwhile.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn keys(&self) -> io::Result<Vec<Vec<u8>>> {
+        let mut keys: Vec<Vec<u8>> = Vec::new();
+        let mut next = vec![0; self.def.key_size as usize];
+        // A map that changes under the walk may lead in a circle.
+        while keys.len() <= self.def.entries_max as usize
+            && sys::next_key(&self.descriptor, keys.last().map(Vec::as_slice), &mut next)?
+        {
+            keys.push(next.clone());
+        }
+        Ok(keys)
+    }
+
+    /// Returns how far the values of processors lie apart (`round_up(value_size, 8)` in `kernel/bpf/syscall.c`).
+    fn stride(&self) -> usize {
+        let size = self.def.value_size as usize;
+        if self.value_count == 1 { size } else { size.next_multiple_of(8) }
+    }
+
+    fn check_key(&self, key: &[u8]) -> io::Result<()> {
+        if key.len() == self.def.key_size as usize {
+            return Ok(());
+        }
+        let message = format!("a key of `{}` has {} bytes, not {}", self.def.name, self.def.key_size, key.len());
+        Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+    }
+}
+
+impl AsFd for Map {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+/// Returns for how many processors a map has values: all that there may ever be.
+fn cpu_count() -> io::Result<usize> {
+    let text = std::fs::read_to_string("/sys/devices/system/cpu/possible")?;
+    let last = text.trim().rsplit([',', '-']).next().and_then(|last| last.parse::<usize>().ok());
+    last.map(|last| last + 1)
+        .ok_or_else(|| io::Error::other(format!("cannot tell the processors of `{}`", text.trim())))
+}
+
+/// Says what a program is attached to, and with that what it may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProgramKind {
+    /// Packets that a socket receives.
+    SocketFilter,
+}
+
+impl ProgramKind {
+    /// Returns the kernel's number (`enum bpf_prog_type`).
+    fn number(self) -> u32 {
+        match self {
+            ProgramKind::SocketFilter => 1,
+        }
+    }
+}
+
+/// Holds a program of the kernel.
+#[derive(Debug)]
+pub struct Program {
+    descriptor: OwnedFd,
+}
+
+impl Program {
+    /// Loads a program, whose map of a position is that of the same position in `maps`.
+    ///
+    /// # Errors
+    /// What is wrong with the program, by our own check or by that of the kernel.
+    pub fn load(name: &str, kind: ProgramKind, program: &[Insn], maps: &[Map]) -> Result<Self, LoadError> {
+        let defs: Vec<MapDef> = maps.iter().map(|map| map.def.clone()).collect();
+        check(program, &defs).map_err(LoadError::Check)?;
+        let mut encoded = encode(program).map_err(LoadError::Encode)?;
+        for (slot, map) in encoded.relocations {
+            encoded.slots[slot].imm = maps[map as usize].descriptor.as_raw_fd();
+        }
+        let insns: Vec<[u8; 8]> = encoded.slots.iter().map(|slot| slot.to_bytes()).collect();
+        let spec = sys::ProgSpec { kind: kind.number(), insns: &insns, name };
+        // What the verifier says costs time, and is wanted only where it refuses.
+        match sys::load_program(&spec, &mut []) {
+            Ok(descriptor) => Ok(Self { descriptor }),
+            Err(error) => Err(refusal(&spec, error)),
+        }
+    }
+
+    /// Runs it over a packet so many times; the first fourteen bytes are an Ethernet header, which a socket filter does not
+    /// see.
+    ///
+    /// # Errors
+    /// What the kernel says, such as that the packet is too short.
+    pub fn test_run(&self, packet: &[u8], repeat: u32) -> io::Result<TestRun> {
+        sys::test_run(&self.descriptor, packet, repeat)
+    }
+}
+
+impl AsFd for Program {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+/// Loads a program that was refused once more, for the verifier's words.
+fn refusal(spec: &sys::ProgSpec<'_>, error: io::Error) -> LoadError {
+    if error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error() == Some(libc::EPERM) {
+        return LoadError::Kernel { error, log: String::new() };
+    }
+    let mut log = vec![0; LOG_SIZE];
+    let error = sys::load_program(spec, &mut log).err().unwrap_or(error);
+    let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
+    LoadError::Kernel { error, log: String::from_utf8_lossy(&log[..end]).into_owned() }
+}
+
+/// Says why a program was not loaded.
+#[derive(Debug)]
+pub enum LoadError {
+    /// It is wrong by our own check.
+    Check(Violation),
+    /// It cannot be encoded.
+    Encode(EncodeError),
+    /// The kernel refuses it.
+    Kernel {
+        /// With this.
+        error: io::Error,
+        /// And these words of its verifier.
+        log: String,
+    },
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::Check(violation) => write!(f, "the program is wrong: {violation}"),
+            LoadError::Encode(error) => write!(f, "the program cannot be encoded: {error}"),
+            LoadError::Kernel { error, log } => {
+                let last =
+                    log.trim_end().lines().rev().find(|line| !line.starts_with("processed ")).unwrap_or_default();
+                let separator = if last.is_empty() { "" } else { ": " };
+                write!(f, "the kernel refuses the program: {error}{separator}{last}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for LoadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            LoadError::Check(violation) => Some(violation),
+            LoadError::Encode(error) => Some(error),
+            LoadError::Kernel { error, .. } => Some(error),
+        }
+    }
+}
