@@ -1,7 +1,7 @@
 //! Instructions to the slots that the kernel reads, and back.
 //!
 //! Little-endian, as on every processor that dtq runs on. What cannot be encoded, such as a branch over more than 32,767
-//! slots, is an error and never another instruction; what is decoded encodes to the same bytes. Next: `text.rs`.
+//! slots, is an error and never another instruction; what is decoded encodes to the same bytes. Next: `btf.rs`.
 //!
 //! # Source
 //! RFC 9669, BPF Instruction Set Architecture; the kernel's `include/uapi/linux/bpf.h` for `may_goto` and for the kinds of

@@ -1,7 +1,7 @@
 //! eBPF: instructions, their form in memory, their text, a check of our own, and an interpreter for tests.
 //!
 //! Nothing here loads a program into a kernel or opens anything. Read in order: [`insn`], [`callee`], [`map`], [`asm`],
-//! [`encode`], [`text`], [`check`], [`vm`].
+//! [`encode`], `btf`, [`elf`], [`text`], [`check`], [`vm`].
 
 pub mod insn;
 
@@ -12,6 +12,10 @@ pub mod map;
 pub mod asm;
 
 pub mod encode;
+
+mod btf;
+
+pub mod elf;
 
 pub mod text;
 

@@ -139,3 +139,63 @@ fn what_the_verifier_refuses_is_said_in_its_words() {
     let error = Program::load("bad", ProgramKind::SocketFilter, &asm.finish(), &[]).unwrap_err().to_string();
     assert!(error.contains("R1 invalid mem access"), "{error}");
 }
+
+/// Returns a filter that counts packets of at least eight bytes and drops the others, and its maps.
+fn counting() -> (Vec<Insn>, Vec<MapDef>) {
+    let map = |name: &str, kind, key_size, value_size, entries_max| MapDef {
+        name: name.to_owned(),
+        kind,
+        key_size,
+        value_size,
+        entries_max,
+    };
+    let maps = vec![map("counts", MapKind::PerCpuArray, 4, 8, 1), map("kept", MapKind::RingBuffer, 0, 0, 4096)];
+    let mut asm = Assembler::default();
+    let (short, missing) = (asm.label(), asm.label());
+    asm.load(Size::Word, Reg::R1, Reg::R1, 0);
+    asm.branch(Cond::Lt, Reg::R1, 8, short);
+    asm.store(Size::Word, Reg::FRAME, -4, 0);
+    asm.mov_map(Reg::R1, 0);
+    asm.mov(Reg::R2, Reg::FRAME);
+    asm.alu(Alu::Add, Reg::R2, -4);
+    asm.call(Helper::MapLookup);
+    asm.branch(Cond::Eq, Reg::R0, 0, missing);
+    asm.mov(Reg::R1, 1);
+    let (base, src) = (Reg::R0, Reg::R1);
+    asm.add(Insn::Atomic { size: Size::Double, op: AtomicOp::Add, is_fetched: false, base, offset: 0, src });
+    asm.mov_map(Reg::R1, 1);
+    asm.mov(Reg::R2, Reg::FRAME);
+    asm.alu(Alu::Add, Reg::R2, -4);
+    asm.mov(Reg::R3, 4);
+    asm.mov(Reg::R4, 0);
+    asm.call(Helper::RingbufOutput);
+    asm.bind(missing);
+    asm.mov(Reg::R0, -1);
+    asm.exit();
+    asm.bind(short);
+    asm.mov(Reg::R0, 0);
+    asm.exit();
+    (asm.finish(), maps)
+}
+
+#[test]
+fn bpftool_loads_an_object() {
+    let (program, maps) = counting();
+    let bytes = dtq_ebpf::elf::object("count_packets", &program, &maps).unwrap();
+    let run = |arguments: &[&str]| std::process::Command::new("bpftool").args(arguments).output();
+    if run(&["version"]).is_err() || !may_load("bpftool_loads_an_object") {
+        eprintln!("SKIPPED: bpftool_loads_an_object: bpftool is not here");
+        return;
+    }
+    let folder = std::env::temp_dir();
+    let (file, pin) =
+        (folder.join(format!("dtq-{}.o", std::process::id())), format!("/sys/fs/bpf/dtq-{}", std::process::id()));
+    std::fs::write(&file, bytes).unwrap();
+    let loaded = run(&["prog", "load", &file.to_string_lossy(), &pin]).unwrap();
+    let shown = run(&["prog", "dump", "xlated", "pinned", &pin, "opcodes"]);
+    let _ = (std::fs::remove_file(&file), std::fs::remove_file(&pin));
+    let said = String::from_utf8_lossy(&loaded.stderr).into_owned();
+    assert!(loaded.status.success(), "{said}");
+    let shown = String::from_utf8_lossy(&shown.unwrap().stdout).into_owned();
+    assert!(shown.contains("lock *(u64 *)") && shown.contains("map[id:"), "{shown}");
+}
