@@ -14,12 +14,11 @@ use crate::compile::optimize::optimize;
 use crate::compile::query::{RuleQuery, compile_query};
 use crate::compile::rule::{Action, ColumnWrite, CompiledRule, Condition, LookedUp, RecorderDef};
 use crate::compile::scan::scan_rule;
-use crate::compile::settings::check_settings;
+use crate::compile::settings::{check_settings, key_shape, recorder_spec, types_text};
 use crate::compile::warnings::warnings;
-use crate::file::rule::{Destination, Mode, RecorderBounds, Tier};
-use crate::file::{Located, QueryText, Rule, RuleFile, RuleRef, check_together, order};
-use crate::state::bounds::{Bounds, KeyShape};
-use crate::state::recorder::RecorderSpec;
+use crate::file::rule::{Destination, Mode, Tier};
+use crate::file::{Located, Rule, RuleFile, RuleRef, check_together, order};
+use crate::state::bounds::KeyShape;
 use dtq_exec::feed::{needed_columns, needed_columns_for};
 use dtq_ir::{ExprId, ExprKind, Program};
 use dtq_record::otlp::Signal;
@@ -28,7 +27,6 @@ use dtq_record::stream::Column;
 use dtq_record::tables::derive::Derivation;
 use dtq_record::tables::{self, Base};
 use dtq_source::{Budget, Code, Diagnostic, Limits, Timer, diagnostic};
-use dtq_value::Type;
 use std::collections::BTreeSet;
 
 /// Holds what compiling a rule set depends on besides the files.
@@ -579,26 +577,4 @@ fn time_column(base: Base) -> Option<usize> {
         Base::Resources => return None,
     };
     tables::standard(base.name())?.columns.iter().position(|column| column.name == name)
-}
-
-fn key_shape(key: Option<&QueryText>, columns: &[Column]) -> KeyShape {
-    match (key, columns.last()) {
-        (Some(key), Some(column)) => KeyShape { expression: key.text.as_str().into(), types: vec![column.ty] },
-        _ => KeyShape::default(),
-    }
-}
-
-fn types_text(types: &[Type]) -> String {
-    types.first().map_or_else(|| "nothing".to_owned(), |ty| format!("a {ty}"))
-}
-
-fn recorder_spec(bounds: &RecorderBounds, key: KeyShape, state_bytes: Option<u64>) -> RecorderSpec {
-    let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    let bytes_max = state_bytes.unwrap_or(crate::engine::DEFAULT_STATE_BYTES);
-    RecorderSpec {
-        key,
-        keep_ticks: bounds.keep_ticks,
-        bytes_per_key_max: size(bounds.bytes_per_key),
-        bounds: Bounds { entries_max: size(bounds.keys), bytes_max: size(bytes_max) },
-    }
 }

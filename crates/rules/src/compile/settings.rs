@@ -3,9 +3,13 @@
 //! What keys do among themselves was checked when the file was read. Next: `lookup.rs`.
 
 use crate::compile::query::RuleQuery;
-use crate::file::Rule;
-use crate::file::rule::{Destination, MetricsOutput};
+use crate::file::rule::{Destination, MetricsOutput, RecorderBounds};
+use crate::file::{QueryText, Rule};
+use crate::state::bounds::{Bounds, KeyShape};
+use crate::state::recorder::RecorderSpec;
+use dtq_record::stream::Column;
 use dtq_source::{Code, Diagnostic};
+use dtq_value::Type;
 
 /// Reports what a rule says beside its query and what has no effect or does not work.
 pub fn check_settings(rule: &Rule, query: &RuleQuery, found: &mut Vec<Diagnostic>) {
@@ -57,5 +61,30 @@ fn check_scan_settings(rule: &Rule, query: &RuleQuery, found: &mut Vec<Diagnosti
             found.push(Diagnostic::error(Code::E5016, rule.tiers.span, message).label(label));
         }
         _ => {}
+    }
+}
+
+/// Returns what the key of a rule is, whose column is the last of its query's.
+pub(super) fn key_shape(key: Option<&QueryText>, columns: &[Column]) -> KeyShape {
+    match (key, columns.last()) {
+        (Some(key), Some(column)) => KeyShape { expression: key.text.as_str().into(), types: vec![column.ty] },
+        _ => KeyShape::default(),
+    }
+}
+
+/// Returns the type of a key in words.
+pub(super) fn types_text(types: &[Type]) -> String {
+    types.first().map_or_else(|| "nothing".to_owned(), |ty| format!("a {ty}"))
+}
+
+/// Returns what a recorder holds.
+pub(super) fn recorder_spec(bounds: &RecorderBounds, key: KeyShape, state_bytes: Option<u64>) -> RecorderSpec {
+    let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let bytes_max = state_bytes.unwrap_or(crate::engine::DEFAULT_STATE_BYTES);
+    RecorderSpec {
+        key,
+        keep_ticks: bounds.keep_ticks,
+        bytes_per_key_max: size(bounds.bytes_per_key),
+        bounds: Bounds { entries_max: size(bounds.keys), bytes_max: size(bytes_max) },
     }
 }
