@@ -318,6 +318,11 @@ impl Module {
         self.size
     }
 
+    /// Returns how many functions there are.
+    pub fn function_count(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Returns the address of a function that is entered like `point`.
     #[inline]
     fn address(&self, entry: &Entry, point: EntryPoint) -> *const u8 {

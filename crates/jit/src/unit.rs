@@ -56,8 +56,8 @@ impl Compiler {
         Self { target }
     }
 
-    /// Returns the target.
-    pub(crate) fn target(&self) -> &Target {
+    /// Returns what it generates code for.
+    pub fn target(&self) -> &Target {
         &self.target
     }
 
@@ -184,6 +184,11 @@ impl Code {
     /// Returns the size of the machine code in bytes.
     pub fn size(&self) -> usize {
         self.module.size()
+    }
+
+    /// Returns how many functions share its memory.
+    pub fn function_count(&self) -> usize {
+        self.module.function_count()
     }
 
     /// Returns which constructs became instructions, and which are called.

@@ -316,9 +316,11 @@ proptest! {
     }
 }
 
-/// Returns what is made of each record of a request that can be read: the verdict, and the rules that matched; with each a
-/// request of that record alone.
-fn judge(processor: &mut Processor, request: &[u8]) -> Vec<((SlotVerdict, Vec<usize>), Vec<u8>)> {
+/// What is made of a record in slots: the verdict, and the rules that matched.
+type Judged = (SlotVerdict, Vec<usize>);
+
+/// Returns what is made of each record of a request that can be read, with each a request of that record alone.
+fn judge(processor: &mut Processor, request: &[u8]) -> Vec<(Judged, Vec<u8>)> {
     let plan = processor.rules().base(Base::Logs).plan.clone();
     let mut judge = processor.slot_judge(Signal::Logs, NOW);
     let mut slots = vec![Slot::MISSING; judge.slot_count()];

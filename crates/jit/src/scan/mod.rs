@@ -1,10 +1,10 @@
 //! What a plan reads of a message to machine code that fills its slots from the message's bytes.
 //!
 //! The code does what the filler of `record` does (`otlp/pass.rs`), which defines it, for bytes as encoders write them,
-//! and gives up on others: then the filler decides. It never says that a message is filled that the filler finds
-//! malformed. Each field and each key has a bit ([`ScanLayout`]), and a scan ends when all bits that are wanted are
-//! settled. Read in order: `message` (the loop over fields), `field`, `any`, `keys`, `derive`, `guard`, `items` (the
-//! bits), `emit` (loads, checks, varints).
+//! and gives up on others, and on records with a field of 16 KiB or more: then the filler decides. It never says that a
+//! message is filled that the filler finds malformed. Each field and each key has a bit ([`ScanLayout`]), and a scan ends
+//! when all bits that are wanted are settled. Read in order: `message` (the loop over fields), `field`, `any`, `keys`,
+//! `derive`, `guard`, `items` (the bits), `emit` (loads, checks, varints).
 
 mod message;
 

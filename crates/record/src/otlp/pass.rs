@@ -56,7 +56,7 @@ pub enum How {
 }
 
 /// Holds what is done with one field number.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Read {
     /// The field number; for [`How::Keys`] that of the `KeyValue`s.
     pub number: u32,
@@ -71,7 +71,7 @@ pub struct Read {
 }
 
 /// Names what follows from other slots, when the pass is over.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields are the slots that each variant names")]
 pub enum Derived {
     /// The same again.
@@ -89,7 +89,7 @@ pub enum Derived {
 /// Whoever fills slots in another way (native code does) reads here what [`SlotPlan`](super::fill::SlotPlan) would do:
 /// the defaults and whole views first, then each read at its field's first occurrence until all are settled, what is
 /// derived last, everything in the order given.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pass {
     buffer: Buffer,
     /// What slots hold when the field is not there.
@@ -487,7 +487,7 @@ fn member_slot(field: &Field<'_>, bytes: &[u8], buffer: Buffer, base: u32) -> Re
 }
 
 /// Holds the wanted keys, by size and then in order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Keys {
     entries: Vec<(Box<[u8]>, u32)>,
     /// The bits of the sizes that occur: most keys of a record have another.
