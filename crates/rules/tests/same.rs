@@ -1,5 +1,5 @@
 //! Many rules whose guards are looked for together, on the interpreter and as native code, against the same rules each
-//! looking by itself: nothing differs.
+//! looking by itself: nothing differs. Nor does it with code that other sets had before.
 //!
 //! `DTQ_CASES` sets how many pairs of rule set and request are run.
 #![allow(clippy::unwrap_used)]
@@ -172,6 +172,13 @@ fn native(mut processor: Processor, set: &Arc<RuleSet>) -> Processor {
     processor
 }
 
+/// Returns the processor with the native code of its conditions, as far as it can be that of another set.
+fn native_after(mut processor: Processor, set: &Arc<RuleSet>, before: &NativeSet) -> Processor {
+    let native = NativeSet::begin(set, Some(before)).unwrap();
+    assert!(processor.use_native(Arc::new(native)));
+    processor
+}
+
 fn any_of(value: Any) -> Option<AnyValue> {
     Some(AnyValue { value: Some(value) })
 }
@@ -281,10 +288,15 @@ proptest! {
         let alone = rule_set(&text, true).map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
         let together = rule_set(&text, false).map_err(TestCaseError::fail)?;
         let expected = run(processor(&alone), &requests);
+        let before = NativeSet::compile(&alone).unwrap();
+        let fewer = rule_set(&yaml(&rules[rules.len() / 3..]), false).map_err(TestCaseError::fail)?;
+        let of_fewer = NativeSet::begin(&fewer, None).unwrap();
         for (name, other) in [
             ("guards", processor(&together)),
             ("native code", native(processor(&alone), &alone)),
             ("native code with guards", native(processor(&together), &together)),
+            ("code of the same rules", native_after(processor(&together), &together, &before)),
+            ("code of some of the rules", native_after(processor(&together), &together, &of_fewer)),
         ] {
             for (expected, other) in expected.iter().zip(run(other, &requests)) {
                 prop_assert_eq!(expected, &other, "{}\n{}", name, text);

@@ -3,17 +3,20 @@
 use crate::compile::RuleSet;
 use crate::compile::rule::{Action, CompiledRule, Failure};
 use crate::compile::set::{BaseCells, base_position};
+use crate::native::content::{self, Content, Known};
 use crate::native::edits::{EditPlan, EditedKeys};
 use crate::native::reads::{self, Reads};
 use crate::native::unit::{self, Function, Wanted};
 use dtq_ir::{Effect, ExprId, ExprKind, Program};
-use dtq_jit::{Code, Compiler, Condition, Filled, RecordScan, Refusal, Target};
+use dtq_jit::{Code, Compiler, Condition, Filled, Guard, RecordScan, Refusal};
 use dtq_record::otlp::fill::Level;
 use dtq_record::otlp::metrics::Kind;
+use dtq_record::otlp::pass::Pass;
 use dtq_record::slot::Slot;
 use dtq_record::tables::Base;
 use dtq_value::Str;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Functions that share memory and are freed together.
@@ -46,12 +49,24 @@ const UNIT_SIZE: usize = 64;
 #[derive(Debug)]
 pub struct NativeSet {
     set: Arc<RuleSet>,
+    compiler: Compiler,
     /// By standard table, and for metrics by kind of point.
-    scans: Vec<Vec<Option<RecordScan>>>,
+    scans: Vec<Vec<Option<Scan>>>,
     /// By standard table.
-    edited_keys: Vec<Option<EditedKeys>>,
-    rules: Vec<NativeRule>,
+    edited_keys: Arc<Vec<Option<EditedKeys>>>,
+    rules: Arc<Vec<NativeRule>>,
+    /// For each rule what is read to decide its conditions, for the only rule of a table that has a scan.
+    reads: Vec<Option<Reads>>,
+    /// Its functions, for the set that comes after it.
+    known: Arc<Known>,
     report: NativeReport,
+}
+
+/// Holds a scan of records, with the tests that are part of it.
+#[derive(Clone, Debug)]
+struct Scan {
+    scan: Arc<RecordScan>,
+    guards: Vec<Guard>,
 }
 
 /// Holds the functions of a rule.
@@ -59,8 +74,6 @@ pub struct NativeSet {
 struct NativeRule {
     /// All its conditions on records.
     conditions: Option<Function>,
-    /// What is read to decide its conditions, for the only rule of a table.
-    reads: Option<Reads>,
     /// Whether nothing in its query draws a random number or changes a state.
     is_repeatable: bool,
     /// Conditions that decide between values.
@@ -74,8 +87,12 @@ struct NativeRule {
 /// Says what of a rule set is native code.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NativeReport {
-    /// Size of all code in bytes.
+    /// Size in bytes of all modules that have code of the set.
     pub code_bytes: usize,
+    /// How many modules have functions of its rules.
+    pub modules: usize,
+    /// How many functions and scans were there before, in the set that it comes after.
+    pub reused: usize,
     /// Tables, and kinds of points, whose records are scanned by native code.
     pub scans: Vec<&'static str>,
     /// Why others are not.
@@ -103,55 +120,123 @@ impl NativeSet {
     /// no error; it is in the report.
     ///
     /// # Cost
-    /// Some 50 microseconds a rule.
+    /// Some 50 microseconds a rule, and some hundred for each table that rules read.
     pub fn compile(set: &Arc<RuleSet>) -> Result<Self, Refusal> {
-        let compiler = Compiler::host()?;
-        let mut report = NativeReport {
-            rules: set
-                .rules
-                .iter()
-                .map(|rule| RuleReport { name: text(&rule.name), ..RuleReport::default() })
-                .collect(),
-            ..NativeReport::default()
-        };
+        Self::begin(set, None)?.complete()
+    }
+
+    /// Compiles the conditions of a rule set, without the scans of its records: the filler of `record` fills their slots.
+    ///
+    /// Code of the set before, if there is one, is taken over where it is the same; scans too. Its memory is freed when
+    /// neither set needs any of the module that it lies in.
+    ///
+    /// # Errors
+    /// As [`NativeSet::compile`].
+    pub fn begin(set: &Arc<RuleSet>, before: Option<&NativeSet>) -> Result<Self, Refusal> {
+        let compiler = before.map_or_else(Compiler::host, |before| Ok(before.compiler.clone()))?;
+        let rule_report = |rule: &CompiledRule| RuleReport { name: text(&rule.name), ..RuleReport::default() };
         let native_rule = |rule: &CompiledRule| NativeRule {
             is_repeatable: is_repeatable(&rule.flat.program),
             ..NativeRule::default()
         };
-        let mut rules: Vec<NativeRule> = set.rules.iter().map(native_rule).collect();
+        let mut building = Building {
+            report: NativeReport { rules: set.rules.iter().map(rule_report).collect(), ..NativeReport::default() },
+            rules: set.rules.iter().map(native_rule).collect(),
+            known: Known::default(),
+        };
         for base in &set.bases {
-            let (inputs, computed) = unit::inputs(base);
-            let mut all: Vec<Wanted<'_>> = Vec::new();
-            for position in &base.rules {
-                let (wanted, refusal) = unit::wanted(*position, &set.rules[*position], &inputs, &computed);
-                report.rules[*position].refusal = refusal.map(|refusal| refusal.to_string());
-                all.extend(wanted);
-            }
-            for chunk in all.chunks(UNIT_SIZE) {
-                let functions = unit::compile(&compiler, chunk);
-                report.code_bytes += sizes(&functions);
-                for (wanted, function) in chunk.iter().zip(functions) {
-                    let place = &mut report.rules[wanted.rule];
-                    match function {
-                        Ok(function) => {
-                            place.functions += 1;
-                            rules[wanted.rule].add(wanted.expr, function);
-                        }
-                        Err(refusal @ (Refusal::Memory(_) | Refusal::Target(_))) => return Err(refusal),
-                        Err(refusal) => place.refusal = Some(refusal.to_string()),
-                    }
+            building.add_table(set, base, &compiler, before.map(|before| &*before.known))?;
+        }
+        let Building { report, mut rules, known } = building;
+        let edited_keys = set.bases.iter().map(|base| plan_edits(set, base, &mut rules)).collect();
+        let no_scans = |base: &Base| vec![None; kinds(set, *base).len()];
+        let mut native = Self {
+            set: Arc::clone(set),
+            compiler,
+            scans: Base::ALL.iter().map(no_scans).collect(),
+            edited_keys: Arc::new(edited_keys),
+            reads: vec![None; rules.len()],
+            rules: Arc::new(rules),
+            known: Arc::new(known),
+            report,
+        };
+        if let Some(before) = before {
+            native.take_scans(before);
+        }
+        native.finish_report();
+        Ok(native)
+    }
+
+    /// Returns the same with the scans of all records; the functions are shared.
+    ///
+    /// # Errors
+    /// As [`NativeSet::compile`].
+    pub fn complete(&self) -> Result<Self, Refusal> {
+        let mut scans = self.scans.clone();
+        let mut refusals = Vec::new();
+        for (base, scans) in Base::ALL.iter().zip(&mut scans) {
+            let cells = self.set.base(*base);
+            for (kind, place) in kinds(&self.set, *base).into_iter().zip(scans).filter(|(_, place)| place.is_none()) {
+                let (pass, guards) = scanned(&self.set, cells, kind);
+                match RecordScan::compile(self.compiler.target(), pass, cells.plan.slot_count(), &guards) {
+                    Ok(scan) => *place = Some(Scan { scan: Arc::new(scan), guards }),
+                    Err(refusal @ (Refusal::Memory(_) | Refusal::Target(_))) => return Err(refusal),
+                    Err(refusal) => refusals.push(format!("{}: {refusal}", base.name())),
                 }
             }
         }
-        let scans: Vec<Vec<Option<RecordScan>>> =
-            Base::ALL.iter().map(|base| scans(set, *base, &mut report)).collect::<Result<_, _>>()?;
-        for (base, scans) in set.bases.iter().zip(&scans) {
-            if let ([rule], [Some(scan)]) = (&base.rules[..], &scans[..]) {
-                rules[*rule].reads = conditions_read(&set.rules[*rule], base, scan);
+        let mut native = Self {
+            set: Arc::clone(&self.set),
+            compiler: self.compiler.clone(),
+            scans,
+            edited_keys: Arc::clone(&self.edited_keys),
+            rules: Arc::clone(&self.rules),
+            reads: vec![None; self.reads.len()],
+            known: Arc::clone(&self.known),
+            report: NativeReport { scan_refusals: refusals, ..self.report.clone() },
+        };
+        native.finish_report();
+        Ok(native)
+    }
+
+    /// Takes over the scans that read the same in the same way.
+    fn take_scans(&mut self, before: &NativeSet) {
+        for (base, scans) in Base::ALL.iter().zip(&mut self.scans) {
+            let (cells, old_cells) = (self.set.base(*base), before.set.base(*base));
+            for (kind, place) in kinds(&self.set, *base).into_iter().zip(scans) {
+                let at = kind.map_or(0, |kind| kind as usize);
+                let Some(Some(old)) = before.scans[base_position(*base)].get(at) else { continue };
+                let (pass, guards) = scanned(&self.set, cells, kind);
+                let old_pass = old_cells.plan.pass(Level::Record, kind);
+                let is_same_size = cells.plan.slot_count() == old_cells.plan.slot_count();
+                if is_same_size && old_pass == Some(pass) && old.guards == guards {
+                    *place = Some(old.clone());
+                    self.report.reused += 1;
+                }
             }
         }
-        let edited_keys = set.bases.iter().map(|base| plan_edits(set, base, &mut rules)).collect();
-        Ok(Self { set: Arc::clone(set), scans, edited_keys, rules, report })
+    }
+
+    /// Returns the modules that functions of rules lie in.
+    pub(super) fn modules(&self) -> Vec<Arc<Code>> {
+        let functions = self.rules.iter().flat_map(NativeRule::functions);
+        let codes = functions.map(|function| (Arc::as_ptr(&function.code), &function.code));
+        codes.collect::<BTreeMap<_, _>>().into_values().cloned().collect()
+    }
+
+    /// Says which scans and modules there are, and what is read of records where one rule decides.
+    fn finish_report(&mut self) {
+        let modules = self.modules();
+        let of_scans = self.scans.iter().flatten().flatten().map(|scan| scan.scan.code_size()).sum::<usize>();
+        self.report.modules = modules.len();
+        self.report.code_bytes = modules.iter().map(|code| code.size()).sum::<usize>() + of_scans;
+        self.report.scans.clear();
+        for (base, scans) in self.set.bases.iter().zip(&self.scans) {
+            self.report.scans.extend(scans.iter().flatten().map(|_| base.cells.base().name()));
+            if let ([rule], [Some(scan)]) = (&base.rules[..], &scans[..]) {
+                self.reads[*rule] = conditions_read(&self.set.rules[*rule], base, &scan.scan);
+            }
+        }
     }
 
     /// Returns the rule set that the code is of.
@@ -175,12 +260,12 @@ impl NativeSet {
     #[inline]
     pub(crate) fn scan(&self, base: Base, kind: Option<Kind>) -> Option<&RecordScan> {
         let place = kind.map_or(0, |kind| kind as usize);
-        self.scans[base_position(base)].get(place)?.as_ref()
+        self.scans[base_position(base)].get(place)?.as_ref().map(|scan| &*scan.scan)
     }
 
     /// Returns what a rule reads of a record to decide it, where that is known.
     pub(crate) fn reads(&self, rule: usize) -> Option<&Reads> {
-        self.rules[rule].reads.as_ref()
+        self.reads[rule].as_ref()
     }
 
     /// Returns the conditions of a rule on records, as one.
@@ -230,6 +315,70 @@ impl NativeRule {
             Some(choice) => self.choices.push((choice, function)),
         }
     }
+
+    fn functions(&self) -> impl Iterator<Item = &Function> {
+        self.conditions.iter().chain(self.choices.iter().map(|(_, function)| function))
+    }
+}
+
+/// Holds the functions of a set while they are compiled.
+struct Building {
+    report: NativeReport,
+    rules: Vec<NativeRule>,
+    known: Known,
+}
+
+impl Building {
+    /// Adds the functions of the rules of a table: those that are known, and the others in units.
+    fn add_table(
+        &mut self,
+        set: &RuleSet,
+        base: &BaseCells,
+        compiler: &Compiler,
+        before: Option<&Known>,
+    ) -> Result<(), Refusal> {
+        let (inputs, computed) = unit::inputs(base);
+        let mut all: Vec<Wanted<'_>> = Vec::new();
+        for position in &base.rules {
+            let (wanted, refusal) = unit::wanted(*position, &set.rules[*position], &inputs, &computed);
+            self.report.rules[*position].refusal = refusal.map(|refusal| refusal.to_string());
+            all.extend(wanted);
+        }
+        let contents: Vec<Option<Content>> = all.iter().map(Content::of).collect();
+        let find = |content: &Option<Content>| before?.find(content.as_ref()?).cloned();
+        let mut found: Vec<Option<Function>> = contents.iter().map(find).collect();
+        content::release_spread(&mut found);
+        let mut missing = Vec::new();
+        for ((wanted, content), function) in all.iter().zip(contents).zip(found) {
+            match function {
+                Some(function) => {
+                    self.report.reused += 1;
+                    self.add(wanted, content, function);
+                }
+                None => missing.push((wanted, content)),
+            }
+        }
+        while !missing.is_empty() {
+            let (unit, contents): (Vec<_>, Vec<_>) = missing.drain(..missing.len().min(UNIT_SIZE)).unzip();
+            let functions = unit::compile(compiler, &unit);
+            for ((wanted, content), function) in unit.into_iter().zip(contents).zip(functions) {
+                match function {
+                    Ok(function) => self.add(wanted, content, function),
+                    Err(refusal @ (Refusal::Memory(_) | Refusal::Target(_))) => return Err(refusal),
+                    Err(refusal) => self.report.rules[wanted.rule].refusal = Some(refusal.to_string()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, wanted: &Wanted<'_>, content: Option<Content>, function: Function) {
+        self.report.rules[wanted.rule].functions += 1;
+        if let Some(content) = content {
+            self.known.add(content, function.clone());
+        }
+        self.rules[wanted.rule].add(wanted.expr, function);
+    }
 }
 
 impl Function {
@@ -271,39 +420,25 @@ fn plan_edits(set: &RuleSet, base: &BaseCells, rules: &mut [NativeRule]) -> Opti
     Some(keys)
 }
 
-/// Compiles the scans of a table's records: one, or one a kind of point.
-fn scans(set: &RuleSet, base: Base, report: &mut NativeReport) -> Result<Vec<Option<RecordScan>>, Refusal> {
-    let cells = set.base(base);
-    let kinds: Vec<Option<Kind>> = match base {
-        _ if cells.rules.is_empty() => Vec::new(),
+/// Returns the kinds of points of a table that is scanned by native code; `None` stands for records that have none.
+fn kinds(set: &RuleSet, base: Base) -> Vec<Option<Kind>> {
+    match base {
+        _ if set.base(base).rules.is_empty() => Vec::new(),
         // There are few resources, and the message around one is made for it.
         Base::Resources => Vec::new(),
         Base::Metrics => Kind::ALL.iter().copied().map(Some).collect(),
         Base::Logs | Base::Spans => vec![None],
-    };
-    let target = Target::host()?;
-    let mut scans = Vec::new();
-    for kind in kinds {
-        let pass = cells.plan.pass(Level::Record, kind).expect("kinds are given for metrics alone");
-        let guards = match cells.rules[..] {
-            [rule] => reads::guards(&set.rules[rule], &cells.cells, &cells.plan),
-            _ => Vec::new(),
-        };
-        let scan = match RecordScan::compile(&target, pass, cells.plan.slot_count(), &guards) {
-            Ok(scan) => {
-                report.code_bytes += scan.code_size();
-                report.scans.push(base.name());
-                Some(scan)
-            }
-            Err(refusal @ (Refusal::Memory(_) | Refusal::Target(_))) => return Err(refusal),
-            Err(refusal) => {
-                report.scan_refusals.push(format!("{}: {refusal}", base.name()));
-                None
-            }
-        };
-        scans.push(scan);
     }
-    Ok(scans)
+}
+
+/// Returns what is scanned of the records of a table, and the tests that end a scan.
+fn scanned<'s>(set: &RuleSet, cells: &'s BaseCells, kind: Option<Kind>) -> (&'s Pass, Vec<Guard>) {
+    let pass = cells.plan.pass(Level::Record, kind).expect("kinds are given for metrics alone");
+    let guards = match cells.rules[..] {
+        [rule] => reads::guards(&set.rules[rule], &cells.cells, &cells.plan),
+        _ => Vec::new(),
+    };
+    (pass, guards)
 }
 
 /// Returns what the conditions of a rule read of a record; `None` for one whose records have to be read in full.
@@ -317,13 +452,6 @@ fn conditions_read(rule: &CompiledRule, base: &BaseCells, scan: &RecordScan) -> 
     let read = of_record.map(|condition| condition.expr).chain(chosen);
     let reads = read.map(|expr| reads::reads(program, expr, &base.cells, &base.plan, scan.layout()));
     Some(reads.fold(Reads::Bits(0), |all, one| Reads::Both(Box::new(all), Box::new(one))))
-}
-
-/// Returns the size of the code that functions lie in, which some of them share.
-fn sizes(functions: &[Result<Function, Refusal>]) -> usize {
-    let mut codes: Vec<&Arc<Code>> = functions.iter().flatten().map(|function| &function.code).collect();
-    codes.dedup_by(|left, right| Arc::ptr_eq(left, right));
-    codes.iter().map(|code| code.size()).sum()
 }
 
 fn text(name: &Str) -> String {

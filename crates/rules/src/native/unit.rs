@@ -17,9 +17,10 @@ pub(super) struct Wanted<'s> {
     pub rule: usize,
     /// The expression that it stands for; `None` for all conditions of the rule on its records.
     pub expr: Option<ExprId>,
-    program: Arc<Program>,
-    root: ExprId,
-    inputs: &'s [Input],
+    pub program: Arc<Program>,
+    pub root: ExprId,
+    /// Where the cells of its table are found.
+    pub inputs: &'s [Input],
 }
 
 /// Holds a function of a unit.
@@ -113,7 +114,7 @@ fn reads_any(program: &Program, root: ExprId, cells: &BTreeSet<u32>) -> bool {
 }
 
 /// Compiles a unit: for each expression its function, or why there is none.
-pub(super) fn compile(compiler: &Compiler, wanted: &[Wanted<'_>]) -> Vec<Result<Function, Refusal>> {
+pub(super) fn compile(compiler: &Compiler, wanted: &[&Wanted<'_>]) -> Vec<Result<Function, Refusal>> {
     let entries: Vec<Entry<'_>> = wanted
         .iter()
         .map(|one| Entry { program: &one.program, expr: one.root, inputs: one.inputs, kind: EntryKind::Filter })
