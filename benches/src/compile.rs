@@ -4,6 +4,7 @@ use crate::engine::{Engine, NOW_TICKS, apply, files};
 use crate::questions;
 use cpu_time::ThreadTime;
 use dtq_rules::compile::catalog::RuleCatalog;
+use dtq_rules::native::NativeSet;
 use dtq_workload::records;
 use dtq_workload::requests;
 use dtq_workload::rules;
@@ -48,10 +49,21 @@ pub fn measure(engines: &[Engine]) -> Result<Vec<Took>, String> {
 /// Returns how long it takes from text to rule sets.
 fn texts(engine: Engine) -> Result<Vec<Took>, String> {
     let one = files(&questions::one("drop", questions::F3));
+    let other = engine.code(&Arc::new(engine.rule_set(&files(&questions::one("drop", questions::F1)))?));
     let request = requests::encode(&records::make(1)).swap_remove(0);
     let many = rules::many(10_000);
     let mut took = vec![
         timed(format!("one rule: text to first answer: {}", engine.who()), || {
+            let mut processor = engine.first_processor(Arc::new(engine.rule_set(&one)?), None);
+            black_box(apply(&mut processor, &request));
+            Ok(())
+        })?,
+        timed(format!("one rule: text to first answer, after another set: {}", engine.who()), || {
+            let mut processor = engine.first_processor(Arc::new(engine.rule_set(&one)?), other.as_ref());
+            black_box(apply(&mut processor, &request));
+            Ok(())
+        })?,
+        timed(format!("one rule: text to first answer, scans and all: {}", engine.who()), || {
             let mut processor = engine.processor(Arc::new(engine.rule_set(&one)?));
             black_box(apply(&mut processor, &request));
             Ok(())
@@ -93,6 +105,17 @@ fn swaps(engine: Engine) -> Result<Vec<Took>, String> {
             black_box(processor.swap(Arc::clone(next), NOW_TICKS));
             Ok(())
         })?);
+        if engine == Engine::Native {
+            let before = NativeSet::compile(&one).map_err(|refusal| refusal.to_string())?;
+            took.push(timed(format!("{size} rules, one changed: native code: {}", engine.who()), || {
+                black_box(NativeSet::begin(&other, Some(&before)).map_err(|refusal| refusal.to_string())?);
+                Ok(())
+            })?);
+            took.push(timed(format!("{size} rules: native code: {}", engine.who()), || {
+                black_box(NativeSet::compile(&other).map_err(|refusal| refusal.to_string())?);
+                Ok(())
+            })?);
+        }
     }
     Ok(took)
 }

@@ -71,6 +71,34 @@ impl Engine {
         processor
     }
 
+    /// Puts a rule set in the place of another; native code is compiled for it, but for what the set before has too.
+    pub fn swap(self, processor: &mut Processor, set: &Arc<RuleSet>, native: &mut Option<Arc<NativeSet>>) {
+        processor.swap(Arc::clone(set), NOW_TICKS);
+        if self == Self::Native {
+            let begun = NativeSet::begin(set, native.as_deref()).expect("this machine runs native code");
+            let next = Arc::new(if begun.report().scans.is_empty() { complete(&begun) } else { begun });
+            assert!(processor.use_native(Arc::clone(&next)), "the set is the processor's own");
+            *native = Some(next);
+        }
+    }
+
+    /// Returns the native code of a rule set, as far as an engine has any.
+    pub fn code(self, set: &Arc<RuleSet>) -> Option<NativeSet> {
+        (self == Self::Native).then(|| NativeSet::compile(set).expect("this machine runs native code"))
+    }
+
+    /// Returns a processor that gives its first answers: with native code, on that of the conditions alone, which comes
+    /// after that of another set or of none.
+    pub fn first_processor(self, set: Arc<RuleSet>, before: Option<&NativeSet>) -> Processor {
+        let options = ProcessorOptions { start_ticks: NOW_TICKS, random_seed: 1 };
+        let mut processor = Processor::new(Arc::clone(&set), &options);
+        if self == Self::Native {
+            let native = NativeSet::begin(&set, before).expect("this machine runs native code");
+            assert!(processor.use_native(Arc::new(native)), "the set is the processor's own");
+        }
+        processor
+    }
+
     /// Returns a processor that runs these rules.
     ///
     /// # Errors
@@ -78,6 +106,10 @@ impl Engine {
     pub fn processor_of(self, rules: &[RuleText]) -> Result<Processor, String> {
         Ok(self.processor(Arc::new(self.rule_set(&files(rules))?)))
     }
+}
+
+fn complete(native: &NativeSet) -> NativeSet {
+    native.complete().expect("this machine runs native code")
 }
 
 /// Returns the rule files that hold these rules.

@@ -1,6 +1,6 @@
 //! Rule sets put in each other's place while telemetry passes, on two threads: is every answer right, does memory grow.
 
-use crate::engine::{Engine, NOW_TICKS, files, size_left};
+use crate::engine::{Engine, files, size_left};
 use crate::questions;
 use crate::work::Work;
 use dtq_rules::compile::RuleSet;
@@ -11,6 +11,7 @@ use std::time::Instant;
 const SWAPS: usize = 20_000;
 const THREADS: usize = 2;
 const RULES: usize = 10;
+const SETS: usize = 4;
 /// Swaps after which memory is read for the first time: what is kept for reuse is there by then.
 const WARM_SWAPS: usize = SWAPS / 10;
 
@@ -20,8 +21,10 @@ const WARM_SWAPS: usize = SWAPS / 10;
 /// When an answer is wrong.
 pub fn run(engine: Engine) -> Result<(), String> {
     let work = Work::of_count(512);
-    let rules = rules::many(4 * RULES);
-    let sets = rules.chunks(RULES).map(|rules| {
+    // Each set has half of its rules from the one before it.
+    let rules = rules::many(SETS * RULES / 2 + RULES / 2);
+    let sets = (0..SETS).map(|at| {
+        let rules = &rules[at * RULES / 2..][..RULES];
         let set = Arc::new(engine.rule_set(&files(&questions::dropping(rules)))?);
         let expected = size_left(&mut engine.processor(Arc::clone(&set)), &work.requests[0]);
         Ok((set, expected))
@@ -56,10 +59,10 @@ fn one_thread(
     thread: usize,
 ) -> Result<(f64, f64), String> {
     let mut processor = engine.processor(Arc::clone(&sets[thread].0));
-    let mut early = 0.0;
+    let (mut early, mut native) = (0.0, None);
     for swap in 0..SWAPS / THREADS {
         let (set, expected) = &sets[(swap + thread) % sets.len()];
-        processor.swap(Arc::clone(set), NOW_TICKS);
+        engine.swap(&mut processor, set, &mut native);
         let size = size_left(&mut processor, request);
         if size != *expected {
             return Err(format!("swap {swap} of thread {thread}: {size} bytes, not {expected}"));
