@@ -20,6 +20,9 @@ const NOW: i64 = 639_000_000_000_000_000;
 const KEYS: [&str; 12] = ["a", "b", "ab", "", "tier", "secret", "k1", "k2", "k3", "k4", "k5", "k6"];
 const TEXTS: [&str; 6] = ["gold", "x", "", "\u{e9}", "longer than most", "5"];
 
+/// Holds the destination and the query of a rule.
+type RuleText = (&'static str, String);
+
 fn key() -> impl Strategy<Value = &'static str> {
     prop_oneof![4 => prop::sample::select(&KEYS[..6]), 1 => prop::sample::select(&KEYS[..])]
 }
@@ -75,8 +78,7 @@ fn edited(signal: Signal) -> impl Strategy<Value = String> {
     })
 }
 
-/// Returns the destination and the query of a rule.
-fn rule(signal: Signal) -> impl Strategy<Value = (&'static str, String)> {
+fn rule(signal: Signal) -> impl Strategy<Value = RuleText> {
     let table = signal.table();
     let extends = move || {
         vec((condition(signal), edited(signal)), 1..4).prop_map(|edits| {
@@ -94,7 +96,7 @@ fn rule(signal: Signal) -> impl Strategy<Value = (&'static str, String)> {
     ]
 }
 
-fn yaml(rules: &[(&'static str, String)], on_error: &str) -> String {
+fn yaml(rules: &[RuleText], on_error: &str) -> String {
     let mut text = "apiVersion: dtq/v1\nrules:\n".to_owned();
     for (at, (to, kql)) in rules.iter().enumerate() {
         text.push_str(&format!("  - name: r{at}\n    to: {to}\n    on_error: {on_error}\n    kql: |\n      {kql}\n"));
@@ -269,7 +271,7 @@ fn config() -> ProptestConfig {
     ProptestConfig { cases: cases.unwrap_or(200), failure_persistence: None, rng_seed, ..ProptestConfig::default() }
 }
 
-fn case() -> impl Strategy<Value = (Signal, Vec<(&'static str, String)>, Vec<Vec<u8>>)> {
+fn case() -> impl Strategy<Value = (Signal, Vec<RuleText>, Vec<Vec<u8>>)> {
     prop::sample::select(&[Signal::Logs, Signal::Spans][..]).prop_flat_map(|signal| {
         // Of the only rule of a table it is not found out what is malformed behind what it reads: the second reads all.
         let reading = format!("{} | where Attributes[\"nowhere\"] == \"x\"", signal.table());
