@@ -6,6 +6,7 @@ use dtq_rules::compile::{Options, compile};
 use dtq_rules::engine::{Output, Processor};
 use dtq_rules::file::{self, NoFiles};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
 use prost::Message;
 use std::sync::Arc;
 
@@ -196,4 +197,30 @@ fn conditions_are_optimized_and_stay_in_their_order() {
     let kql = "logs | where SeverityText matches regex '^err' and tolower(EventName) == 'a' and SeverityNumber > 8";
     assert_eq!(condition_functions(kql, true), ["matches regex", "==", ">"]);
     assert_eq!(condition_functions(kql, false), ["startswith_cs", "=~", ">"]);
+}
+
+#[test]
+fn an_edit_of_what_is_no_bag_gives_none_to_read_a_key_of() {
+    let text = r#"
+apiVersion: dtq/v1
+rules:
+  - name: a
+    owner: o
+    reason: r
+    to: drop
+    kql: |
+      logs | extend edited = bag_set_key(Body, "a", "x") | where edited["a"] == "x"
+"#;
+    let mut processor = processor(text);
+    let request = recorded("logs-one.otlp");
+    let is_bag = |body: &Option<AnyValue>| {
+        matches!(body.as_ref().and_then(|body| body.value.as_ref()), Some(any_value::Value::KvlistValue(_)))
+    };
+    let decoded = decode(&request);
+    let scopes = decoded.resource_logs.iter().flat_map(|resource| &resource.scope_logs);
+    let bodies = scopes.flat_map(|scope| &scope.log_records).map(|record| &record.body);
+    let (bags, others): (Vec<_>, Vec<_>) = bodies.partition(|body| is_bag(body));
+    assert!(!others.is_empty());
+    processor.apply(Signal::Logs, &request, NOW, None);
+    assert_eq!(processor.accounts()[0].matched, bags.len() as u64);
 }

@@ -222,11 +222,16 @@ impl<'c> Copier<'c> {
                 Some(self.flat.program.add_expr(made(ExprKind::Case { arms: chosen, otherwise })))
             }
             kind => match BagEdit::of(&self.flat.program, &kind)? {
-                BagEdit::Set { key: set, value, .. } if set == *key => self.as_dynamic(value),
+                // What is edited may be no bag, and then the edit gives none.
+                BagEdit::Set { bag, key: set, value } if set == *key => {
+                    self.through_edits(bag, key, depth + 1)?;
+                    self.as_dynamic(value)
+                }
                 BagEdit::Remove { keys, .. } if keys.contains(key) => {
                     Some(self.flat.program.add_expr(made(ExprKind::Const(Value::Null))))
                 }
-                BagEdit::Merge { pairs, .. } if pairs.iter().any(|(set, _)| set == key) => {
+                BagEdit::Merge { bag, pairs } if pairs.iter().any(|(set, _)| set == key) => {
+                    self.through_edits(bag, key, depth + 1)?;
                     let value = pairs.into_iter().find_map(|(set, value)| (set == *key).then_some(value))?;
                     Some(self.flat.program.add_expr(made(ExprKind::Const(value))))
                 }
