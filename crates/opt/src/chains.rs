@@ -144,7 +144,7 @@ fn member(build: &Builder<'_>, id: ExprId, link: Link) -> Option<Member> {
     let ty = build.ty(*subject);
     let is_list = !matches!(name, "==" | "!=");
     let fits = |constant: &ExprId| match (build.constant(*constant), joined) {
-        (Some(Value::String(_)), Joined::Values) => ty == Type::String || (ty == Type::Dynamic && !is_list),
+        (Some(Value::String(_)), Joined::Values) => is_text(build, *subject) || (ty == Type::Dynamic && !is_list),
         (Some(value), Joined::Values) => is_of(value, ty),
         (Some(Value::String(_)), _) => matches!(ty, Type::String | Type::Dynamic),
         _ => false,
@@ -167,6 +167,11 @@ fn is_of(value: &Value, ty: Type) -> bool {
     }
 }
 
+/// Says whether an expression is a string and never null: a null one equals nothing, but is in a list that has `""`.
+fn is_text(build: &Builder<'_>, id: ExprId) -> bool {
+    build.ty(id) == Type::String && !build.info(id).may_be_null
+}
+
 /// A list with one item is a comparison, and an item that stands there twice counts once.
 fn list(build: &mut Builder<'_>, node: &Node, name: &str, args: &[ExprId]) -> Option<ExprId> {
     let single = match name {
@@ -180,7 +185,7 @@ fn list(build: &mut Builder<'_>, node: &Node, name: &str, args: &[ExprId]) -> Op
     let (subject, items) = args.split_first()?;
     let ty = build.ty(*subject);
     let fits = |item: &ExprId| match build.constant(*item) {
-        Some(Value::String(_)) => ty == Type::String || !matches!(name, "in" | "!in"),
+        Some(Value::String(_)) => is_text(build, *subject) || !matches!(name, "in" | "!in"),
         Some(value) => matches!(name, "in" | "!in") && is_of(value, ty),
         None => false,
     };

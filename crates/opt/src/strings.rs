@@ -2,7 +2,8 @@
 //!
 //! A regular expression that only finds a text becomes a search for it; `tolower(x) == "a"` becomes `x =~ "a"`;
 //! ignoring the case of a text without letters ends; a dynamic is searched without making its text a string. All of this
-//! is exact over any bytes. One thing can be noticed: `tolower` and `toupper` fail where their result is larger than
+//! is exact over any bytes, and for a string that may be null, which equals nothing and has no length. One thing can be
+//! noticed: `tolower` and `toupper` fail where their result is larger than
 //! `value_bytes_max`, and the operator in their place does not. Fixtures: `fixtures/opt/strings.md`.
 
 use crate::build::Builder;
@@ -37,6 +38,9 @@ fn regex(build: &mut Builder<'_>, node: &Node, name: &str, left: ExprId, right: 
     let plain = if name == "matches regex" { Plain::of(build.text_constant(right)?)? } else { return None };
     let span = build.span(right);
     let operator = plain.operator();
+    if operator == "==" && is_null_string(build, left) {
+        return None;
+    }
     let needle = build.add_constant(Value::string(plain.text), Type::String, span);
     build.call(operator, &[left, needle], Type::Bool, node.span)
 }
@@ -44,7 +48,7 @@ fn regex(build: &mut Builder<'_>, node: &Node, name: &str, left: ExprId, right: 
 /// `strlen(x) > 0` is `isnotempty(x)` of a string; the length of a dynamic is null where it is missing.
 fn length(build: &mut Builder<'_>, node: &Node, name: &str, left: ExprId, right: ExprId) -> Option<ExprId> {
     let text = match build.as_call(left)? {
-        ("strlen" | "string_size", [text]) if build.ty(*text) == Type::String => *text,
+        ("strlen" | "string_size", [text]) if build.ty(*text) == Type::String && !is_null_string(build, *text) => *text,
         _ => return None,
     };
     let found = match (name, whole_constant(build, right)?) {
@@ -69,6 +73,10 @@ fn position(build: &mut Builder<'_>, node: &Node, name: &str, left: ExprId, righ
         _ => return None,
     };
     build.call(found, &[text, needle], Type::Bool, node.span)
+}
+
+fn is_null_string(build: &Builder<'_>, id: ExprId) -> bool {
+    build.ty(id) == Type::String && build.info(id).may_be_null
 }
 
 fn whole_constant(build: &Builder<'_>, id: ExprId) -> Option<i64> {
@@ -122,7 +130,9 @@ fn searched(build: &mut Builder<'_>, node: &Node, name: &str, left: ExprId, righ
     if needle.is_empty() && search.stem != "==" && build.info(left).is_droppable() {
         return Some(build.add_bool(!search.is_negated, node.span));
     }
-    if search.is_case_ignored && !needle.iter().any(u8::is_ascii_alphabetic) {
+    // A null string is searched as "", but equals nothing.
+    let is_exact = search.stem != "==" || !is_null_string(build, left);
+    if search.is_case_ignored && is_exact && !needle.iter().any(u8::is_ascii_alphabetic) {
         let exact = Search { is_case_ignored: false, ..search };
         return build.call(&exact.operator(), &[left, right], Type::Bool, node.span);
     }

@@ -159,9 +159,8 @@ impl<'w> Walk<'w> {
         let mut copied: FxHashMap<(Sees, ExprId), ExprId> = FxHashMap::default();
         for (sees, roots) in roots {
             let nulls = if let Sees::Row(input) = sees { self.nulls.get(&input).cloned() } else { None };
-            let is_column_null = |index: u32, ty: Type| {
-                ty != Type::String && nulls.as_ref().is_none_or(|nulls| nulls.get(index as usize) != Some(&false))
-            };
+            let is_column_null =
+                |index: u32, _: Type| nulls.as_ref().is_none_or(|nulls| nulls.get(index as usize) != Some(&false));
             let found = self.exprs(&roots, &is_column_null);
             copied.extend(roots.iter().zip(found).map(|((old, _), new)| ((sees, *old), new)));
         }
@@ -275,7 +274,10 @@ impl<'w> Walk<'w> {
         let of = |input: &RelId| self.nulls.get(input).cloned().unwrap_or_else(unknown);
         match kind {
             RelKind::Scan { table } => {
-                rel.columns.iter().map(|column| !self.options.is_never_null(table, &column.name)).collect()
+                // A table has no null string: that is "".
+                let columns = rel.columns.iter();
+                let nulls = columns.map(|one| one.ty != Type::String && !self.options.is_never_null(table, &one.name));
+                nulls.collect()
             }
             RelKind::Values { rows } => {
                 let is_null = |index: usize| rows.iter().any(|row| row.get(index).is_none_or(Value::is_null));
