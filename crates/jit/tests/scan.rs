@@ -252,6 +252,92 @@ fn messages_that_nobody_should_write_still_reach_what_fills_slots() {
     assert!(done * 100 >= all * 25, "{done} of {all}");
 }
 
+#[test]
+fn messages_that_are_cut_are_filled_the_same_or_left_to_the_filler() {
+    for seed in 0..60 {
+        let mut random = Random(seed);
+        let part = *random.pick(&parts());
+        let mut paths = part.paths();
+        // Keys are many, and columns have more shapes.
+        if random.one_in(2) && paths.iter().any(|path| path.key.is_none()) {
+            paths.retain(|path| path.key.is_none());
+        }
+        // With one field the scan ends where it was found.
+        let plan = SlotPlan::new(part.base, &[random.pick(&paths).clone()]).unwrap();
+        let scan = part.scan(&plan, &[]);
+        for _ in 0..6 {
+            let mut message = message(&mut random, part.pass(&plan), false);
+            message.truncate(300);
+            // What is behind the end is there, and would be read.
+            for size in 0..=message.len() {
+                check_all(part, &plan, &scan, &message[..size]);
+            }
+        }
+    }
+}
+
+/// Returns a message of one field with a length.
+fn field(tag: u8, content: &[u8]) -> Vec<u8> {
+    let mut message = vec![tag];
+    dtq_record::wire::append_varint(&mut message, content.len() as u64);
+    message.extend_from_slice(content);
+    message
+}
+
+#[test]
+fn messages_by_hand_are_filled_the_same_or_left_to_the_filler() {
+    use dtq_record::otlp::logs::column;
+    let logs = Part { base: Base::Logs, level: Level::Record, kind: None };
+    let attribute = |value: &[u8]| field(0x32, &[b"\x0a\x01a", value].concat());
+    let id = |place: usize| {
+        let mut id = [0; 16];
+        id[place] = 1;
+        field(0x4A, &id)
+    };
+    let times: Vec<u8> = [&[0x09][..], &[0; 8], &[0x59, 100], &[0; 7]].concat();
+    let messages = [
+        // Of the two times the first is 0; ids of which half is zeros.
+        times,
+        id(0),
+        id(7),
+        id(8),
+        id(15),
+        field(0x4A, &[0; 16]),
+        // Another field in the place of the value; a value whose length says that it is far longer.
+        attribute(b"\x1a\x03\x0a\x01x"),
+        attribute(&[&b"\x12\x80\x0a\x7e"[..], &[b'x'; 126]].concat()),
+        attribute(&[&b"\x12\x81\x0a\x7f"[..], &[b'x'; 127]].concat()),
+        // What is behind a number, a real and a bool is no field.
+        attribute(b"\x12\x03\x18\x05\x00"),
+        attribute(b"\x12\x0a\x21\0\0\0\0\0\0\0\0\x00"),
+        attribute(b"\x12\x03\x10\x01\x00"),
+        attribute(b"\x12\x02\x10\x02"),
+    ];
+    let path = |column, key: Option<&str>| FieldPath { column, key: key.map(Str::from) };
+    let all = [path(column::TIMESTAMP, None), path(column::TRACE_ID, None), path(column::ATTRIBUTES, Some("a"))];
+    for paths in [&all[..], &all[..1], &all[1..2], &all[2..]] {
+        let plan = SlotPlan::new(Base::Logs, paths).unwrap();
+        let scan = logs.scan(&plan, &[]);
+        for message in &messages {
+            check_all(logs, &plan, &scan, message);
+        }
+    }
+}
+
+#[test]
+fn a_guard_waits_for_what_its_slot_follows_from() {
+    use dtq_record::otlp::metrics::column;
+    let part = Part { base: Base::Metrics, level: Level::Record, kind: Some(Kind::Gauge) };
+    let plan = SlotPlan::new(Base::Metrics, &[FieldPath { column: column::METRIC_VALUE, key: None }]).unwrap();
+    let scan = part.scan(&plan, &[Guard { slot: 0, test: GuardTest::IntAtLeast(0) }]);
+    let mut slots = vec![Slot::MISSING; plan.slot_count()];
+    // A real passes; that a flag takes away what was recorded shows behind it.
+    let value = [&[0x21][..], &1.5_f64.to_le_bytes()].concat();
+    assert_eq!(scan.fill(&value, &mut slots, u64::MAX), Filled::Done);
+    let without = [&value[..], &[0x40, 1]].concat();
+    assert_eq!(scan.fill(&without, &mut slots, u64::MAX), Filled::Settled);
+}
+
 fn key_plan(keys: usize) -> SlotPlan {
     let column = dtq_record::otlp::logs::column::ATTRIBUTES;
     let paths: Vec<FieldPath> =

@@ -1,5 +1,6 @@
 //! Messages to scan, made from what a pass reads: as encoders write them, or in every other way.
 
+use dtq_generate::Choices;
 use dtq_record::otlp::pass::{How, Pass, Read};
 use dtq_record::wire::append_varint;
 
@@ -108,8 +109,14 @@ impl Maker<'_> {
 
     fn bytes_field(&mut self, out: &mut Vec<u8>, number: u32, content: &[u8]) {
         self.tag(out, number, 2);
-        let wrong = if self.is_odd(200) { self.random.below(3) as u64 } else { 0 };
-        self.varint(out, content.len() as u64 + wrong);
+        let wrong = match self.is_odd(200).then(|| self.random.below(6)) {
+            None => 0,
+            // So that the sum with an address wraps, or nearly does.
+            Some(4) => u64::MAX - self.random.below(300) as u64,
+            Some(5) => 1 << (30 + self.random.below(34)),
+            Some(more) => more as u64,
+        };
+        self.varint(out, (content.len() as u64).wrapping_add(wrong));
         out.extend_from_slice(content);
     }
 
@@ -122,7 +129,11 @@ impl Maker<'_> {
             3 if self.random.one_in(10) => self.random.below(8) + if self.odd { 16_380 } else { 1_500 },
             _ => self.random.below(24),
         };
-        if self.random.one_in(6) { b"LogWelcomeBanner".to_vec() } else { vec![b'x'; size] }
+        match self.random.below(6) {
+            0 => b"LogWelcomeBanner".to_vec(),
+            1 | 2 => dtq_generate::values::text(&mut Choices::Seed(self.random.next())),
+            _ => vec![b'x'; size],
+        }
     }
 
     pub fn any(&mut self, depth: usize) -> Vec<u8> {
@@ -135,7 +146,8 @@ impl Maker<'_> {
             match self.random.below(if depth == 0 { 10 } else { 12 }) {
                 0 => {
                     self.tag(&mut out, 2, 0);
-                    let flag = self.random.below(2) as u64;
+                    // Whatever is not 0 is true.
+                    let flag = if self.is_odd(4) { self.random.number() } else { self.random.below(2) as u64 };
                     self.varint(&mut out, flag);
                 }
                 1 | 2 => {
@@ -174,6 +186,10 @@ impl Maker<'_> {
                 self.unread(&mut out);
             }
         }
+        if self.is_odd(40) {
+            // What is behind a member is read too, and may be no field.
+            out.push(*self.random.pick(&[0x00, 0x01, 0x0A, 0x80]));
+        }
         out
     }
 
@@ -182,6 +198,7 @@ impl Maker<'_> {
             // From 128 bytes on the length of a key has two bytes.
             0 => "k".repeat(if self.odd { 126 + self.random.below(4) } else { 127 }),
             1..5 => format!("k{}", self.random.below(120)),
+            5..10 => (*self.random.pick(&KEYS[..4])).to_owned(),
             _ => (*self.random.pick(&KEYS)).to_owned(),
         };
         let value = self.any(depth);
