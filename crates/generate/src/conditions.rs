@@ -109,7 +109,7 @@ fn text_condition(choices: &mut Choices<'_>) -> String {
 }
 
 fn dynamic(choices: &mut Choices<'_>) -> &'static str {
-    *choices.pick(&[
+    choices.pick::<&str>(&[
         "dynamic_column",
         "dynamic_column",
         "dynamic_column.a",

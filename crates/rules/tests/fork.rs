@@ -1,7 +1,7 @@
 //! A process that forks: native code compiled before runs in the parent and in the child, whatever either frees.
 //!
 //! Without the harness of other tests, whose threads would be there too; one thread is there on purpose.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use dtq_record::otlp::Signal;
 use dtq_rules::compile::{Options, RuleSet, compile};
