@@ -120,7 +120,7 @@ impl NativeSet {
     /// no error; it is in the report.
     ///
     /// # Cost
-    /// Some 50 microseconds a rule, and some hundred for each table that rules read.
+    /// Up to half a millisecond a rule, and a millisecond for each table that rules read.
     pub fn compile(set: &Arc<RuleSet>) -> Result<Self, Refusal> {
         Self::begin(set, None)?.complete()
     }
