@@ -580,3 +580,27 @@ fn a_set_is_its_rules_one_behind_the_other() {
     println!("{} pairs of rule and record, each in a set of one rule and on four engines", pairs.load(Relaxed));
     result.unwrap_or_else(|error| panic!("{error}"));
 }
+
+#[test]
+fn a_scan_does_not_end_before_what_may_be_unreadable() {
+    let conditions = ["Attributes[\"a\"] == \"time\"".to_owned(), "SeverityNumber >= 5".to_owned()];
+    let rule = Rule {
+        conditions: conditions.to_vec(),
+        kind: 0,
+        key: String::new(),
+        word: String::new(),
+        is_protective: false,
+    };
+    let [alone, _] = both_sets(&yaml(&[rule])).unwrap();
+    let value =
+        any_of(Any::ArrayValue(ArrayValue { values: vec![any_of(Any::StringValue(BROKEN.to_owned())).unwrap()] }));
+    let attributes = vec![KeyValue { key: "a".to_owned(), value, ..KeyValue::default() }];
+    let record = LogRecord { severity_number: 3, attributes, ..LogRecord::default() };
+    let scope_logs = vec![ScopeLogs { log_records: vec![record], ..ScopeLogs::default() }];
+    let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
+    let mut request = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
+    broken_places(&request).into_iter().for_each(|at| request[at - 1] = 0x7F);
+    let expected = run(processor(&alone), std::slice::from_ref(&request));
+    assert_eq!(expected[0].2[0].errors, 1);
+    assert_eq!(run(native(processor(&alone), &alone), &[request]), expected);
+}
