@@ -147,7 +147,9 @@ fn call(pair: &mut Pair, choices: &mut Choices<'_>, now: &mut i64) {
                 pair.swap(set, *now, stays_interpreted);
             }
         }
-        1 => *now = now.saturating_add(*choices.pick(&[0, 1, 10_000_000, 600_000_000, -600_000_000, i64::MIN, i64::MAX])),
+        1 => {
+            *now = now.saturating_add(*choices.pick(&[0, 1, 10_000_000, 600_000_000, -600_000_000, i64::MIN, i64::MAX]))
+        }
         2 => pair.both(|processor| processor.tick(*now)),
         3 if choices.one_in(4) => pair.both(|processor| processor.shutdown(*now)),
         3 => pair.both(|processor| processor.shutdown_observed(*now, &mut Watcher(0))),
@@ -248,7 +250,12 @@ fn call_function(
         _ => {
             let mut out = vec![0; choices.below(6)];
             let stride = *choices.pick(&[0, 1, 10, 14, usize::MAX]);
-            drop(code.condition(index).decide_many(ctx, &NoSubqueries, Records { slots, stride, buffers: tables }, &mut out));
+            drop(code.condition(index).decide_many(
+                ctx,
+                &NoSubqueries,
+                Records { slots, stride, buffers: tables },
+                &mut out,
+            ));
         }
     }
 }
@@ -261,7 +268,8 @@ fn call_query(choices: &mut Choices<'_>) {
         1 => query::text(&bytes),
         _ => dtq_generate::query(&mut Choices::Bytes(&bytes), &[Events::table()]),
     };
-    let limits = Limits { held_bytes_max: 8 << 20, produced_rows_max: 1_000, value_bytes_max: 1 << 16, ..Limits::default() };
+    let limits =
+        Limits { held_bytes_max: 8 << 20, produced_rows_max: 1_000, value_bytes_max: 1 << 16, ..Limits::default() };
     let engine = *choices.pick(&[Engine::Jit, Engine::Auto, Engine::Interp]);
     let options = dtq_engine::Options { limits, now_ticks: NOW, engine, ..dtq_engine::Options::default() };
     let (Some(query), _) = compile_query(&text, &Events, &options) else { return };

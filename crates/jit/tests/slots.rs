@@ -292,7 +292,7 @@ fn slots_of_other_types_are_no_undefined_behaviour() {
 
 /// Returns the code of one expression as a filter, a value, a condition over many records, and a filter over rows.
 fn every_kind(compiler: &Compiler, text: &str) -> Code {
-    let (program, expr) = expression(text).unwrap();
+    let (program, expr) = expression(text).expect("the text is one");
     let slots: Vec<Input> = (0..Type::ALL.len() as u32).map(Input::Slot).collect();
     let row: Vec<Input> = (0..Type::ALL.len() as u32).map(Input::Row).collect();
     let entry = |inputs, kind| Entry { program: &program, expr, inputs, kind };
@@ -303,7 +303,7 @@ fn every_kind(compiler: &Compiler, text: &str) -> Code {
         entry(&row, EntryKind::Filter),
         entry(&row, EntryKind::Value),
     ];
-    compiler.compile(&entries).unwrap()
+    compiler.compile(&entries).expect("all of it has native code")
 }
 
 /// Checks that a call panics with this message.

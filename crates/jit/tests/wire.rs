@@ -4,6 +4,8 @@
 //! `DTQ_PAIRS=10000000 DTQ_ROWS=300 cargo test --release -p dtq-jit --test wire -- --nocapture` makes the run longer,
 //! `DTQ_SEED` another one.
 
+#![allow(clippy::print_stdout, reason = "its numbers are for people")]
+
 mod common;
 
 #[path = "scan/messages.rs"]

@@ -158,10 +158,16 @@ fn plain_rule() -> impl Strategy<Value = Rule> {
     let comparison = prop_oneof![
         3 => (prop::sample::select(&["Attributes[\"a\"]", "SeverityText", "EventName"][..]), word(), any::<bool>())
             .prop_map(|(subject, word, is_equal)| format!("{subject} {} \"{word}\"", if is_equal { "==" } else { "!=" })),
-        2 => (0..24i32, prop::sample::select(&[">=", "<", "==", ">", "<="][..]))
+        2 => (1..5i32, prop::sample::select(&[">=", "<", "==", ">", "<="][..]))
             .prop_map(|(bound, operator)| format!("SeverityNumber {operator} {bound}")),
     ];
-    (vec(comparison, 1..4), rule(), any::<bool>()).prop_map(|(conditions, rule, is_protective)| match is_protective {
+    // What the resource decides makes records be read in part.
+    let condition = (comparison, word(), 0..4u8).prop_map(|(comparison, word, kind)| match kind {
+        0 => format!("(Resource[\"service\"] == \"{word}\" or {comparison})"),
+        1 => format!("(Resource[\"service\"] == \"{word}\" and {comparison})"),
+        _ => comparison,
+    });
+    (vec(condition, 1..4), rule(), any::<bool>()).prop_map(|(conditions, rule, is_protective)| match is_protective {
         true => Rule { conditions, kind: 0, is_protective, ..rule },
         false => Rule { conditions, ..rule },
     })
@@ -269,7 +275,7 @@ fn record() -> impl Strategy<Value = LogRecord> {
         ..KeyValue::default()
     });
     let event_name = prop_oneof![30 => text(), 1 => Just(UNREADABLE.to_owned())];
-    (value(), vec(attribute, 0..4), 0..24i32, text(), event_name).prop_map(
+    (value(), vec(attribute, 0..4), prop_oneof![0..24i32, 0..6i32], text(), event_name).prop_map(
         |(body, attributes, severity_number, severity_text, event_name)| LogRecord {
             body,
             attributes,

@@ -85,12 +85,12 @@ impl Maker<'_> {
         append_varint(out, number);
         if out.len() - start == 10 && self.is_odd(8) {
             // Of the tenth byte only the lowest bit counts, and no other may be there.
-            *out.last_mut().unwrap() = self.random.below(4) as u8;
+            *out.last_mut().expect("a varint has a byte") = self.random.below(4) as u8;
         }
         if self.is_odd(60) {
             // Padded to at most eleven bytes, of which the last is too much.
             let size = out.len() - start;
-            *out.last_mut().unwrap() |= 0x80;
+            *out.last_mut().expect("a varint has a byte") |= 0x80;
             let more = 1 + self.random.below(11 - size);
             out.extend(std::iter::repeat_n(0x80, more - 1));
             out.push(u8::from(self.random.one_in(20)));
