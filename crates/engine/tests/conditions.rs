@@ -441,7 +441,7 @@ fn the_first_that_follows_is_found_among_many_as_by_asking_each() {
     let mut found_count = 0;
     for (at, condition) in conditions.iter().enumerate() {
         for (range, step) in [(0..conditions.len(), 1), (0..at, 1), (at / 2..at, 1), (0..at, 2)] {
-            let is_eligible = |other: usize| other != at && other % step == 0;
+            let is_eligible = |other: usize| other != at && other.is_multiple_of(step);
             let follows = |other: &usize| wanted(*other).is_some_and(|other| condition.implies(other));
             let expected = range.clone().find(|other| is_eligible(*other) && follows(other));
             assert_eq!(among.first(condition, range, is_eligible), expected, "{condition:?}");

@@ -71,6 +71,11 @@ impl Compiler {
         match target.0 {}
     }
 
+    /// Returns what it generates code for.
+    pub fn target(&self) -> &Target {
+        match self.0 {}
+    }
+
     /// Returns code that runs.
     ///
     /// # Errors
@@ -105,6 +110,11 @@ impl Code {
 
     /// Returns the size of the machine code in bytes.
     pub fn size(&self) -> usize {
+        match self.0 {}
+    }
+
+    /// Returns how many functions share its memory.
+    pub fn function_count(&self) -> usize {
         match self.0 {}
     }
 

@@ -1,8 +1,8 @@
 //! Rule files, records, state and time to decisions, edits, new records and metrics, with an account of each rule.
 //!
-//! Touches no file, clock or thread and keeps nothing global: the host hands in bytes and ticks. Read in order: [`file`]
+//! Touches no file, clock or thread and keeps nothing global: the host hands in bytes and ticks. Read in order: [`mod@file`]
 //! (what a rule file says), [`compile`] (rule files to a rule set), [`native`] (a rule set to machine code), [`state`]
-//! (what rules remember), [`engine`] (requests through rules), [`test`] (the tests of rule files).
+//! (what rules remember), [`engine`] (requests through rules), [`mod@test`] (the tests of rule files).
 //!
 //! # Threads and processes
 //! A [`compile::RuleSet`] and its [`native::NativeSet`] are shared by any number of threads; each thread that judges has
