@@ -63,7 +63,9 @@ fn call(build: &mut Builder<'_>, node: &Node) -> Option<ExprId> {
     let pooled = pooled.map(|id| build.program.pooled(id));
     let eval = function.signatures[usize::from(*signature)].eval;
     let value = eval(&mut Call { args: &values, pooled, ctx: &mut ctx }).ok()?;
-    (is_small(&value) && is_written(&value) && !depends_on_bounds(function.name))
+    // No constant is a null string: what gives one stays a call.
+    let is_constant = node.ty != Type::String || !value.is_null();
+    (is_constant && is_small(&value) && is_written(&value) && !depends_on_bounds(function.name))
         .then(|| build.add_constant(value, node.ty, node.span))
 }
 
