@@ -37,7 +37,7 @@ pub enum EntryPoint {
     /// Frame, inputs, buffers, room for a cell; 0, or a fault as number.
     Value,
     /// Frame, slots, bytes from one record's slots to the next, buffers, bytes from one record's buffers to the next,
-    /// room for a byte a record, count of records; how many were decided.
+    /// room for a byte a record, count of records; how many bytes were written.
     Many,
     /// The same with room for the slots that are chosen for a record, in the place of a byte.
     Choices,
@@ -521,7 +521,8 @@ impl Module {
             // SAFETY: frame, slots, buffers and room live through the call and suffice for these records: `Walk::new`
             // has checked the slots and buffers of all, and the room is counted here. What is written are copies of
             // slots (`tests/slots.rs` reads them).
-            unsafe { function(frame, slots, walk.step, buffers, walk.buffers_step, out, end - start) }
+            let written = unsafe { function(frame, slots, walk.step, buffers, walk.buffers_step, out, end - start) };
+            written / (width * size_of::<Slot>())
         };
         self.run_many((entry, count), (context, subqueries), records, run)
     }
