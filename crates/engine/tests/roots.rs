@@ -92,7 +92,9 @@ fn what_is_plain_has_nothing_for_any_pass() {
         if report.rounds == 0 {
             plain_count += 1;
             let (_, report) = dtq_opt::optimize(program, &options);
-            assert!(report.changes.iter().all(|(_, count)| *count == 0), "{text}: {report}");
+            // But for `tostring` around a dynamic, which is left where it costs nothing.
+            let is_left = |name: &str| name == "strings" && text.contains("tostring(");
+            assert!(report.changes.iter().all(|(name, count)| *count == 0 || is_left(name)), "{text}: {report}");
         }
     };
     let subjects = ["s", "t", "a", "b", "w", "p", "tolong(d)", "todouble(d)", "tostring(d)", "d", "r", "strlen(s)"];

@@ -41,6 +41,9 @@ pub(crate) fn are_plain(program: &Program, roots: impl Iterator<Item = ExprId>) 
 
 /// Returns the column that a call compares with a constant, where that cannot be said more simply.
 fn compared(program: &Program, name: &str, args: &[ExprId]) -> Option<u32> {
+    if matches!(name, "in" | "!in" | "in~" | "!in~") {
+        return listed(program, args);
+    }
     let [subject, constant] = *args else { return None };
     let ExprKind::Const(value) = &program.expr(constant).kind else { return None };
     let is_plain = match (name, value) {
@@ -52,6 +55,20 @@ fn compared(program: &Program, name: &str, args: &[ExprId]) -> Option<u32> {
         _ => false,
     };
     if is_plain { column_of(program, subject, value) } else { None }
+}
+
+/// Returns the column that is looked up among several texts, none of which stands twice.
+fn listed(program: &Program, args: &[ExprId]) -> Option<u32> {
+    const ITEMS_MAX: usize = 32;
+    let (subject, items) = args.split_first()?;
+    let text = |id: &ExprId| match &program.expr(*id).kind {
+        ExprKind::Const(value @ Value::String(_)) => Some(value),
+        _ => None,
+    };
+    let texts: SmallVec<[&Value; 8]> = items.iter().map(text).collect::<Option<_>>()?;
+    let is_single = |(at, one): (usize, &&Value)| !texts[..at].contains(one);
+    let is_plain = (2..=ITEMS_MAX).contains(&texts.len()) && texts.iter().enumerate().all(is_single);
+    if is_plain { column_of(program, *subject, texts[0]) } else { None }
 }
 
 /// Says whether a search for a text is one that no cheaper operator does.
@@ -67,9 +84,13 @@ fn is_search(name: &str, text: &[u8]) -> bool {
 fn column_of(program: &Program, id: ExprId, compared_with: &Value) -> Option<u32> {
     match &program.expr(id).kind {
         ExprKind::Column(column) => Some(*column),
+        // Searching the text of a dynamic is said more simply without `tostring`, which costs engines nothing.
         ExprKind::Call { function, args, .. }
-            if matches!(function.name, "tolong" | "toint" | "todouble" | "toreal")
-                && !matches!(compared_with, Value::String(_)) =>
+            if matches!(
+                (function.name, compared_with),
+                ("tostring", Value::String(_))
+                    | ("tolong" | "toint" | "todouble" | "toreal", Value::Int(_) | Value::Long(_) | Value::Real(_))
+            ) =>
         {
             match &program.expr(*args.first()?).kind {
                 ExprKind::Column(column) if args.len() == 1 && program.expr(args[0]).ty == Type::Dynamic => {
