@@ -354,9 +354,8 @@ fn both_sets(text: &str) -> Result<[Arc<RuleSet>; 2], TestCaseError> {
 }
 
 /// Says whether native code may find less wrong than the interpreter: what is malformed behind what it has to read.
-fn is_unreadable(requests: &[Vec<u8>]) -> bool {
-    let has_one = |request: &Vec<u8>| request.windows(UNREADABLE.len()).any(|text| text == UNREADABLE.as_bytes());
-    requests.iter().any(has_one)
+fn is_unreadable(request: &[u8]) -> bool {
+    request.windows(UNREADABLE.len()).any(|text| text == UNREADABLE.as_bytes())
 }
 
 /// Returns how many records came to rules.
@@ -367,8 +366,9 @@ fn pair_count<'a>(accounts: impl IntoIterator<Item = &'a Account>) -> u64 {
 #[test]
 fn engines_give_the_same() {
     let pairs = AtomicU64::new(0);
-    let strategy = (rules(), requests(), any::<bool>());
-    let result = TestRunner::new(config(300)).run(&strategy, |(mut rules, requests, is_stateless)| {
+    let strategy = (rules(), requests(), any::<bool>(), prop::bool::weighted(0.3));
+    let result = TestRunner::new(config(300)).run(&strategy, |(mut rules, mut requests, is_stateless, is_odd)| {
+        requests.retain(|request| is_odd || !is_unreadable(request));
         if is_stateless {
             // Rules that make records or remember them need the time of each.
             rules.iter_mut().filter(|rule| matches!(rule.kind, 4..=6)).for_each(|rule| rule.kind = 0);
@@ -380,7 +380,7 @@ fn engines_give_the_same() {
         let fewer = rule_set(&yaml(&rules[rules.len() / 3..]), false).map_err(TestCaseError::fail)?;
         let of_fewer = NativeSet::begin(&fewer, None).unwrap();
         // Only a protective rule has all read that it names.
-        let may_differ = is_unreadable(&requests) && !rules.iter().all(Rule::is_protective);
+        let may_differ = requests.iter().any(|one| is_unreadable(one)) && !rules.iter().all(Rule::is_protective);
         for (name, other) in [
             ("guards", processor(&together)),
             ("native code", native(processor(&alone), &alone)),
@@ -395,7 +395,9 @@ fn engines_give_the_same() {
                 prop_assert_eq!(expected, &other, "{}\n{}", name, text);
             }
         }
-        pairs.fetch_add(pair_count(expected.last().iter().flat_map(|(_, _, accounts)| accounts)), Relaxed);
+        if !may_differ {
+            pairs.fetch_add(pair_count(expected.last().iter().flat_map(|(_, _, accounts)| accounts)), Relaxed);
+        }
         Ok(())
     });
     println!("{} pairs of rule and record on each of five engines", pairs.load(Relaxed));
@@ -550,13 +552,16 @@ fn meaning(request: &[u8], output: &Output) -> Result<ExportLogsServiceRequest, 
 fn a_set_is_its_rules_one_behind_the_other() {
     let pairs = AtomicU64::new(0);
     let strategy = (rules(), requests());
-    let result = TestRunner::new(config(80)).run(&strategy, |(mut rules, requests)| {
+    let result = TestRunner::new(config(80)).run(&strategy, |(mut rules, mut requests)| {
+        requests.retain(|request| !is_unreadable(request));
         // What is random is drawn in another order; records that rules make go on by themselves.
         rules.retain(|rule| !rule.is_random());
-        if rules.is_empty() || is_unreadable(&requests) {
+        if rules.is_empty() {
             return Ok(());
         }
         rules.iter_mut().filter(|rule| rule.kind == 4).for_each(|rule| rule.kind = 3);
+        // What is set back to what it was is no edit, though a link before has changed its bytes.
+        rules.iter_mut().for_each(|rule| rule.word.push('!'));
         let text = yaml(&rules);
         let [alone, together] = both_sets(&text)?;
         let mut chain = Chain::new(&rules, &together).map_err(TestCaseError::fail)?;
@@ -587,21 +592,11 @@ fn a_set_is_its_rules_one_behind_the_other() {
     result.unwrap_or_else(|error| panic!("{error}"));
 }
 
-#[test]
-fn a_scan_does_not_end_before_what_may_be_unreadable() {
-    let conditions = ["Attributes[\"a\"] == \"time\"".to_owned(), "SeverityNumber >= 5".to_owned()];
-    let rule = Rule {
-        conditions: conditions.to_vec(),
-        kind: 0,
-        key: String::new(),
-        word: String::new(),
-        is_protective: false,
-    };
-    let [alone, _] = both_sets(&yaml(&[rule])).unwrap();
-    let value =
-        any_of(Any::ArrayValue(ArrayValue { values: vec![any_of(Any::StringValue(BROKEN.to_owned())).unwrap()] }));
-    let attributes = vec![KeyValue { key: "a".to_owned(), value, ..KeyValue::default() }];
-    let record = LogRecord { severity_number: 3, attributes, ..LogRecord::default() };
+/// Checks that a rule of these conditions alone cannot judge a record, on the interpreter and as native code.
+fn check_unjudged(conditions: [&str; 2], is_protective: bool, record: LogRecord) {
+    let (key, word) = (String::new(), String::new());
+    let rule = Rule { conditions: conditions.map(str::to_owned).to_vec(), kind: 0, key, word, is_protective };
+    let alone = rule_set(&yaml(&[rule]), true).unwrap();
     let scope_logs = vec![ScopeLogs { log_records: vec![record], ..ScopeLogs::default() }];
     let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
     let mut request = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
@@ -609,4 +604,58 @@ fn a_scan_does_not_end_before_what_may_be_unreadable() {
     let expected = run(processor(&alone), std::slice::from_ref(&request));
     assert_eq!(expected[0].2[0].errors, 1);
     assert_eq!(run(native(processor(&alone), &alone), &[request]), expected);
+}
+
+#[test]
+fn a_scan_does_not_end_before_what_may_be_unreadable() {
+    let broken = any_of(Any::StringValue(BROKEN.to_owned()));
+    let value = any_of(Any::ArrayValue(ArrayValue { values: broken.into_iter().collect() }));
+    let attributes = vec![KeyValue { key: "a".to_owned(), value, ..KeyValue::default() }];
+    let record = LogRecord { severity_number: 3, attributes, ..LogRecord::default() };
+    check_unjudged(["Attributes[\"a\"] == \"time\"", "SeverityNumber >= 5"], false, record);
+}
+
+#[test]
+fn a_scan_for_a_protective_rule_does_not_end_early() {
+    let record = LogRecord { severity_number: 3, event_name: UNREADABLE.to_owned(), ..LogRecord::default() };
+    check_unjudged(["SeverityNumber >= 5", "EventName != \"time\""], true, record);
+}
+
+#[test]
+fn a_scan_ends_exactly_where_a_number_decides() {
+    let records = |severities: std::ops::Range<i32>| {
+        severities.map(|severity_number| LogRecord { severity_number, ..LogRecord::default() }).collect()
+    };
+    let scope_logs = vec![ScopeLogs { log_records: records(-1..7), ..ScopeLogs::default() }];
+    let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
+    let request = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
+    for operator in [">=", "<", "==", ">", "<=", "!="] {
+        let conditions = vec![format!("SeverityNumber {operator} 3")];
+        let (key, word) = (String::new(), String::new());
+        let rule = Rule { conditions, kind: 0, key, word, is_protective: false };
+        let alone = rule_set(&yaml(&[rule]), true).unwrap();
+        let expected = run(processor(&alone), std::slice::from_ref(&request));
+        assert_eq!(run(native(processor(&alone), &alone), std::slice::from_ref(&request)), expected, "{operator}");
+    }
+}
+
+#[test]
+fn native_code_goes_with_its_set() {
+    let rule = |condition: &str| {
+        let (key, word) = (String::new(), String::new());
+        let rule = Rule { conditions: vec![condition.to_owned()], kind: 0, key, word, is_protective: false };
+        rule_set(&yaml(&[rule]), false).unwrap()
+    };
+    let [above, below] = ["SeverityNumber >= 5", "SeverityNumber < 5"].map(rule);
+    let code = Arc::new(NativeSet::compile(&above).unwrap());
+    let mut processor = processor(&above);
+    assert!(processor.use_native(Arc::clone(&code)));
+    processor.swap(Arc::clone(&below), NOW);
+    assert!(processor.native().is_none());
+    assert!(!processor.use_native(code), "it is of the set before");
+    // A resource with one scope with one record of severity 3.
+    let request = [0x0A, 6, 0x12, 4, 0x12, 2, 0x10, 3];
+    assert_eq!(processor.apply(Signal::Logs, &request, NOW, None).output, Output::Empty);
+    assert!(processor.use_native(Arc::new(NativeSet::compile(&below).unwrap())));
+    assert_eq!(processor.apply(Signal::Logs, &request, NOW, None).output, Output::Empty);
 }
