@@ -1,7 +1,7 @@
 //! eBPF: instructions, their form in memory, their text, a check of our own, and an interpreter for tests.
 //!
 //! Nothing here loads a program into a kernel or opens anything. Read in order: [`insn`], [`callee`], [`map`], [`asm`],
-//! [`encode`], `btf`, [`elf`], [`text`], [`check`], [`vm`].
+//! [`mod@encode`], `btf`, [`elf`], [`text`], [`check`], [`vm`].
 
 pub mod insn;
 

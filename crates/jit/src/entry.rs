@@ -24,7 +24,7 @@ pub enum Input {
 /// Says what an expression becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EntryKind {
-    /// A condition of which only whether it is true matters: a null is [`Verdict::False`].
+    /// A condition of which only whether it is true matters: a null is [`Verdict::False`](crate::Verdict::False).
     Filter,
     /// A condition that tells null from false.
     Condition,
