@@ -10,6 +10,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// How much of what the verifier says is kept, in bytes.
 const LOG_SIZE: usize = 256 << 10;
+/// How often a program is loaded where the verifier is disturbed; libbpf tries five times (`PROG_LOAD_ATTEMPTS`).
+const LOAD_TRIES_MAX: u32 = 10;
 
 /// Holds a map of the kernel.
 #[derive(Debug)]
@@ -165,7 +167,7 @@ impl Program {
         let insns: Vec<[u8; 8]> = encoded.slots.iter().map(|slot| slot.to_bytes()).collect();
         let spec = sys::ProgSpec { kind: kind.number(), insns: &insns, name };
         // What the verifier says costs time, and is wanted only where it refuses.
-        match sys::load_program(&spec, &mut []) {
+        match load_again(&spec, &mut []) {
             Ok(descriptor) => Ok(Self { descriptor }),
             Err(error) => Err(refusal(&spec, error)),
         }
@@ -187,13 +189,25 @@ impl AsFd for Program {
     }
 }
 
+/// Loads a program, again where the verifier was disturbed: it gives up with `EAGAIN` when a signal waits for the process.
+fn load_again(spec: &sys::ProgSpec<'_>, log: &mut [u8]) -> io::Result<OwnedFd> {
+    let mut tries_left = LOAD_TRIES_MAX;
+    loop {
+        tries_left -= 1;
+        match sys::load_program(spec, log) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && tries_left > 0 => {}
+            loaded => return loaded,
+        }
+    }
+}
+
 /// Loads a program that was refused once more, for the verifier's words.
 fn refusal(spec: &sys::ProgSpec<'_>, error: io::Error) -> LoadError {
     if error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error() == Some(libc::EPERM) {
         return LoadError::Kernel { error, log: String::new() };
     }
     let mut log = vec![0; LOG_SIZE];
-    let error = sys::load_program(spec, &mut log).err().unwrap_or(error);
+    let error = load_again(spec, &mut log).err().unwrap_or(error);
     let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
     LoadError::Kernel { error, log: String::from_utf8_lossy(&log[..end]).into_owned() }
 }
