@@ -253,6 +253,8 @@ fn value() -> impl Strategy<Value = Option<AnyValue>> {
     prop_oneof![
         6 => text().prop_map(|text| any_of(Any::StringValue(text))),
         2 => (-1..9i64).prop_map(|number| any_of(Any::IntValue(number))),
+        // As an int, the same number as those above.
+        1 => (-1..9i64).prop_map(|number| any_of(Any::IntValue(number + (1 << 32)))),
         1 => (-1..9i64).prop_map(|number| any_of(Any::StringValue(number.to_string()))),
         1 => (-1..9i32).prop_map(|number| any_of(Any::DoubleValue(number.into()))),
         1 => Just(any_of(Any::BoolValue(true))),

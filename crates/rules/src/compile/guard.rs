@@ -1,9 +1,9 @@
 //! Rules to what has to be found in a record before one of them can match, so that the others need no look.
 //!
 //! The guard of a rule is a few atoms, one of which is true of every record that the rule matches: a text that a field
-//! contains or is, or an integer that it is. The guards of all rules over a table are looked for together, the texts of a field in one pass, so
-//! that a thousand rules cost little more than those that may match. A guard never decides that a rule matches, and a
-//! rule that could fail or act before its guard is asked has none. Next: `rule.rs`.
+//! contains or is, or an integer that it is. The guards of all rules over a table are looked for together, the texts of
+//! a field in one pass, so that a thousand rules cost little more than those that may match. A guard never decides that
+//! a rule matches, and a rule that could fail or act before its guard is asked has none. Next: `rule.rs`.
 
 use crate::compile::cells::{Cell, Cells};
 use crate::compile::rule::CompiledRule;
@@ -304,8 +304,12 @@ fn atoms_of_call(program: &Program, name: &str, args: &[ExprId], cells: &Cells) 
 fn slot_of_number(program: &Program, id: ExprId, cells: &Cells) -> Option<u32> {
     let expr = program.expr(id);
     match &expr.kind {
-        ExprKind::Call { function, args, .. } if matches!(function.name, "tolong" | "toint") && args.len() == 1 => {
+        ExprKind::Call { function, args, .. } if function.name == "tolong" && args.len() == 1 => {
             slot_of_number(program, args[0], cells)
+        }
+        // What does not fit an int wraps around, so that it is the same number only of an int.
+        ExprKind::Call { function, args, .. } if function.name == "toint" && args.len() == 1 => {
+            slot_of_number(program, args[0], cells).filter(|_| program.expr(args[0]).ty == Type::Int)
         }
         ExprKind::Column(cell) if matches!(expr.ty, Type::Int | Type::Long | Type::Dynamic) => {
             match &cells.cells()[*cell as usize] {
