@@ -26,8 +26,8 @@ pub struct Cut<'c> {
 
 /// Collects what happens to the records of one request, in any order; of two changes to one record the later counts.
 ///
-/// Positions are those of the request's [`RequestIndex`](crate::otlp::index::RequestIndex); a record of metrics is a data point. A position that the index
-/// does not have changes nothing.
+/// Positions are those of the request's [`RequestIndex`](crate::otlp::index::RequestIndex); a record of metrics is a
+/// data point. A position that the index does not have changes nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     /// For each record up to the last changed one.
