@@ -6,7 +6,7 @@ use dtq_rules::compile::{Options, compile};
 use dtq_rules::engine::{Output, Processor};
 use dtq_rules::file::{self, NoFiles};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use prost::Message;
 use std::sync::Arc;
 
@@ -223,4 +223,32 @@ rules:
     assert!(!others.is_empty());
     processor.apply(Signal::Logs, &request, NOW, None);
     assert_eq!(processor.accounts()[0].matched, bags.len() as u64);
+}
+
+#[test]
+fn a_long_equals_what_it_wraps_around_to_as_an_int() {
+    // As many rules as it takes for their numbers to be looked for together.
+    let rules: String = [5, 100, 101, 102]
+        .map(|number| {
+            let condition = format!("toint(Attributes[\"n\"]) == {number}");
+            format!("  - name: n{number}\n    to: drop\n    kql: |\n      logs | where {condition}\n")
+        })
+        .concat();
+    let mut processor = processor(&format!("apiVersion: dtq/v1\nrules:\n{rules}"));
+    let mut request = decode(&recorded("logs-one.otlp"));
+    request.resource_logs.truncate(1);
+    let scopes = &mut request.resource_logs[0].scope_logs;
+    scopes.truncate(1);
+    let record = scopes[0].log_records[0].clone();
+    scopes[0].log_records = [5, 6, 5 + (1 << 32)]
+        .into_iter()
+        .map(|number| {
+            let mut record = record.clone();
+            let value = Some(AnyValue { value: Some(any_value::Value::IntValue(number)) });
+            record.attributes = vec![KeyValue { key: "n".to_owned(), value, ..KeyValue::default() }];
+            record
+        })
+        .collect();
+    processor.apply(Signal::Logs, &request.encode_to_vec(), NOW, None);
+    assert_eq!(processor.totals().dropped, 2);
 }
