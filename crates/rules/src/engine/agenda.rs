@@ -53,6 +53,14 @@ impl<'s> Agenda<'s> {
         Self { base, active, guarded, lane }
     }
 
+    /// Returns the agenda of rules over slots that somebody else fills, or `None` where slots alone are not enough.
+    pub(crate) fn over_slots(frame: &Frame<'s>, base: &'s BaseCells, active: Vec<Active>) -> Option<Self> {
+        let lane = Some(Lane::over_slots(frame, base, &active)?);
+        let is_guarded = !base.guards.is_empty() && active.len() >= GUARDED_MIN;
+        let guarded = is_guarded.then(|| Guarded::new(frame.set, base, &active));
+        Some(Self { base, active, guarded, lane })
+    }
+
     /// Returns the rules that take part.
     pub(crate) fn active(&self) -> &[Active] {
         &self.active

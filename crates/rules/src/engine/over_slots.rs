@@ -10,10 +10,9 @@ use crate::engine::agenda::Agenda;
 use crate::engine::cells::{Cache, RecordCells};
 use crate::engine::frame::Frame;
 use crate::engine::key_edits::KeyEdits;
-use crate::engine::lane::{Lane, LaneRecord};
+use crate::engine::lane::LaneRecord;
 use crate::engine::overlay::Overlay;
 use crate::engine::processor::Processor;
-use crate::engine::resource::ResourceFate;
 use dtq_jit::BufferTable;
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::fill::{FieldPath, Level};
@@ -83,9 +82,10 @@ impl<'b> SlotBuffers<'b> {
 pub struct SlotJudge<'p> {
     frame: Frame<'p>,
     base: &'p BaseCells,
-    /// What is left of the rules for the records of a resource and scope; none before one was entered, and where rules
-    /// need more of records than slots.
-    around: Option<(Agenda<'p>, Option<Lane<'p>>)>,
+    /// What is left of the rules for the records of a resource and scope; none where rules need more than slots.
+    around: Option<Agenda<'p>>,
+    /// Whether resource and scope of the records have been entered.
+    is_entered: bool,
     marked: FixedBitSet,
     matched: Vec<usize>,
     cache: Cache,
@@ -109,6 +109,7 @@ impl Processor {
             base: frame.set.base(RuleSet::base_of(signal)),
             frame,
             around: None,
+            is_entered: false,
             marked: FixedBitSet::new(),
             matched: Vec::new(),
             cache: Cache::default(),
@@ -136,9 +137,10 @@ impl SlotJudge<'_> {
         let set = self.frame.set;
         self.check(slots);
         // What is left of rules that ask for neither is the same everywhere.
-        if self.around.is_some() && self.base.has_conditions_on == [false; 2] {
+        if self.is_entered && self.base.has_conditions_on == [false; 2] {
             return;
         }
+        self.is_entered = true;
         self.around = None;
         // A rule over resources may change what all others see.
         let is_of_resources = |rule: &usize| self.frame.is_active[*rule];
@@ -151,8 +153,7 @@ impl SlotJudge<'_> {
         for level in [Level::Resource, Level::Scope] {
             active = self.frame.narrow(Some(&cells), level, active);
         }
-        let lane = Lane::over_slots(&self.frame, self.base, &active);
-        self.around = Some((Agenda::new(&self.frame, self.base, active, &ResourceFate::default()), lane));
+        self.around = Agenda::over_slots(&self.frame, self.base, active);
     }
 
     /// Returns what becomes of a record whose slots are filled; those of resource and scope stand as when they were
@@ -164,7 +165,8 @@ impl SlotJudge<'_> {
     pub fn judge(&mut self, slots: &[Slot], buffers: &SlotBuffers<'_>) -> SlotVerdict {
         self.matched.clear();
         self.check(slots);
-        let Some((agenda, Some(lane))) = &self.around else { return SlotVerdict::Undecided };
+        let Some(agenda) = &self.around else { return SlotVerdict::Undecided };
+        let Some(lane) = agenda.lane() else { return SlotVerdict::Undecided };
         let SlotBuffers { buffers, table } = buffers;
         let mut record = LaneRecord { slots, buffers, table, cells: None };
         let own;
