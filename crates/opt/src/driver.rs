@@ -2,7 +2,7 @@
 
 use crate::options::Options;
 use crate::walk::{Asked, Rule, Walked, walk, walk_roots};
-use crate::{chains, facts, fold, info, order, plain, prune, simplify, strings};
+use crate::{chains, facts, fold, info, order, prune, simplify, strings};
 use dtq_ir::{ExprId, Program};
 use std::fmt;
 
@@ -130,8 +130,8 @@ pub struct Root {
 /// Returns a program of expressions without relations in which these roots mean the same and do less, where they are
 /// now, and what was done; relations that the expressions name keep their ids.
 ///
-/// `is_column_null` says whether a column of the row can be null; columns of strings never are. Where columns may fail and
-/// nothing can be found, the program is left as it is, without a copy of each node.
+/// `is_column_null` says whether a column of the row can be null; columns of strings never are. Where columns may fail,
+/// [`are_plain`](crate::are_plain) tells for a fraction of the time that nothing would be found.
 ///
 /// # Panics
 /// As [`optimize`].
@@ -142,10 +142,6 @@ pub fn optimize_roots(
     is_column_null: &dyn Fn(u32) -> bool,
 ) -> (Program, Vec<ExprId>, Report) {
     let mut report = Report::new(program);
-    if options.columns_may_fail && plain::are_plain(program, roots.iter().map(|root| root.expr)) {
-        report.nodes_after = report.nodes_before;
-        return (program.clone(), roots.iter().map(|root| root.expr).collect(), report);
-    }
     let asked = |is_condition: bool| if is_condition { Asked::Truth } else { Asked::Value };
     let mut at: Vec<(ExprId, Asked)> = roots.iter().map(|root| (root.expr, asked(root.is_condition))).collect();
     let mut current = program.clone();

@@ -40,3 +40,4 @@ mod prune;
 pub use driver::{PASSES, Report, Root, optimize, optimize_roots};
 pub use options::Options;
 pub use order::{Feedback, fingerprint};
+pub use plain::are_plain;

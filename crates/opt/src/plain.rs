@@ -13,7 +13,12 @@ use smallvec::SmallVec;
 const NODES_MAX: usize = 256;
 
 /// Says whether these expressions only compare columns with constants, none of them twice.
-pub(crate) fn are_plain(program: &Program, roots: impl Iterator<Item = ExprId>) -> bool {
+///
+/// In them [`optimize_roots`](crate::optimize_roots) finds nothing where columns may fail.
+///
+/// # Panics
+/// If a root is no expression of the program.
+pub fn are_plain(program: &Program, roots: impl Iterator<Item = ExprId>) -> bool {
     let mut columns: SmallVec<[u32; 16]> = SmallVec::new();
     let mut open: SmallVec<[ExprId; 16]> = roots.collect();
     let mut count = 0;

@@ -5,7 +5,7 @@
 
 use crate::compile::rule::CompiledRule;
 use dtq_ir::ExprId;
-use dtq_opt::{Root, optimize_roots};
+use dtq_opt::{Root, are_plain, optimize_roots};
 use dtq_source::Limits;
 
 /// Optimizes the flat part of a rule, whose conditions have no levels yet.
@@ -13,11 +13,11 @@ pub(super) fn optimize(rule: &mut CompiledRule, limits: &Limits) {
     let conditions = rule.flat.conditions.iter().map(|expr| Root { expr: *expr, is_condition: true });
     let values = rule.values.iter().flatten().map(|expr| Root { expr: *expr, is_condition: false });
     let roots: Vec<Root> = conditions.chain(values).collect();
-    let options = dtq_opt::Options { limits: limits.clone(), columns_may_fail: true, ..dtq_opt::Options::default() };
-    let (program, found, report) = optimize_roots(&rule.flat.program, &roots, &options, &|_| true);
-    if report.rounds == 0 {
+    if are_plain(&rule.flat.program, roots.iter().map(|root| root.expr)) {
         return;
     }
+    let options = dtq_opt::Options { limits: limits.clone(), columns_may_fail: true, ..dtq_opt::Options::default() };
+    let (program, found, _) = optimize_roots(&rule.flat.program, &roots, &options, &|_| true);
     rule.flat.program = program;
     // They name expressions of the program before; what is needed of them stands in the values.
     rule.flat.columns.clear();
