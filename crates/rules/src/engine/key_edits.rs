@@ -33,6 +33,11 @@ impl KeyEdits {
         self.edits.is_empty()
     }
 
+    /// Returns the most bytes that they put into a record.
+    pub(crate) fn put_bytes(&self, keys: &EditedKeys) -> usize {
+        self.edits.iter().filter_map(|(_, (_, put))| *put).map(|put| keys.puts[put].field.len()).sum()
+    }
+
     /// Says whether some of the keys with these bits are written.
     #[inline]
     pub(crate) fn touch(&self, bits: u64) -> bool {
