@@ -112,6 +112,8 @@ pub struct RequestIndex {
     metrics: Vec<MetricEntry>,
     records: Vec<RecordEntry>,
     reads_along: bool,
+    /// Up to where the request has been fetched.
+    fetched: usize,
 }
 
 impl RequestIndex {
@@ -126,6 +128,7 @@ impl RequestIndex {
         self.scopes.clear();
         self.metrics.clear();
         self.records.clear();
+        self.fetched = 0;
     }
 
     /// Reads the places of a request in the place of those of the one before.
@@ -212,7 +215,7 @@ impl RequestIndex {
                 (2, _) => {
                     let place = field.message()?;
                     if self.reads_along {
-                        touch(place.content(request));
+                        self.fetch(request, place);
                     }
                     self.records.push(RecordEntry { place, parent: position });
                 }
@@ -225,6 +228,23 @@ impl RequestIndex {
         self.check_count(place)?;
         self.scopes.push(ScopeEntry { place, scope, resource, metrics, records });
         Ok(())
+    }
+
+    /// Reads a byte of each cache line up to some way behind a record.
+    ///
+    /// The walk goes from record to record, each behind the length of the one before, so that memory would be waited for at
+    /// every step. What is read here depends on nothing, so that many lines are on their way at once; whoever reads the
+    /// record next finds it in the cache.
+    #[inline]
+    fn fetch(&mut self, request: &[u8], record: MessagePlace) {
+        const LINE_BYTES: usize = 64;
+        const AHEAD_BYTES: usize = 2_048;
+        let start = self.fetched.max(record.start as usize);
+        let end = request.len().min(record.end as usize + AHEAD_BYTES);
+        if let Some(bytes) = request.get(start..end) {
+            std::hint::black_box(bytes.iter().step_by(LINE_BYTES).fold(0, |sum: u8, byte| sum ^ byte));
+            self.fetched = end;
+        }
     }
 
     fn read_metric(&mut self, request: &[u8], place: MessagePlace, scope: u32) -> Result<(), WireError> {
@@ -251,16 +271,6 @@ impl RequestIndex {
         self.metrics.push(MetricEntry { place, data, scope, points });
         Ok(())
     }
-}
-
-/// Reads a byte of each cache line of a record.
-///
-/// The walk goes from record to record, each behind the length of the one before, so that memory is waited for at every
-/// step; reading along lets the processor fetch ahead. Whoever reads the record next finds it in the cache.
-#[inline]
-fn touch(record: &[u8]) {
-    const LINE_BYTES: usize = 64;
-    std::hint::black_box(record.iter().step_by(LINE_BYTES).fold(0, |sum: u8, byte| sum ^ byte));
 }
 
 /// Holds a field while a message is walked.
