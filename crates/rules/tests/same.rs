@@ -179,7 +179,8 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
         rules.iter_mut().skip(1).filter(|rule| matches!(rule.kind, 0 | 3 | 6)).for_each(|rule| rule.kind = 1);
         rules
     });
-    prop_oneof![2 => vec(rule(), 1..2), 4 => vec(plain_rule(), 1..2), 8 => vec(rule(), 1..40), 1 => many]
+    let few = prop_oneof![vec(rule(), 1..4), vec(plain_rule(), 1..4)];
+    prop_oneof![6 => few, 8 => vec(rule(), 1..40), 1 => many]
 }
 
 fn yaml(rules: &[Rule]) -> String {
@@ -300,8 +301,15 @@ fn service() -> impl Strategy<Value = String> {
     prop_oneof![1 => Just("time".to_owned()), 3 => text()]
 }
 
+/// Returns the records of a scope, sometimes so many that they are decided together.
+fn records() -> impl Strategy<Value = Vec<LogRecord>> {
+    let many = (vec(record(), 4..16), 8..80usize)
+        .prop_map(|(some, count)| some.iter().cycle().take(count).cloned().collect::<Vec<_>>());
+    prop_oneof![3 => vec(record(), 1..8), 1 => many]
+}
+
 fn request() -> impl Strategy<Value = Vec<u8>> {
-    vec((service(), vec(record(), 1..8)), 1..3).prop_map(|groups| {
+    vec((service(), records()), 1..3).prop_map(|groups| {
         let resource_logs = groups.into_iter().map(|(service, log_records)| ResourceLogs {
             resource: Some(Resource {
                 attributes: vec![KeyValue {

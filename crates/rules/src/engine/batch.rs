@@ -31,6 +31,10 @@ pub(super) struct Outcomes<'s> {
     by_number: Vec<Outcome>,
     /// The numbers, as bits, of records that are judged in full.
     stops: u64,
+    /// The numbers, as bits, of records that are removed.
+    removals: u64,
+    /// Whether some number stands for edits.
+    has_edits: bool,
     /// The most bytes that are put into a record.
     put_bytes: usize,
 }
@@ -74,7 +78,8 @@ struct Outcome {
 impl<'s> Outcomes<'s> {
     /// Returns what the conditions of a lane decide; `None` where they are too many for so many records, or interpreted.
     fn new(lane: &Lane<'s>, record_count: usize) -> Option<Self> {
-        let mut outcomes = Self { asked: SmallVec::new(), by_number: Vec::new(), stops: 0, put_bytes: 0 };
+        let (asked, by_number) = (SmallVec::new(), Vec::new());
+        let mut outcomes = Self { asked, by_number, stops: 0, removals: 0, has_edits: false, put_bytes: 0 };
         let mut reached = Bits::default();
         for (place, step) in lane.steps.iter().enumerate() {
             reached = outcomes.add(lane, place, step, reached)?;
@@ -93,6 +98,8 @@ impl<'s> Outcomes<'s> {
                 None => outcomes.stops |= 1 << number,
             }
             outcome.reached = numbered.reached;
+            outcomes.removals |= u64::from(outcome.taken_by.is_some()) << number;
+            outcomes.has_edits |= !outcome.edits.is_empty();
             let put_bytes = lane.edited_keys.map_or(0, |keys| outcome.edits.put_bytes(keys));
             outcomes.put_bytes = outcomes.put_bytes.max(put_bytes);
             outcomes.by_number.push(outcome);
@@ -267,28 +274,18 @@ impl<'s> Frame<'s> {
         (unit, first): (&Unit<'_>, usize),
         numbers: &[u8],
     ) -> Decided {
-        let records = &pass.index.records()[first..first + numbers.len()];
+        let count = match outcomes.has_edits {
+            true => self.splice_batch((*lane, outcomes), pass, first, numbers),
+            false => numbers.len(),
+        };
+        let numbers = &numbers[..count];
+        pass.changes.drop_records(first, numbers.iter().map(|number| outcomes.removals >> number & 1 != 0));
         // How many records have a number, and how many bytes they have.
         let mut tallies = [(0_u64, 0_u64); 1 << CONDITIONS_MAX];
-        let mut count = 0;
-        for (number, RecordEntry { place, .. }) in numbers.iter().zip(records) {
-            let outcome = &outcomes.by_number[usize::from(*number)];
-            if !outcome.edits.is_empty() {
-                let Some(spliced) = self.splice(lane, &outcome.edits, place.content(pass.request)) else { break };
-                if outcome.taken_by.is_none() {
-                    spliced.editors.iter().for_each(|rule| self.state.accounts[*rule].edited += 1);
-                    if !spliced.cuts.is_empty() {
-                        pass.changes.splice_record(first + count, spliced.cuts);
-                    }
-                }
-            }
-            if outcome.taken_by.is_some() {
-                pass.changes.drop_record(first + count);
-            }
+        for (number, RecordEntry { place, .. }) in numbers.iter().zip(&pass.index.records()[first..]) {
             let tally = &mut tallies[usize::from(*number)];
             tally.0 += 1;
             tally.1 += u64::from(place.end - place.start);
-            count += 1;
         }
         let mut left = 0;
         for (outcome, tally) in outcomes.by_number.iter().zip(tallies).filter(|(_, tally)| tally.0 > 0) {
@@ -296,6 +293,34 @@ impl<'s> Frame<'s> {
             left += if outcome.taken_by.is_none() { tally.0 } else { 0 };
         }
         Decided { count, left }
+    }
+
+    /// Edits the records that their numbers say are edited, up to one that has to be judged in full; returns how many
+    /// records come before it.
+    fn splice_batch(
+        &mut self,
+        (lane, outcomes): (&Lane<'_>, &Outcomes<'_>),
+        pass: &mut Pass<'_>,
+        first: usize,
+        numbers: &[u8],
+    ) -> usize {
+        for (at, number) in numbers.iter().enumerate() {
+            let outcome = &outcomes.by_number[usize::from(*number)];
+            if outcome.edits.is_empty() {
+                continue;
+            }
+            let record = pass.index.records()[first + at].place.content(pass.request);
+            let Some(spliced) = self.splice(lane, &outcome.edits, record) else { return at };
+            if outcome.taken_by.is_some() {
+                // Whether its rules fail is found out also of one that is removed.
+                continue;
+            }
+            spliced.editors.iter().for_each(|rule| self.state.accounts[*rule].edited += 1);
+            if !spliced.cuts.is_empty() {
+                pass.changes.splice_record(first + at, spliced.cuts);
+            }
+        }
+        numbers.len()
     }
 
     /// Counts what became of so many records with so many bytes.
