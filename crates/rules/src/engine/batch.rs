@@ -310,14 +310,10 @@ impl<'s> Frame<'s> {
                 continue;
             }
             let record = pass.index.records()[first + at].place.content(pass.request);
-            let Some(spliced) = self.splice(lane, &outcome.edits, record) else { return at };
-            if outcome.taken_by.is_some() {
-                // Whether its rules fail is found out also of one that is removed.
-                continue;
-            }
-            spliced.editors.iter().for_each(|rule| self.state.accounts[*rule].edited += 1);
-            if !spliced.cuts.is_empty() {
-                pass.changes.splice_record(first + at, spliced.cuts);
+            let Some(keys) = self.splice(lane, &outcome.edits, record, pass.spliced) else { return at };
+            // Whether its rules fail is found out also of one that is removed.
+            if outcome.taken_by.is_none() {
+                self.write_spliced(keys, pass, first + at);
             }
         }
         numbers.len()

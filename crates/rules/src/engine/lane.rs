@@ -325,23 +325,24 @@ impl Frame<'_> {
         let mut edits = KeyEdits::default();
         let taken_by =
             self.decide_in_lane(lane, agenda, record, (pass.marked, &mut edits), |rule| matched.push(rule))?;
-        let spliced = match edits.is_empty() {
-            true => None,
-            // Also of one that is dropped: whether its rules fail is found out on the way.
-            false => Some(self.splice(lane, &edits, unit.buffers.record)?),
-        };
+        // Also of one that is dropped: whether its rules fail is found out on the way.
+        let keys = if edits.is_empty() { None } else { Some(self.splice(lane, &edits, unit.buffers.record, pass.spliced)?) };
         matched.iter().for_each(|rule| self.state.accounts[*rule].matched += 1);
-        match (taken_by, spliced) {
+        match (taken_by, keys) {
             (Some(rule), _) => self.take(rule, Fate::Dropped, unit, pass.changes),
-            (None, Some(spliced)) => {
-                spliced.editors.iter().for_each(|rule| self.state.accounts[*rule].edited += 1);
-                if !spliced.cuts.is_empty() {
-                    pass.changes.splice_record(unit.position, spliced.cuts);
-                }
-            }
+            (None, Some(keys)) => self.write_spliced(keys, pass, unit.position),
             (None, None) => {}
         }
         Some(taken_by.is_none())
+    }
+
+    /// Counts who edits a record, and notes what becomes of it.
+    pub(super) fn write_spliced(&mut self, keys: &EditedKeys, pass: &mut Pass<'_>, position: usize) {
+        pass.spliced.editors.iter().for_each(|rule| self.state.accounts[*rule].edited += 1);
+        let cuts = pass.spliced.cuts(keys);
+        if cuts.len() > 0 {
+            pass.changes.splice_record(position, cuts);
+        }
     }
 
     /// Returns the rule that removes a record, if one does, or `None` when the record leaves the lane.
@@ -362,12 +363,19 @@ impl Frame<'_> {
         lane.follow(turns, &mut evaluating, edits, matched)
     }
 
-    /// Returns what becomes of a record; `None` when that has to be found out by judging it in full.
-    pub(super) fn splice<'s>(&self, lane: &Lane<'s>, edits: &KeyEdits, record: &[u8]) -> Option<Spliced<'s>> {
+    /// Finds what becomes of a record, and returns the keys that it is edited by; `None` when that has to be found out by
+    /// judging it in full.
+    pub(super) fn splice<'s>(
+        &self,
+        lane: &Lane<'s>,
+        edits: &KeyEdits,
+        record: &[u8],
+        spliced: &mut Spliced,
+    ) -> Option<&'s EditedKeys> {
         let is_guarded = edits.touch(lane.guarded_keys);
         let is_logged = self.edits.is_some();
         let keys = lane.edited_keys.filter(|_| !is_guarded && !is_logged)?;
-        edits.splice(keys, record)
+        edits.splice(keys, record, spliced).map(|()| keys)
     }
 
     /// Returns what is to be read of the records below a resource and scope, whose slots are filled.

@@ -7,6 +7,7 @@ use crate::engine::agenda::Agenda;
 use crate::engine::cells::{Cache, malformed};
 use crate::engine::frame::{Frame, NESTING_MAX, Scratch, Unit};
 use crate::engine::judge::Active;
+use crate::engine::key_edits::Spliced;
 use crate::engine::observe::Seen;
 use crate::engine::outcome::Output;
 use crate::engine::overlay::Overlay;
@@ -60,7 +61,7 @@ impl<'s> Frame<'s> {
         from: usize,
         scratch: &mut Scratch,
     ) -> Result<Output, WireError> {
-        let Scratch { index, changes, slots, cache, overlay, marked, spare } = scratch;
+        let Scratch { index, changes, slots, cache, overlay, marked, spliced, spare } = scratch;
         let base = self.set.base(RuleSet::base_of(signal));
         index.set_reads_along(base.reads_every_record);
         index.read(signal, request)?;
@@ -81,6 +82,7 @@ impl<'s> Frame<'s> {
                 cache,
                 overlay,
                 marked,
+                spliced,
                 from,
                 resource,
                 wanted: u64::MAX,
@@ -453,6 +455,8 @@ pub(crate) struct Pass<'p> {
     pub(super) overlay: &'p mut Overlay,
     /// The rules over the table that may match the record.
     pub(super) marked: &'p mut FixedBitSet,
+    /// What becomes of a record some of whose keys are edited.
+    pub(super) spliced: &'p mut Spliced,
     /// Position of the first rule that takes part.
     pub(super) from: usize,
     pub(super) resource: usize,
