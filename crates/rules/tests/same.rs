@@ -301,25 +301,28 @@ fn service() -> impl Strategy<Value = String> {
 }
 
 fn request() -> impl Strategy<Value = Vec<u8>> {
-    vec((service(), vec(record(), 1..8)), 1..3).prop_map(|groups| {
-        let resource_logs = groups.into_iter().map(|(service, log_records)| ResourceLogs {
-            resource: Some(Resource {
-                attributes: vec![KeyValue {
-                    key: "service".to_owned(),
-                    value: any_of(Any::StringValue(service)),
-                    ..KeyValue::default()
-                }],
-                ..Resource::default()
-            }),
-            scope_logs: vec![ScopeLogs { log_records, ..ScopeLogs::default() }],
-            ..ResourceLogs::default()
-        });
-        let mut bytes = ExportLogsServiceRequest { resource_logs: resource_logs.collect() }.encode_to_vec();
-        let broken: Vec<usize> = broken_places(&bytes);
-        // The length in front of the text now reaches past the end of its array.
-        broken.into_iter().for_each(|at| bytes[at - 1] = 0x7F);
-        bytes
-    })
+    vec((service(), vec(record(), 1..8)), 1..3).prop_map(encoded)
+}
+
+/// Returns the request of records below services; values that are to become unreadable are.
+fn encoded(groups: Vec<(String, Vec<LogRecord>)>) -> Vec<u8> {
+    let resource_logs = groups.into_iter().map(|(service, log_records)| ResourceLogs {
+        resource: Some(Resource {
+            attributes: vec![KeyValue {
+                key: "service".to_owned(),
+                value: any_of(Any::StringValue(service)),
+                ..KeyValue::default()
+            }],
+            ..Resource::default()
+        }),
+        scope_logs: vec![ScopeLogs { log_records, ..ScopeLogs::default() }],
+        ..ResourceLogs::default()
+    });
+    let mut bytes = ExportLogsServiceRequest { resource_logs: resource_logs.collect() }.encode_to_vec();
+    let broken: Vec<usize> = broken_places(&bytes);
+    // The length in front of the text now reaches past the end of its array.
+    broken.into_iter().for_each(|at| bytes[at - 1] = 0x7F);
+    bytes
 }
 
 /// What a processor did: what left, what else left, and the accounts.
@@ -599,13 +602,17 @@ fn check_unjudged(conditions: [&str; 2], is_protective: bool, record: LogRecord)
     let (key, word) = (String::new(), String::new());
     let rule = Rule { conditions: conditions.map(str::to_owned).to_vec(), kind: 0, key, word, is_protective };
     let alone = rule_set(&yaml(&[rule]), true).unwrap();
-    let scope_logs = vec![ScopeLogs { log_records: vec![record], ..ScopeLogs::default() }];
-    let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
-    let mut request = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
-    broken_places(&request).into_iter().for_each(|at| request[at - 1] = 0x7F);
+    let request = encoded(vec![("time".to_owned(), vec![record])]);
     let expected = run(processor(&alone), std::slice::from_ref(&request));
     assert_eq!(expected[0].2[0].errors, 1);
     assert_eq!(run(native(processor(&alone), &alone), &[request]), expected);
+#[test]
+fn a_scan_for_a_protective_rule_reads_all_that_it_names() {
+    let record = LogRecord { severity_number: 9, event_name: UNREADABLE.to_owned(), ..LogRecord::default() };
+    let decided = "(Resource[\"service\"] == \"time\" or EventName == \"time\")";
+    check_unjudged([decided, "SeverityNumber >= 5"], true, record);
+}
+
 }
 
 #[test]
