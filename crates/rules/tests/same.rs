@@ -174,12 +174,25 @@ fn plain_rule() -> impl Strategy<Value = Rule> {
 }
 
 /// Returns some rules: one, some, or more than one word has bits, of which few remove records.
+/// Returns a rule of one int, which guards look for beside others; a long wraps around to one.
+fn int_rule() -> impl Strategy<Value = Rule> {
+    let subject = prop::sample::select(&["Attributes[\"a\"]", "Attributes[\"b\"]", "Body"][..]);
+    (subject, 0..4i32, rule())
+        .prop_map(|(subject, number, rule)| Rule { conditions: vec![format!("toint({subject}) == {number}")], ..rule })
+}
+
 fn rules() -> impl Strategy<Value = Vec<Rule>> {
     let many = vec(rule(), 65..150).prop_map(|mut rules| {
         rules.iter_mut().skip(1).filter(|rule| matches!(rule.kind, 0 | 3 | 6)).for_each(|rule| rule.kind = 1);
         rules
     });
-    prop_oneof![2 => vec(rule(), 1..2), 4 => vec(plain_rule(), 1..2), 8 => vec(rule(), 1..40), 1 => many]
+    prop_oneof![
+        2 => vec(rule(), 1..2),
+        4 => vec(plain_rule(), 1..2),
+        2 => vec(int_rule(), 4..9),
+        8 => vec(rule(), 1..40),
+        1 => many,
+    ]
 }
 
 fn yaml(rules: &[Rule]) -> String {
@@ -254,7 +267,7 @@ fn value() -> impl Strategy<Value = Option<AnyValue>> {
         6 => text().prop_map(|text| any_of(Any::StringValue(text))),
         2 => (-1..9i64).prop_map(|number| any_of(Any::IntValue(number))),
         // As an int, the same number as those above.
-        1 => (-1..9i64).prop_map(|number| any_of(Any::IntValue(number + (1 << 32)))),
+        1 => (-1..4i64).prop_map(|number| any_of(Any::IntValue(number + (1 << 32)))),
         1 => (-1..9i64).prop_map(|number| any_of(Any::StringValue(number.to_string()))),
         1 => (-1..9i32).prop_map(|number| any_of(Any::DoubleValue(number.into()))),
         1 => Just(any_of(Any::BoolValue(true))),
