@@ -6,14 +6,16 @@
 //! pairs of rule and record it has compared.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod common;
+
+use common::{NOW, config, native, number, processor, rule_set};
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::index::RequestIndex;
 use dtq_record::slot::{Buffers, Slot};
 use dtq_record::tables::Base;
 use dtq_record::wire::append_bytes_field;
-use dtq_rules::compile::{Options, RuleSet, compile};
+use dtq_rules::compile::RuleSet;
 use dtq_rules::engine::{Account, Emission, Output, Processor, SlotBuffers, SlotVerdict};
-use dtq_rules::file::{self, NoFiles};
 use dtq_rules::native::NativeSet;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
@@ -22,13 +24,12 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::{RngSeed, TestRunner};
+use proptest::test_runner::TestRunner;
 use prost::Message;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-const NOW: i64 = 639_000_000_000_000_000;
 /// Texts that overlap, contain and nearly equal one another.
 const WORDS: [&str; 11] =
     ["time", "TIMEOUT", "timeout", "out", "TimeOut", "outage", "age", "a", "\u{e9}t\u{e9}", "k", "5"];
@@ -173,7 +174,6 @@ fn plain_rule() -> impl Strategy<Value = Rule> {
     })
 }
 
-/// Returns some rules: one, some, or more than one word has bits, of which few remove records.
 /// Returns a rule of one int, which guards look for beside others; a long wraps around to one.
 fn int_rule() -> impl Strategy<Value = Rule> {
     let subject = prop::sample::select(&["Attributes[\"a\"]", "Attributes[\"b\"]", "Body"][..]);
@@ -181,6 +181,7 @@ fn int_rule() -> impl Strategy<Value = Rule> {
         .prop_map(|(subject, number, rule)| Rule { conditions: vec![format!("toint({subject}) == {number}")], ..rule })
 }
 
+/// Returns some rules: one, some, or more than one word has bits, of which few remove records.
 fn rules() -> impl Strategy<Value = Vec<Rule>> {
     let many = vec(rule(), 65..150).prop_map(|mut rules| {
         rules.iter_mut().skip(1).filter(|rule| matches!(rule.kind, 0 | 3 | 6)).for_each(|rule| rule.kind = 1);
@@ -224,27 +225,6 @@ fn yaml(rules: &[Rule]) -> String {
         text.push_str(&format!("  - name: r{at}\n{settings}{on_error}    kql: |\n      {query}\n"));
     }
     text
-}
-
-fn rule_set(text: &str, is_unoptimized: bool) -> Result<Arc<RuleSet>, String> {
-    let options = file::Options { now_ticks: NOW, ..file::Options::default() };
-    let (read, diagnostics) = file::read("rules.yaml", text.as_bytes(), &NoFiles, &options);
-    if !read.is_complete {
-        return Err(format!("{diagnostics:?}"));
-    }
-    let compiled = compile(&[read], &Options { now_ticks: NOW, is_unoptimized, ..Options::default() });
-    compiled.set.map(Arc::new).ok_or_else(|| format!("{:?}", compiled.diagnostics))
-}
-
-fn processor(set: &Arc<RuleSet>) -> Processor {
-    Processor::new(Arc::clone(set), &dtq_rules::engine::Options { start_ticks: NOW, random_seed: 1 })
-}
-
-/// Returns the processor with native code.
-fn native(mut processor: Processor, set: &Arc<RuleSet>) -> Processor {
-    let native = NativeSet::compile(set).unwrap();
-    assert!(processor.use_native(Arc::new(native)));
-    processor
 }
 
 /// Returns the processor with the native code of its conditions, as far as it can be that of another set.
@@ -349,16 +329,6 @@ fn run(mut processor: Processor, requests: &[Vec<u8>]) -> Vec<Done> {
         done.push((outcome.output, outcome.emissions, processor.accounts()));
     }
     done
-}
-
-fn number(name: &str) -> Option<usize> {
-    std::env::var(name).ok().and_then(|text| text.parse().ok())
-}
-
-fn config(default: u32) -> ProptestConfig {
-    let cases = number("DTQ_CASES").and_then(|cases| u32::try_from(cases).ok());
-    let rng_seed = if cases.is_some() { RngSeed::Random } else { RngSeed::Fixed(1) };
-    ProptestConfig { cases: cases.unwrap_or(default), failure_persistence: None, rng_seed, ..ProptestConfig::default() }
 }
 
 fn requests() -> impl Strategy<Value = Vec<Vec<u8>>> {
@@ -619,13 +589,6 @@ fn check_unjudged(conditions: [&str; 2], is_protective: bool, record: LogRecord)
     let expected = run(processor(&alone), std::slice::from_ref(&request));
     assert_eq!(expected[0].2[0].errors, 1);
     assert_eq!(run(native(processor(&alone), &alone), &[request]), expected);
-#[test]
-fn a_scan_for_a_protective_rule_reads_all_that_it_names() {
-    let record = LogRecord { severity_number: 9, event_name: UNREADABLE.to_owned(), ..LogRecord::default() };
-    let decided = "(Resource[\"service\"] == \"time\" or EventName == \"time\")";
-    check_unjudged([decided, "SeverityNumber >= 5"], true, record);
-}
-
 }
 
 #[test]
@@ -641,6 +604,13 @@ fn a_scan_does_not_end_before_what_may_be_unreadable() {
 fn a_scan_for_a_protective_rule_does_not_end_early() {
     let record = LogRecord { severity_number: 3, event_name: UNREADABLE.to_owned(), ..LogRecord::default() };
     check_unjudged(["SeverityNumber >= 5", "EventName != \"time\""], true, record);
+}
+
+#[test]
+fn a_scan_for_a_protective_rule_reads_all_that_it_names() {
+    let record = LogRecord { severity_number: 9, event_name: UNREADABLE.to_owned(), ..LogRecord::default() };
+    let decided = "(Resource[\"service\"] == \"time\" or EventName == \"time\")";
+    check_unjudged([decided, "SeverityNumber >= 5"], true, record);
 }
 
 #[test]
