@@ -78,3 +78,19 @@ fn fmt_refuses_what_it_does_not_understand() {
     assert!(ran.stderr.contains("error[E1"), "{}", ran.stderr);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "T | where (");
 }
+
+#[test]
+fn only_rules_that_can_run_have_an_order() {
+    let folder = folder("check-order");
+    let rules = |second: &str| {
+        let text = format!(
+            "apiVersion: dtq/v1\nrules:\n  - {{name: a, to: drop, kql: logs | where SeverityNumber > 3}}\n  \
+             - {{name: b, to: drop, kql: logs | where {second} > 3}}\n"
+        );
+        file(&folder, "rules.yaml", text.as_bytes())
+    };
+    let ran = dtq(&["check", &rules("TraceFlags")]).code(0);
+    assert!(ran.stdout.starts_with("Order"), "{}", ran.stdout);
+    let ran = dtq(&["check", &rules("Nope")]).code(78);
+    assert!(ran.stdout.is_empty() && ran.stderr.contains("error[E2001]"), "{}{}", ran.stdout, ran.stderr);
+}

@@ -95,6 +95,12 @@ impl Assembler {
         self.add(Insn::LoadImm { dst, value: Imm64::Map(map) });
     }
 
+    /// Adds a load of an address in the stack frame.
+    pub fn mov_frame(&mut self, dst: Reg, offset: i32) {
+        self.mov(dst, Reg::FRAME);
+        self.alu(Alu::Add, dst, offset);
+    }
+
     /// Adds a load of the address of a function that starts at a label.
     pub fn mov_function(&mut self, dst: Reg, function: Label) {
         self.insns.push(Insn::LoadImm { dst, value: Imm64::Function(function.0) });

@@ -57,3 +57,10 @@ pub struct MapDef {
     /// How many values it holds at most; bytes of a ring buffer.
     pub entries_max: u32,
 }
+
+impl MapDef {
+    /// Returns a definition with all that it says.
+    pub fn new(name: &str, kind: MapKind, key_size: u32, value_size: u32, entries_max: u32) -> Self {
+        Self { name: name.to_owned(), kind, key_size, value_size, entries_max }
+    }
+}

@@ -7,10 +7,6 @@ use dtq_ebpf::insn::{Alu, AtomicOp, ByteOrder, Cond, Insn, Reg, Size, Width};
 use dtq_ebpf::map::{MapDef, MapKind};
 use dtq_ebpf::vm::{Input, Machine, Maps, Trap, TrapReason};
 
-fn map(name: &str, kind: MapKind, key_size: u32, value_size: u32, entries_max: u32) -> MapDef {
-    MapDef { name: name.to_owned(), kind, key_size, value_size, entries_max }
-}
-
 fn run_over(defs: &[MapDef], maps: &mut Maps, write: impl FnOnce(&mut Assembler), packet: &[u8]) -> Result<u64, Trap> {
     let mut asm = Assembler::default();
     write(&mut asm);
@@ -126,7 +122,7 @@ fn atomics_give_what_was_there() {
 
 #[test]
 fn maps_are_counted_into_and_keep_what_they_hold() {
-    let defs = [map("counts", MapKind::Hash, 4, 8, 2), map("ring", MapKind::RingBuffer, 0, 0, 4096)];
+    let defs = [MapDef::new("counts", MapKind::Hash, 4, 8, 2), MapDef::new("ring", MapKind::RingBuffer, 0, 0, 4096)];
     let mut maps = Maps::new(&defs);
     let count = |maps: &mut Maps, packet: &[u8]| {
         run_over(
@@ -136,13 +132,11 @@ fn maps_are_counted_into_and_keep_what_they_hold() {
                 let (is_new, done) = (asm.label(), asm.label());
                 asm.mov(Reg::R6, Reg::R1);
                 asm.mov(Reg::R2, 0);
-                asm.mov(Reg::R3, Reg::FRAME);
-                asm.alu(Alu::Add, Reg::R3, -4);
+                asm.mov_frame(Reg::R3, -4);
                 asm.mov(Reg::R4, 4);
                 asm.call(Helper::SkbLoadBytes);
                 asm.mov_map(Reg::R1, 0);
-                asm.mov(Reg::R2, Reg::FRAME);
-                asm.alu(Alu::Add, Reg::R2, -4);
+                asm.mov_frame(Reg::R2, -4);
                 asm.call(Helper::MapLookup);
                 asm.branch(Cond::Eq, Reg::R0, 0, is_new);
                 asm.mov(Reg::R1, 1);
@@ -159,17 +153,14 @@ fn maps_are_counted_into_and_keep_what_they_hold() {
                 asm.bind(is_new);
                 asm.store(Size::Double, Reg::FRAME, -16, 1);
                 asm.mov_map(Reg::R1, 0);
-                asm.mov(Reg::R2, Reg::FRAME);
-                asm.alu(Alu::Add, Reg::R2, -4);
-                asm.mov(Reg::R3, Reg::FRAME);
-                asm.alu(Alu::Add, Reg::R3, -16);
+                asm.mov_frame(Reg::R2, -4);
+                asm.mov_frame(Reg::R3, -16);
                 asm.mov(Reg::R4, 0);
                 asm.call(Helper::MapUpdate);
                 asm.bind(done);
                 asm.mov(Reg::R7, Reg::R0);
                 asm.mov_map(Reg::R1, 1);
-                asm.mov(Reg::R2, Reg::FRAME);
-                asm.alu(Alu::Add, Reg::R2, -4);
+                asm.mov_frame(Reg::R2, -4);
                 asm.mov(Reg::R3, 4);
                 asm.mov(Reg::R4, 0);
                 asm.call(Helper::RingbufOutput);
@@ -201,8 +192,7 @@ fn a_function_is_called_back_until_it_says_stop() {
             asm.store(Size::Double, Reg::FRAME, -8, 0);
             asm.mov(Reg::R1, 10);
             asm.mov_function(Reg::R2, body);
-            asm.mov(Reg::R3, Reg::FRAME);
-            asm.alu(Alu::Add, Reg::R3, -8);
+            asm.mov_frame(Reg::R3, -8);
             asm.mov(Reg::R4, 0);
             asm.call(Helper::Loop);
             asm.load(Size::Double, Reg::R1, Reg::FRAME, -8);

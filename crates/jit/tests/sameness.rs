@@ -8,10 +8,12 @@
 
 mod common;
 
-use common::{Pairs, compare, expression, number, rows};
+use common::{Pairs, compare, context, expression, limits, number, rows};
 use dtq_generate::{Choices, Events, conditions, scalar};
+use dtq_interp::Interpreter;
+use dtq_ir::{ExprId, Program};
 use dtq_jit::Compiler;
-use dtq_value::Type;
+use dtq_value::{Type, Value};
 
 /// Compares expressions until there are enough pairs on every engine; at least `share` of ten have to be accepted.
 fn run(name: &str, salt: u64, share: usize, text: impl Fn(&mut Choices<'_>) -> String) {
@@ -59,4 +61,51 @@ fn conditions_as_in_rules_are_what_the_interpreter_says() {
 #[test]
 fn values_as_in_rules_are_what_the_interpreter_says() {
     run("values", 7, 7, conditions::value);
+}
+
+/// A string that is null over a row of nulls: the fourth expression.
+const NULL_TEXTS: [&str; 2] = [
+    "%0: bool @0..0 = Column(0)
+     %1: int @0..0 = Column(1)
+     %2: string @0..0 = Column(5)
+     %3: string @0..0 = Call(function:\"substring\",signature:0,args:[(2),(1)],pooled:None)",
+    "%0: int @0..0 = Column(1)
+     %1: string @0..0 = Const(String(Text(\"\")))
+     %2: string @0..0 = Call(function:\"substring\",signature:0,args:[(1),(0)],pooled:None)
+     %3: string @0..0 = Coalesce([(1),(2)])",
+];
+
+/// Returns the program that asks an operator about the fourth expression and some words.
+fn asked(subject: &str, operator: &str, words: &[&str]) -> (Program, ExprId) {
+    let last = words.len() + 4;
+    let (mut text, mut args) = (subject.to_owned(), "(3)".to_owned());
+    for (id, word) in (4..last).zip(words) {
+        text.push_str(&format!("\n%{id}: string @0..0 = Const(String(Text({word:?})))"));
+        args.push_str(&format!(",({id})"));
+    }
+    let pooled = if operator.ends_with("in") { "Some((0))" } else { "None" };
+    let call = format!("Call(function:{operator:?},signature:0,args:[{args}],pooled:{pooled})");
+    text.push_str(&format!("\n%{last}: bool @0..0 = {call}"));
+    let program = dtq_ir::text::parse(&text, &limits()).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    (program, ExprId(last as u32))
+}
+
+#[test]
+fn a_null_text_is_an_empty_one_among_words_and_equals_none() {
+    let compiler = Compiler::host().unwrap();
+    let row = vec![Value::Null; Type::ALL.len()];
+    const WORDS: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "", "i"];
+    let lists = [&WORDS[8..9], &WORDS[..1], &WORDS[7..9], &WORDS[..2], &WORDS[..], &WORDS[..8]];
+    let among = |words: &'static [&str]| [("in", words, words.contains(&"")), ("!in", words, !words.contains(&""))];
+    let equal = [("==", &[""][..], false), ("!=", &[""], true)];
+    for (operator, words, is_true) in lists.into_iter().flat_map(among).chain(equal) {
+        for subject in NULL_TEXTS {
+            let (program, expr) = asked(subject, operator, words);
+            let text = dtq_ir::text::print(&program);
+            let found = Interpreter::new(&program).unwrap().eval(expr, &row[..], &mut context());
+            assert_eq!(found, Ok(Value::Bool(is_true)), "{text}");
+            let pairs = compare(&compiler, (&program, expr), std::slice::from_ref(&row), &text);
+            assert!(pairs.is_some(), "{:?}", common::REFUSED.take());
+        }
+    }
 }

@@ -110,6 +110,8 @@ fn may_be_null(expr: &Expr, operands: &[Info], is_column_null: bool) -> bool {
             let values = operands.iter().enumerate().filter(|(index, _)| index % 2 == 1 || *index == 2 * arms.len());
             values.map(|(_, info)| info).any(|info| info.may_be_null)
         }
+        // It is the last where all before are `""`.
+        ExprKind::Coalesce(_) if expr.ty == Type::String => operands.last().is_some_and(|info| info.may_be_null),
         ExprKind::Coalesce(_) => expr.ty == Type::Dynamic || operands.iter().all(|info| info.may_be_null),
         ExprKind::Property { .. } | ExprKind::Element { .. } | ExprKind::Scalar(_) => true,
         ExprKind::InRel { .. } => operands[0].may_be_null,

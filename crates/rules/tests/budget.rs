@@ -127,7 +127,8 @@ fn rules_that_make_too_many_bytes_stop_making_them() {
 
 #[test]
 fn records_that_are_decided_together_end_where_the_bytes_do() {
-    let text = "  - {name: tier, to: replace, kql: \"logs | extend Attributes = bag_set_key(Attributes, 'tier', 'gold')\"}\n";
+    let text =
+        "  - {name: tier, to: replace, kql: \"logs | extend Attributes = bag_set_key(Attributes, 'tier', 'gold')\"}\n";
     let set = Arc::new(compiled(text, &Budget::UNLIMITED).set.unwrap());
     let request = logs(2, 100);
     for (is_native, edited) in [(false, 3), (cfg!(feature = "jit"), if cfg!(feature = "jit") { 7 } else { 3 })] {

@@ -5,18 +5,17 @@
 //! rule set and request are run.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::{NOW, config, native, processor, rule_set};
 use dtq_record::otlp::Signal;
 use dtq_record::wire::{append_bytes_field, append_fixed64_field, append_varint, append_varint_field};
-use dtq_rules::compile::{Options, RuleSet, compile};
-use dtq_rules::engine::{Account, Output, Processor};
-use dtq_rules::file::{self, NoFiles};
-use dtq_rules::native::NativeSet;
+use dtq_rules::compile::RuleSet;
+use dtq_rules::engine::{Account, Output};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use std::sync::Arc;
 
-const NOW: i64 = 639_000_000_000_000_000;
 const KEYS: [&str; 12] = ["a", "b", "ab", "", "tier", "secret", "k1", "k2", "k3", "k4", "k5", "k6"];
 const TEXTS: [&str; 6] = ["gold", "x", "", "\u{e9}", "longer than most", "5"];
 
@@ -102,16 +101,6 @@ fn yaml(rules: &[RuleText], on_error: &str) -> String {
         text.push_str(&format!("  - name: r{at}\n    to: {to}\n    on_error: {on_error}\n    kql: |\n      {kql}\n"));
     }
     text
-}
-
-fn rule_set(text: &str, is_unoptimized: bool) -> Result<Arc<RuleSet>, String> {
-    let options = file::Options { now_ticks: NOW, ..file::Options::default() };
-    let (read, diagnostics) = file::read("rules.yaml", text.as_bytes(), &NoFiles, &options);
-    if !read.is_complete {
-        return Err(format!("{diagnostics:?}"));
-    }
-    let compiled = compile(&[read], &Options { now_ticks: NOW, is_unoptimized, ..Options::default() });
-    compiled.set.map(Arc::new).ok_or_else(|| format!("{:?}", compiled.diagnostics))
 }
 
 fn message(number: u32, content: &[u8]) -> Vec<u8> {
@@ -236,10 +225,9 @@ fn request(signal: Signal) -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn run(set: &Arc<RuleSet>, signal: Signal, is_native: bool, requests: &[Vec<u8>]) -> Vec<(Output, Vec<Account>)> {
-    let options = dtq_rules::engine::Options { start_ticks: NOW, random_seed: 1 };
-    let mut processor = Processor::new(Arc::clone(set), &options);
+    let mut processor = processor(set);
     if is_native {
-        assert!(processor.use_native(Arc::new(NativeSet::compile(set).unwrap())));
+        processor = native(processor, set);
     }
     let mut done = Vec::new();
     for request in requests {
@@ -265,12 +253,6 @@ fn a_key_that_some_records_were_given_is_read_as_what_they_were_given() {
     }
 }
 
-fn config() -> ProptestConfig {
-    let cases = std::env::var("DTQ_CASES").ok().and_then(|text| text.parse().ok());
-    let rng_seed = if cases.is_some() { RngSeed::Random } else { RngSeed::Fixed(1) };
-    ProptestConfig { cases: cases.unwrap_or(200), failure_persistence: None, rng_seed, ..ProptestConfig::default() }
-}
-
 fn case() -> impl Strategy<Value = (Signal, Vec<RuleText>, Vec<Vec<u8>>)> {
     prop::sample::select(&[Signal::Logs, Signal::Spans][..]).prop_flat_map(|signal| {
         // Of the only rule of a table it is not found out what is malformed behind what it reads: the second reads all.
@@ -284,7 +266,7 @@ fn case() -> impl Strategy<Value = (Signal, Vec<RuleText>, Vec<Vec<u8>>)> {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(config(200))]
 
     #[test]
     fn engines_edit_the_same((signal, rules, requests) in case(), is_protective in prop::bool::weighted(0.2)) {

@@ -4,9 +4,9 @@ use crate::lowerer::Lowerer;
 use dtq_ir::expr::ExprKind;
 use dtq_ir::function::Effect;
 use dtq_ir::{ExprId, FunctionRef, PoolId};
-use dtq_source::{Code, Diagnostic};
+use dtq_source::{Code, Diagnostic, Span};
 use dtq_value::Value;
-use dtq_value::scalar::{Call, Context};
+use dtq_value::scalar::{Call, Context, bad_pattern};
 
 impl Lowerer<'_> {
     /// Returns the value of an expression that is the same for every row and every run.
@@ -49,10 +49,21 @@ impl Lowerer<'_> {
             Err(fault) => {
                 let blamed = self.blame(function, args);
                 let code = if fault.code.number() < 3000 { fault.code } else { Code::E2011 };
-                self.report(Diagnostic::error(code, self.span(blamed), fault.message));
-                None
+                match (code, self.constant_value(blamed)) {
+                    (Code::E2011, Some(Value::String(pattern))) => {
+                        self.refuse_pattern(pattern.as_bytes(), self.span(blamed), fault.message)
+                    }
+                    _ => self.fail(code, self.span(blamed), fault.message),
+                }
             }
         }
+    }
+
+    /// Reports a pattern that is no regular expression, with what to write instead.
+    pub fn refuse_pattern<T>(&mut self, pattern: &[u8], span: Span, message: String) -> Option<T> {
+        let remedy = bad_pattern::remedy(pattern).unwrap_or_default();
+        self.report(Diagnostic::error(Code::E2011, span, message).label(remedy));
+        None
     }
 
     /// Returns the constant argument that the signature asks for: the one that did not compile.

@@ -40,11 +40,11 @@ pub fn check(arguments: &CheckArguments, options: &Options<'_>, console: &mut Co
         let source = &loaded.files[*file].source;
         check::write(std::slice::from_ref(diagnostic), source, arguments.output, console)?;
     }
-    if arguments.output == CheckForm::Text && loaded.files.iter().all(|file| file.is_complete) {
-        write_order(&loaded, console)?;
+    if loaded.set.is_none() || loaded.diagnostics.iter().any(|located| located.diagnostic.is_error()) {
+        return Err(Failure::Query);
     }
-    let is_refused = loaded.set.is_none() || loaded.diagnostics.iter().any(|located| located.diagnostic.is_error());
-    if is_refused { Err(Failure::Query) } else { Ok(()) }
+    // An order without the rules that are refused would not be the one in which the others come to run.
+    if arguments.output == CheckForm::Text { write_order(&loaded, console) } else { Ok(()) }
 }
 
 /// Adds what an Azure Monitor transformation would refuse, unless it is refused here, too.

@@ -7,10 +7,13 @@ use crate::insn::{Alu, ByteOrder, Cond, Size, Width};
 
 /// Returns what an operation gives; the upper half of what is written by one on a word is zero.
 pub fn compute(width: Width, op: Alu, left: u64, right: u64) -> u64 {
-    match width {
-        Width::Double => double(op, left, right),
-        Width::Word => u64::from(word(op, left as u32, right as u32)),
+    if width == Width::Double {
+        return double(op, left, right);
     }
+    let is_signed = matches!(op, Alu::SignedDiv | Alu::SignedMod | Alu::Arsh);
+    let widened = |number: u64| if is_signed { sign_extended(Size::Word, number) } else { u64::from(number as u32) };
+    let right = if matches!(op, Alu::Lsh | Alu::Rsh | Alu::Arsh) { right & 31 } else { widened(right) };
+    u64::from(double(op, widened(left), right) as u32)
 }
 
 fn double(op: Alu, left: u64, right: u64) -> u64 {
@@ -30,27 +33,6 @@ fn double(op: Alu, left: u64, right: u64) -> u64 {
         Alu::Lsh => left.wrapping_shl(right as u32),
         Alu::Rsh => left.wrapping_shr(right as u32),
         Alu::Arsh => (left as i64).wrapping_shr(right as u32) as u64,
-        Alu::Mov => right,
-    }
-}
-
-fn word(op: Alu, left: u32, right: u32) -> u32 {
-    match op {
-        Alu::Add => left.wrapping_add(right),
-        Alu::Sub => left.wrapping_sub(right),
-        Alu::Mul => left.wrapping_mul(right),
-        Alu::Div => left.checked_div(right).unwrap_or(0),
-        Alu::SignedDiv if right == 0 => 0,
-        Alu::SignedDiv => (left as i32).wrapping_div(right as i32) as u32,
-        Alu::Mod => left.checked_rem(right).unwrap_or(left),
-        Alu::SignedMod if right == 0 => left,
-        Alu::SignedMod => (left as i32).wrapping_rem(right as i32) as u32,
-        Alu::Or => left | right,
-        Alu::And => left & right,
-        Alu::Xor => left ^ right,
-        Alu::Lsh => left.wrapping_shl(right),
-        Alu::Rsh => left.wrapping_shr(right),
-        Alu::Arsh => (left as i32).wrapping_shr(right) as u32,
         Alu::Mov => right,
     }
 }

@@ -173,7 +173,8 @@ impl Lowering<'_, '_> {
         let ExprKind::Call { function, args, pooled, .. } = &program.expr(id).kind else { return None };
         let (value, items) = args.split_first()?;
         let is_set = matches!(program.pooled((*pooled)?), Pooled::Words(_));
-        let is_text = program.expr(*value).ty == Type::String && self.are_never_null_texts(&[*value]);
+        // Here a null string is an empty one, as a text is.
+        let is_text = program.expr(*value).ty == Type::String;
         if !is_set || !is_text || !matches!(function.name, "in" | "!in") {
             return None;
         }
@@ -418,7 +419,7 @@ impl Lowering<'_, '_> {
                 self.is_textual(args[0])
             }
             // What is no string is compared with each item in its own way.
-            ("in" | "!in", Pooled::Words(_)) => ty == Type::String && self.are_never_null_texts(&args[..1]),
+            ("in" | "!in", Pooled::Words(_)) => ty == Type::String,
             ("in~" | "!in~", Pooled::Words(_)) => self.is_textual(args[0]),
             _ => false,
         };

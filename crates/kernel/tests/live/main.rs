@@ -69,22 +69,14 @@ fn maps_hold_what_programs_write() {
     if !may_load("maps_hold_what_programs_write") {
         return;
     }
-    let def = |name: &str, kind, key_size, value_size| MapDef {
-        name: name.to_owned(),
-        kind,
-        key_size,
-        value_size,
-        entries_max: 4,
-    };
-    let defs = [def("counts", MapKind::PerCpuArray, 4, 12), def("keyed", MapKind::Hash, 4, 8)];
+    let defs = [MapDef::new("counts", MapKind::PerCpuArray, 4, 12, 4), MapDef::new("keyed", MapKind::Hash, 4, 8, 4)];
     let maps: Vec<Map> = defs.iter().map(|def| Map::create(def).unwrap()).collect();
     let mut asm = Assembler::default();
     let missing = asm.label();
     asm.mov(Reg::R6, Reg::R1);
     asm.store(Size::Word, Reg::FRAME, -4, 2);
     asm.mov_map(Reg::R1, 0);
-    asm.mov(Reg::R2, Reg::FRAME);
-    asm.alu(Alu::Add, Reg::R2, -4);
+    asm.mov_frame(Reg::R2, -4);
     asm.call(Helper::MapLookup);
     asm.branch(Cond::Eq, Reg::R0, 0, missing);
     asm.mov(Reg::R1, 3);
@@ -92,16 +84,13 @@ fn maps_hold_what_programs_write() {
     asm.add(Insn::Atomic { size: Size::Double, op: AtomicOp::Add, is_fetched: false, base, offset: 0, src });
     asm.mov(Reg::R1, Reg::R6);
     asm.mov(Reg::R2, 0);
-    asm.mov(Reg::R3, Reg::FRAME);
-    asm.alu(Alu::Add, Reg::R3, -16);
+    asm.mov_frame(Reg::R3, -16);
     asm.mov(Reg::R4, 8);
     asm.call(Helper::SkbLoadBytes);
     asm.branch(Cond::Ne, Reg::R0, 0, missing);
     asm.mov_map(Reg::R1, 1);
-    asm.mov(Reg::R2, Reg::FRAME);
-    asm.alu(Alu::Add, Reg::R2, -4);
-    asm.mov(Reg::R3, Reg::FRAME);
-    asm.alu(Alu::Add, Reg::R3, -16);
+    asm.mov_frame(Reg::R2, -4);
+    asm.mov_frame(Reg::R3, -16);
     asm.mov(Reg::R4, 0);
     asm.call(Helper::MapUpdate);
     asm.exit();
@@ -142,30 +131,24 @@ fn what_the_verifier_refuses_is_said_in_its_words() {
 
 /// Returns a filter that counts packets of at least eight bytes and drops the others, and its maps.
 fn counting() -> (Vec<Insn>, Vec<MapDef>) {
-    let map = |name: &str, kind, key_size, value_size, entries_max| MapDef {
-        name: name.to_owned(),
-        kind,
-        key_size,
-        value_size,
-        entries_max,
-    };
-    let maps = vec![map("counts", MapKind::PerCpuArray, 4, 8, 1), map("kept", MapKind::RingBuffer, 0, 0, 4096)];
+    let maps = vec![
+        MapDef::new("counts", MapKind::PerCpuArray, 4, 8, 1),
+        MapDef::new("kept", MapKind::RingBuffer, 0, 0, 4096),
+    ];
     let mut asm = Assembler::default();
     let (short, missing) = (asm.label(), asm.label());
     asm.load(Size::Word, Reg::R1, Reg::R1, 0);
     asm.branch(Cond::Lt, Reg::R1, 8, short);
     asm.store(Size::Word, Reg::FRAME, -4, 0);
     asm.mov_map(Reg::R1, 0);
-    asm.mov(Reg::R2, Reg::FRAME);
-    asm.alu(Alu::Add, Reg::R2, -4);
+    asm.mov_frame(Reg::R2, -4);
     asm.call(Helper::MapLookup);
     asm.branch(Cond::Eq, Reg::R0, 0, missing);
     asm.mov(Reg::R1, 1);
     let (base, src) = (Reg::R0, Reg::R1);
     asm.add(Insn::Atomic { size: Size::Double, op: AtomicOp::Add, is_fetched: false, base, offset: 0, src });
     asm.mov_map(Reg::R1, 1);
-    asm.mov(Reg::R2, Reg::FRAME);
-    asm.alu(Alu::Add, Reg::R2, -4);
+    asm.mov_frame(Reg::R2, -4);
     asm.mov(Reg::R3, 4);
     asm.mov(Reg::R4, 0);
     asm.call(Helper::RingbufOutput);

@@ -86,7 +86,11 @@ impl Changes {
     }
 
     /// Removes those of the records from a position on for which it is said.
-    pub fn drop_records(&mut self, first: usize, is_dropped: impl DoubleEndedIterator<Item = bool> + ExactSizeIterator) {
+    pub fn drop_records(
+        &mut self,
+        first: usize,
+        is_dropped: impl DoubleEndedIterator<Item = bool> + ExactSizeIterator,
+    ) {
         let mut is_dropped = is_dropped.enumerate();
         let Some((last, _)) = is_dropped.by_ref().rfind(|(_, is_dropped)| *is_dropped) else { return };
         let end = first + last + 1;

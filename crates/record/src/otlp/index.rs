@@ -243,9 +243,7 @@ impl RequestIndex {
         while self.fetched < record.end as usize + AHEAD_BYTES {
             if let Some(lines) = request.get(self.fetched..).and_then(<[u8]>::first_chunk::<{ 8 * LINE_BYTES }>) {
                 let line = |at: usize| lines[at * LINE_BYTES];
-                std::hint::black_box(
-                    line(0) ^ line(1) ^ line(2) ^ line(3) ^ line(4) ^ line(5) ^ line(6) ^ line(7),
-                );
+                std::hint::black_box(line(0) ^ line(1) ^ line(2) ^ line(3) ^ line(4) ^ line(5) ^ line(6) ^ line(7));
             }
             self.fetched += 8 * LINE_BYTES;
         }

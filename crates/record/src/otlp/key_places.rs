@@ -145,12 +145,7 @@ impl KeyPlaces {
     }
 
     /// Reads a field, which may be an attribute with one of the keys; returns where it ends.
-    fn find_in_field<'r>(
-        &self,
-        record: &'r [u8],
-        start: usize,
-        places: &mut [Option<KeyPlace<'r>>],
-    ) -> Option<usize> {
+    fn find_in_field<'r>(&self, record: &'r [u8], start: usize, places: &mut [Option<KeyPlace<'r>>]) -> Option<usize> {
         let mut cursor = Cursor::new(&record[start..]);
         let (number, wire_type) = cursor.read_tag().ok()?;
         if number != self.number {

@@ -114,7 +114,8 @@ impl<'s> Outcomes<'s> {
         match step.condition {
             Decider::Always => {}
             Decider::Native(condition) => {
-                let at = self.ask(Asked { place, asking: Asking::Condition, rule: step.rule, condition, when: reached })?;
+                let at =
+                    self.ask(Asked { place, asking: Asking::Condition, rule: step.rule, condition, when: reached })?;
                 matches = reached.and(at, true);
                 next = match (step.if_true, step.if_false) {
                     (_, Turn::Filter) => matches,
@@ -250,8 +251,7 @@ impl<'s> Frame<'s> {
             Ask { condition: asked.condition, subqueries: looked_up, mask, bits }
         });
         let asks: SmallVec<[Ask<'_>; CONDITIONS_MAX]> = asks.collect();
-        let batch =
-            Batch { scan: batches.scan, wanted: batches.wanted, asks: &asks, stops: batches.outcomes.stops };
+        let batch = Batch { scan: batches.scan, wanted: batches.wanted, asks: &asks, stops: batches.outcomes.stops };
         let mut buffers = BufferTable::new(&unit.buffers);
         let records = (pass.request, &pass.index.records()[first..]);
         batch.decide(&mut self.state.native, (pass.slots, &mut buffers), records, numbers)

@@ -326,7 +326,8 @@ impl Frame<'_> {
         let taken_by =
             self.decide_in_lane(lane, agenda, record, (pass.marked, &mut edits), |rule| matched.push(rule))?;
         // Also of one that is dropped: whether its rules fail is found out on the way.
-        let keys = if edits.is_empty() { None } else { Some(self.splice(lane, &edits, unit.buffers.record, pass.spliced)?) };
+        let keys =
+            if edits.is_empty() { None } else { Some(self.splice(lane, &edits, unit.buffers.record, pass.spliced)?) };
         matched.iter().for_each(|rule| self.state.accounts[*rule].matched += 1);
         match (taken_by, keys) {
             (Some(rule), _) => self.take(rule, Fate::Dropped, unit, pass.changes),

@@ -61,7 +61,7 @@ impl<'a> Lowerer<'a> {
                 };
                 let is_regex = kind == ParseKind::Regex;
                 if is_regex && let Err(message) = pool::compile(text.as_bytes(), &self.options.limits) {
-                    return self.fail(Code::E2011, expr.span, message);
+                    return self.refuse_pattern(text.as_bytes(), expr.span, message);
                 }
                 ParsePiece::Text(text.as_text().into_owned())
             }
@@ -109,7 +109,7 @@ impl<'a> Lowerer<'a> {
             && let Err(message) = pool::compile(pattern.as_bytes(), &self.options.limits)
         {
             let at = property(properties, "regex").map_or(span, |(_, span)| span);
-            return self.fail(Code::E2011, at, message);
+            return self.refuse_pattern(pattern.as_bytes(), at, message);
         }
         // Without any delimiter, every character that is no letter or digit is one.
         let has_delimiters = text("pair_delimiter").or(text("kv_delimiter")).is_some();

@@ -34,6 +34,8 @@ pub mod bounded;
 
 pub mod pool;
 
+pub mod bad_pattern;
+
 pub mod string;
 
 pub mod regex;
