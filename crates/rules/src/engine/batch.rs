@@ -204,7 +204,6 @@ impl<'s> Frame<'s> {
         }
         let scan = lane.native?.scan(unit.base.cells.base(), None)?;
         let outcomes = Outcomes::new(lane, records.range().len())?;
-        let wanted = wanted & scan.layout().all();
         Some(Batches { lane, outcomes, scan, wanted, ahead: AHEAD_MAX, ended_at: None })
     }
 

@@ -242,6 +242,8 @@ impl<'s> Frame<'s> {
             let cells = self.cells(&unit, pass.slots, pass.cache, pass.overlay);
             pass.wanted = self.wanted(lane, &cells);
         }
+        let scan_of = |unit: &Unit<'_>| lane?.native?.scan(unit.base.cells.base(), unit.kind);
+        let mut scan = scan_of(&unit);
         let mut table = BufferTable::new(&unit.buffers);
         let mut batches = lane.and_then(|lane| self.batches(lane, &unit, (entry.records, pass.wanted)));
         let mut position = entry.records.start as usize;
@@ -266,13 +268,14 @@ impl<'s> Frame<'s> {
                 unit.kind = entry.data.map(|(kind, _)| kind);
                 pass.unreadable.metric = base.plan.fill_metric(unit.buffers.metric, pass.slots).err();
                 table = BufferTable::new(&unit.buffers);
+                scan = scan_of(&unit);
             }
             unit.position = position;
             unit.buffers.record = record.place.content(pass.request);
             position += 1;
-            if let Some(lane) = lane.filter(|_| batches.is_none() && pass.unreadable.metric.is_none()) {
+            if let (Some(lane), Some(scan), None, None) = (lane, scan, &batches, pass.unreadable.metric) {
                 table.set_record(unit.buffers.record);
-                if let Some(goes_on) = self.run_in_lane(lane, agenda, pass, &unit, &table) {
+                if let Some(goes_on) = self.run_in_lane(lane, agenda, pass, &unit, (scan, &table)) {
                     left += u64::from(goes_on);
                     continue;
                 }
