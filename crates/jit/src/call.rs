@@ -7,13 +7,12 @@
 
 use crate::context::{NativeContext, Records, Subqueries, Verdict};
 use crate::entry::Filled;
+use crate::function::{Entry, EntryPoint, FunctionId, Needs};
 use crate::helpers::{HELPERS, HelperTable, value_of};
 use crate::layout::{BufferTable, Cell, View, tag};
 use crate::pools::{RelSite, Tables};
 use crate::records::{Walk, check_slots};
 use crate::target::{Refusal, Target};
-use cranelift_codegen::ir::{AbiParam, Signature, types};
-use cranelift_codegen::isa::CallConv;
 use cranelift_jit::{JITBuilder, JITMemoryProvider, JITModule, SystemMemoryProvider};
 use cranelift_module::{Module as _, ModuleError};
 use dtq_ir::Nulls;
@@ -25,42 +24,6 @@ use smallvec::SmallVec;
 use std::fmt;
 use std::mem::transmute;
 
-/// Names a function of a module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FunctionId(pub u32);
-
-/// Says how a function is entered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EntryPoint {
-    /// Frame, inputs (slots or cells), buffers; a verdict as number.
-    Condition,
-    /// Frame, inputs, buffers, room for a cell; 0, or a fault as number.
-    Value,
-    /// Frame, slots, bytes from one record's slots to the next, buffers, bytes from one record's buffers to the next,
-    /// room for a byte a record, count of records; how many bytes were written.
-    Many,
-    /// The same with room for the slots that are chosen for a record, in the place of a byte.
-    Choices,
-    /// Message, its size, slots, what is wanted; how it ended as number.
-    Scan,
-}
-
-impl EntryPoint {
-    /// Returns the signature; the methods of [`Module`] call by the same.
-    pub fn signature(self, call_conv: CallConv) -> Signature {
-        let mut signature = Signature::new(call_conv);
-        let (params, returned) = match self {
-            EntryPoint::Condition => (3, types::I32),
-            EntryPoint::Value => (4, types::I32),
-            EntryPoint::Many | EntryPoint::Choices => (7, types::I64),
-            EntryPoint::Scan => (4, types::I32),
-        };
-        signature.params.extend((0..params).map(|_| AbiParam::new(types::I64)));
-        signature.returns.push(AbiParam::new(returned));
-        signature
-    }
-}
-
 /// A function over inputs, which are slots or cells: both have the same size and alignment.
 type ConditionFn = unsafe extern "C" fn(*mut Frame<'_>, *const u8, *const BufferTable<'_>) -> u32;
 type ValueFn = unsafe extern "C" fn(*mut Frame<'_>, *const u8, *const BufferTable<'_>, *mut Cell) -> u32;
@@ -69,32 +32,6 @@ type ManyFn =
 type ChoicesFn =
     unsafe extern "C" fn(*mut Frame<'_>, *const Slot, usize, *const BufferTable<'_>, usize, *mut Slot, usize) -> usize;
 type ScanFn = unsafe extern "C" fn(*const u8, u64, *mut Slot, u64) -> u32;
-
-/// Says what a function reads of its inputs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Needs {
-    /// How many slots or cells there must be.
-    pub input_count: usize,
-    /// The columns of a row that the cells are made of, in order; none when it reads slots, or nothing.
-    pub columns: Option<Vec<u32>>,
-    /// How many slots it writes for each record, when it chooses some.
-    pub output_count: usize,
-    /// Whether it leaves before what is slow, so that another function has to do that.
-    pub leaves: bool,
-}
-
-/// Holds where a function lies in the code of its module, and how it is entered.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// Offset in bytes.
-    pub offset: usize,
-    /// How it is entered.
-    pub point: EntryPoint,
-    /// What it reads.
-    pub needs: Needs,
-    /// What is called for a record that it has left.
-    pub fallback: Option<FunctionId>,
-}
 
 const _: () = assert!(Frame::NUMBERS_SIZE == 32);
 
@@ -594,7 +531,7 @@ mod tests {
     use super::*;
     use crate::context::NoSubqueries;
     use crate::module::ModuleBuilder;
-    use cranelift_codegen::ir::{InstBuilder, MemFlagsData};
+    use cranelift_codegen::ir::{InstBuilder, MemFlagsData, types};
     use cranelift_jit::{BranchProtection, JITMemoryKind};
     use cranelift_module::ModuleResult;
     use dtq_record::slot::Buffers;

@@ -4,8 +4,9 @@
 //! For hosts that hold records decoded: an edit of such a record is other slots in the place of some of its own. Next:
 //! `helpers`.
 
-use crate::call::{EntryPoint, FunctionId, Module, Needs};
+use crate::call::Module;
 use crate::context::{NativeContext, Records, Subqueries};
+use crate::function::{EntryPoint, FunctionId, Needs};
 use crate::many::{self, Slow, Source, write_loop};
 use crate::module::ModuleBuilder;
 use crate::pools::Pools;

@@ -3,8 +3,9 @@
 //! The code of all functions of a module lies in one piece of memory. It holds no reference to anything outside: every
 //! address comes in as a parameter, so that nothing is ever looked up by name. Next: [`crate::call`].
 
-use crate::call::{Entry, EntryPoint, FunctionId, Module, Needs};
+use crate::call::Module;
 use crate::entry::Listing;
+use crate::function::{Entry, EntryPoint, FunctionId, Needs};
 use crate::pools::Tables;
 use crate::target::{Refusal, Scratch, Target};
 use cranelift_codegen::control::ControlPlane;

@@ -1,7 +1,7 @@
 //! The records of a call over many: that there are slots and buffers for all of them is checked here.
 
-use crate::call::Needs;
 use crate::context::Records;
+use crate::function::Needs;
 use crate::layout::BufferTable;
 use dtq_record::slot::Slot;
 

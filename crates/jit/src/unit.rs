@@ -20,8 +20,9 @@
 //! # Ok::<(), dtq_jit::Refusal>(())
 //! ```
 
-use crate::call::{EntryPoint, FunctionId, Module};
+use crate::call::Module;
 use crate::context::{NativeContext, Records, Subqueries, Verdict};
+use crate::function::{EntryPoint, FunctionId};
 use crate::layout::BufferTable;
 use crate::lower::{Lowering, Params};
 use crate::many::{self, Slow, Source, write_loop};

@@ -24,7 +24,8 @@ mod call;
 
 mod choice;
 
-use crate::call::{Frame, Needs, status};
+use crate::call::{Frame, status};
+use crate::function::Needs;
 use crate::helpers::Helper;
 use crate::operand::Operand;
 use crate::pools::Pools;

@@ -24,8 +24,9 @@ mod emit;
 
 pub use items::ScanLayout;
 
-use crate::call::{EntryPoint, FunctionId, Module, Needs, filled};
+use crate::call::{Module, filled};
 use crate::entry::{Filled, Guard, Listing};
+use crate::function::{EntryPoint, FunctionId, Needs};
 use crate::module::ModuleBuilder;
 use crate::pools::Tables;
 use crate::target::{Refusal, Target};
