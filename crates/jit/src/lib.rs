@@ -5,7 +5,7 @@
 //! reads what `call` hands in, and calls the functions of one fixed table, which it is handed too. Read in order:
 //! `refusal`, `entry`, `context` (what callers and code hand each other), `target`, `layout`, `operand`, `pools`, `lower`
 //! (expressions to the code generator's language), `module` (functions to bytes), `helpers`, `records`, `function`,
-//! `call` (bytes to calls), `unit`, `many`, `edit`, `scan`.
+//! `frame`, `call` (bytes to calls), `unit`, `many`, `edit`, `scan`.
 //!
 //! # Features
 //! Without `cranelift` (on unless left out) the items are the same and compiling is refused, [`Refusal::Build`]: see
@@ -45,6 +45,9 @@ mod records;
 
 #[cfg(feature = "cranelift")]
 mod function;
+
+#[cfg(feature = "cranelift")]
+mod frame;
 
 #[cfg(feature = "cranelift")]
 mod call;

@@ -24,7 +24,8 @@ mod call;
 
 mod choice;
 
-use crate::call::{Frame, status};
+use crate::call::status;
+use crate::frame::Frame;
 use crate::function::Needs;
 use crate::helpers::Helper;
 use crate::operand::Operand;

@@ -5,7 +5,7 @@
 use super::branch::{Target, Targets};
 use super::emit::BYTES;
 use super::{Known, Lowering};
-use crate::call::Frame;
+use crate::frame::Frame;
 use crate::helpers::{Helper, Search};
 use crate::layout::tag;
 use crate::operand::{Any, Operand, Text};
