@@ -12,10 +12,11 @@ use crate::function::{Entry, EntryPoint, FunctionId, Needs};
 use crate::helpers::value_of;
 use crate::layout::{BufferTable, Cell, View};
 use crate::pools::Tables;
-use crate::records::{Walk, check_slots};
+use crate::records::{ColumnWalk, Walk, check_slots, is_granted};
 use crate::target::{Refusal, Target};
 use cranelift_jit::{JITBuilder, JITMemoryProvider, JITModule, SystemMemoryProvider};
 use cranelift_module::{Module as _, ModuleError};
+use dtq_record::checked::CheckedRecords;
 use dtq_record::slot::Slot;
 use dtq_value::Value;
 use dtq_value::scalar::Fault;
@@ -29,6 +30,9 @@ type ManyFn =
     unsafe extern "C" fn(*mut Frame<'_>, *const Slot, usize, *const BufferTable<'_>, usize, *mut u8, usize) -> usize;
 type ChoicesFn =
     unsafe extern "C" fn(*mut Frame<'_>, *const Slot, usize, *const BufferTable<'_>, usize, *mut Slot, usize) -> usize;
+/// A function over checked records, whose room is for bytes or for slots.
+type CheckedFn =
+    unsafe extern "C" fn(*mut Frame<'_>, *const Slot, usize, *const BufferTable<'_>, *mut u32, *mut u8, usize) -> usize;
 type ScanFn = unsafe extern "C" fn(*const u8, u64, *mut Slot, u64) -> u32;
 
 /// What functions return for a condition that does not hold, holds, is null; and for a fault, which the frame has.
@@ -45,6 +49,9 @@ pub mod filled {
     pub const IRREGULAR: i64 = 1;
     pub const SETTLED: i64 = 2;
 }
+
+/// Records whose positions are noted before their rest is decided: few enough that both passes find them in the caches.
+const NOTED_MAX: usize = 1024;
 
 /// Holds the executable memory of a module.
 struct Memory {
@@ -332,6 +339,114 @@ impl Module {
             written / (width * size_of::<Slot>())
         };
         self.run_many((entry, count), (context, subqueries), records, run)
+    }
+
+    /// Calls a condition over checked records, and returns how many it decided: all, unless one of them fails.
+    ///
+    /// # Panics
+    /// If there are fewer records than room, or they have fewer slots than the condition reads.
+    pub(crate) fn decide_checked(
+        &self,
+        id: FunctionId,
+        (context, subqueries): (&mut NativeContext, &dyn Subqueries),
+        records: &CheckedRecords,
+        out: &mut [u8],
+    ) -> (usize, Option<Fault>) {
+        let entry = self.fitting(id, records);
+        let part = if entry.confirm.is_some() { NOTED_MAX } else { out.len().max(1) };
+        let mut positions = std::mem::take(&mut context.positions);
+        positions.resize(if entry.confirm.is_some() { NOTED_MAX } else { 0 }, 0);
+        let (mut done, count) = (0, out.len());
+        for room in out.chunks_mut(part) {
+            let mut frame = self.frame(context, subqueries);
+            let walk = ColumnWalk::new(records, done, room.len());
+            let part_count = self.decide_part(entry, (&mut frame, &walk), &mut positions, room);
+            done += part_count;
+            if part_count < room.len() {
+                break;
+            }
+        }
+        context.positions = positions;
+        (done, (done < count).then(|| take_fault(context)))
+    }
+
+    /// Decides a condition of some checked records in one pass or two, and returns how many it decided.
+    fn decide_part(
+        &self,
+        entry: &Entry,
+        (frame, walk): (&mut Frame<'_>, &ColumnWalk<'_>),
+        positions: &mut [u32],
+        out: &mut [u8],
+    ) -> usize {
+        let count = out.len();
+        let first = (entry, EntryPoint::Checked);
+        let Some(confirm) = entry.confirm else {
+            return self.run_checked(first, (frame, walk), positions, (out, count));
+        };
+        let noted = self.run_checked(first, (frame, walk), positions, (out, count));
+        out.fill(0);
+        let confirm = (self.entry(confirm), EntryPoint::Confirm);
+        let confirmed = self.run_checked(confirm, (frame, walk), positions, (out, noted));
+        if confirmed < noted { positions[confirmed] as usize } else { count }
+    }
+
+    /// Writes the slots that are chosen for checked records, and returns for how many: all, unless one of them fails.
+    ///
+    /// # Panics
+    /// If there are fewer records than room, or room for a part of a record.
+    pub(crate) fn choose_checked(
+        &self,
+        id: FunctionId,
+        (context, subqueries): (&mut NativeContext, &dyn Subqueries),
+        records: &CheckedRecords,
+        out: &mut [Slot],
+    ) -> (usize, Option<Fault>) {
+        let entry = self.fitting(id, records);
+        let width = entry.needs.output_count;
+        let count = out.len().checked_div(width).unwrap_or(0);
+        assert_eq!(count * width, out.len(), "there is room for whole records");
+        if count == 0 {
+            return (0, None);
+        }
+        let mut frame = self.frame(context, subqueries);
+        let walk = ColumnWalk::new(records, 0, count);
+        let written = self.run_checked((entry, EntryPoint::CheckedChoices), (&mut frame, &walk), &mut [], (out, count));
+        let done = written / (width * size_of::<Slot>());
+        (done, (done < count).then(|| take_fault(context)))
+    }
+
+    /// Returns a function over checked records, or what stands in for it where it takes for granted what is not so.
+    fn fitting(&self, id: FunctionId, records: &CheckedRecords) -> &Entry {
+        let entry = self.entry(id);
+        let confirm = entry.confirm.map(|confirm| self.entry(confirm));
+        let is_fitting = [Some(entry), confirm].into_iter().flatten().all(|entry| is_granted(&entry.needs, records));
+        if is_fitting {
+            return entry;
+        }
+        self.entry(entry.fallback.expect("what takes something for granted has something that stands in for it"))
+    }
+
+    /// Runs a function over checked records, with room for their positions where it notes or confirms some; returns what
+    /// it returned.
+    fn run_checked<T>(
+        &self,
+        (entry, point): (&Entry, EntryPoint),
+        (frame, walk): (&mut Frame<'_>, &ColumnWalk<'_>),
+        positions: &mut [u32],
+        (room, count): (&mut [T], usize),
+    ) -> usize {
+        assert!(is_granted(&entry.needs, walk.records), "what the function takes for granted holds");
+        let address = self.address(entry, point);
+        // SAFETY: the address is that of a function with the signature of `EntryPoint::Checked`, `Confirm` or
+        // `CheckedChoices`, which are this one (`tests/checked.rs` calls each); the memory is alive as long as `self`.
+        let function = unsafe { transmute::<*const u8, CheckedFn>(address) };
+        let (slots, buffers) = (walk.first(), &raw const walk.buffers);
+        let (positions, room) = (positions.as_mut_ptr(), room.as_mut_ptr().cast());
+        // SAFETY: frame, slots, buffers and room live through the call. The slots are those of `CheckedRecords`, which
+        // promises what the code relies on, and `ColumnWalk` has counted them; what the code takes for granted of their tags
+        // is checked above. Both callers give as much room as `count` records have output, and positions that a function
+        // noted here of the same records (`tests/checked.rs` compares all of it with the interpreter).
+        unsafe { function(frame, slots, walk.step, buffers, positions, room, count) }
     }
 
     /// Runs a loop over records from one to another position until all are done or one fails; a record that it leaves is

@@ -21,6 +21,13 @@ pub enum EntryPoint {
     Many,
     /// The same with room for the slots that are chosen for a record, in the place of a byte.
     Choices,
+    /// Frame, slots, bytes from one column's slots to the next, buffers, room for a position a record, room for a byte a
+    /// record, count of records; how many bytes, or positions, were written. The slots are those of checked records.
+    Checked,
+    /// The same with positions that were written, and their count: for how many of them a byte was written.
+    Confirm,
+    /// The same with room for the slots that are chosen for a record, and none for positions.
+    CheckedChoices,
     /// Message, its size, slots, what is wanted; how it ended as number.
     Scan,
 }
@@ -33,6 +40,7 @@ impl EntryPoint {
             EntryPoint::Condition => (3, types::I32),
             EntryPoint::Value => (4, types::I32),
             EntryPoint::Many | EntryPoint::Choices => (7, types::I64),
+            EntryPoint::Checked | EntryPoint::Confirm | EntryPoint::CheckedChoices => (7, types::I64),
             EntryPoint::Scan => (4, types::I32),
         };
         signature.params.extend((0..params).map(|_| AbiParam::new(types::I64)));
@@ -50,8 +58,11 @@ pub struct Needs {
     pub columns: Option<Vec<u32>>,
     /// How many slots it writes for each record, when it chooses some.
     pub output_count: usize,
-    /// Whether it leaves before what is slow, so that another function has to do that.
+    /// Whether it leaves before what is slow, so that another function has to do that; over checked records, whether it
+    /// writes positions, of which another function decides the rest.
     pub leaves: bool,
+    /// The tags that it takes for granted, as bits by their numbers, of slots by their positions: of others, all.
+    pub tags: Vec<u32>,
 }
 
 /// Holds where a function lies in the code of its module, and how it is entered.
@@ -63,6 +74,8 @@ pub struct Entry {
     pub point: EntryPoint,
     /// What it reads.
     pub needs: Needs,
-    /// What is called for a record that it has left.
+    /// What is called for a record that it has left, or for records that have other tags than it takes for granted.
     pub fallback: Option<FunctionId>,
+    /// What decides the records whose positions it has written.
+    pub confirm: Option<FunctionId>,
 }

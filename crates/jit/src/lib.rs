@@ -71,7 +71,7 @@ mod absent;
 pub use absent::{Code, Compiler, Condition, RecordScan, ScanLayout, Target, ValueFn};
 pub use context::{NativeContext, NoSubqueries, Records, Subqueries, Verdict};
 #[cfg(feature = "cranelift")]
-pub use edit::{SlotChoice, SlotChooser, SlotSource};
+pub use edit::{CheckedChooser, SlotChoice, SlotChooser, SlotSource};
 pub use entry::{Entry, EntryKind, Filled, Guard, GuardTest, Input, Listing, Report};
 pub use layout::BufferTable;
 pub use refusal::Refusal;

@@ -102,7 +102,7 @@ impl ModuleBuilder {
         if let (Some(listings), Some(clif)) = (&mut self.listings, clif) {
             listings.push(Listing { clif, asm: compiled.vcode.clone().unwrap_or_default() });
         }
-        self.entries.push(Entry { offset, point, needs, fallback: None });
+        self.entries.push(Entry { offset, point, needs, fallback: None, confirm: None });
         Ok(FunctionId(self.entries.len() as u32 - 1))
     }
 
@@ -114,6 +114,16 @@ impl ModuleBuilder {
     /// Says which function does what another has left.
     pub fn set_fallback(&mut self, id: FunctionId, fallback: FunctionId) {
         self.entries[id.0 as usize].fallback = Some(fallback);
+    }
+
+    /// Says whether a function takes something for granted of the slots that it reads.
+    pub fn grants(&self, id: FunctionId) -> bool {
+        !self.entries[id.0 as usize].needs.tags.is_empty()
+    }
+
+    /// Says which function decides the records whose positions another writes.
+    pub fn set_confirm(&mut self, id: FunctionId, confirm: FunctionId) {
+        self.entries[id.0 as usize].confirm = Some(confirm);
     }
 
     /// Returns the texts of the functions in order; none without [`ModuleBuilder::with_listings`].

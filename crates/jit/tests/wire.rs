@@ -191,7 +191,7 @@ fn compare(compiler: &Compiler, source: &Source, records: &[Record], text: &str)
     Some(records.iter().filter(|record| record.is_scanned).count())
 }
 
-/// Checks the verdicts of many records at once; where one fails, it goes on behind it.
+/// Checks the verdicts of many records at once, as they are and checked; where one fails, it goes on behind it.
 fn check_many(expression: &Expression, records: &[Record], all: &[Result<Value, Fault>], text: &str) {
     // Each record would draw what the one before left.
     if text.contains("rand") || text.contains("new_guid") {
@@ -226,6 +226,10 @@ fn check_many(expression: &Expression, records: &[Record], all: &[Result<Value, 
             }
         }
     }
+    let mut arena = Vec::new();
+    let moved = records.iter().flat_map(|record| common::in_arena(&record.native_slots, &record.buffers(), &mut arena));
+    let rows: Vec<Slot> = moved.collect();
+    common::check_checked(expression, &rows, &arena, all, text);
 }
 
 fn text(choices: &mut Choices<'_>) -> String {
