@@ -66,7 +66,8 @@ impl CheckedRecords {
     /// If the slots are not those of whole records.
     ///
     /// # Cost
-    /// Goes once over the slots, and copies none of the arena unless it has no room for the padding.
+    /// Goes once over the slots, and copies texts of at most [`PADDING`] bytes, so that those of a column stand behind each
+    /// other; the arena as a whole only where it has no room for them.
     pub fn fill(&mut self, rows: &[Slot], arena: Vec<u8>) -> Result<(), SlotMisfit> {
         let record_count = rows.len().checked_div(self.width).unwrap_or(0);
         assert_eq!(record_count * self.width, rows.len(), "there are slots of whole records");
@@ -87,7 +88,38 @@ impl CheckedRecords {
             }
         }
         self.record_count = record_count;
+        (0..self.width).for_each(|slot| self.pack(slot));
         Ok(())
+    }
+
+    /// Copies the short texts of a column behind each other, in the order of the records.
+    ///
+    /// One that is the text of the record before as well is copied once. All are left where they are when the arena would
+    /// become larger than offsets reach.
+    fn pack(&mut self, slot: usize) {
+        if self.tags[slot] & 1 << Tag::String as u8 == 0 {
+            return;
+        }
+        let mut end = self.arena.len() - PADDING;
+        let room = self.record_count * PADDING;
+        if u32::try_from(end + room).is_err() {
+            return;
+        }
+        self.arena.resize(end + room + PADDING, 0);
+        let mut before = [Slot::MISSING; 2];
+        for text in &mut self.slots[slot * self.column_step..][..self.record_count] {
+            if text.tag() != Tag::String || !(1..=PADDING as u32).contains(&text.length()) {
+                continue;
+            }
+            if before[0] != *text {
+                let start = text.payload() as usize;
+                self.arena.copy_within(start..start + PADDING, end);
+                before = [*text, Slot::view(Tag::String, Buffer::Arena, 0, end as u32, text.length())];
+                end += text.length() as usize;
+            }
+            *text = before[1];
+        }
+        self.arena.truncate(end + PADDING);
     }
 
     /// Forgets all records, and returns the arena without what is in it, for the texts of others.
@@ -237,14 +269,29 @@ mod tests {
         assert_eq!(records.column(0), plain);
         let with_aux = [Slot::view(Tag::String, Buffer::Arena, 9, 1, 1)];
         records.fill(&with_aux, b"ab".to_vec()).unwrap();
-        assert_eq!(records.slot(0, 0), text(1, 1));
+        assert_eq!(records.slot(0, 0), text(2, 1));
+    }
+
+    #[test]
+    fn short_texts_of_a_column_stand_behind_each_other() {
+        let mut records = CheckedRecords::new(2);
+        let (a, bc, long) = (text(0, 1), text(1, 2), text(3, PADDING as u32 + 1));
+        let arena = [&b"abc"[..], &[b'x'; PADDING + 1]].concat();
+        records.fill(&[a, bc, bc, bc, bc, long, a, Slot::EMPTY_STRING], arena.clone()).unwrap();
+        let texts = |slot| records.column(slot).iter().map(|text| text.as_text(&records.buffers()).unwrap());
+        assert_eq!(texts(0).collect::<Vec<_>>(), [&b"a"[..], b"bc", b"bc", b"a"]);
+        assert_eq!(texts(1).collect::<Vec<_>>(), [&b"bc"[..], b"bc", &[b'x'; PADDING + 1], b""]);
+        let offset = arena.len() as u32;
+        assert_eq!(records.column(0), [text(offset, 1), text(offset + 1, 2), text(offset + 1, 2), text(offset + 3, 1)]);
+        assert_eq!(records.column(1), [text(offset + 4, 2), text(offset + 4, 2), long, text(0, 0)]);
+        assert_eq!(records.buffers().arena.len(), arena.len() + 6 + PADDING);
     }
 
     #[test]
     fn what_was_filled_is_there_until_it_is_cleared() {
         let mut records = CheckedRecords::new(1);
         records.fill(&[text(0, 3)], b"abc".to_vec()).unwrap();
-        assert_eq!(records.buffers().arena.len(), 3 + PADDING);
+        assert_eq!(records.buffers().arena, [&b"abcabc"[..], &[0; PADDING]].concat());
         assert_eq!(records.clear(), b"");
         assert_eq!((records.record_count(), records.tags(0)), (0, 0));
         assert_eq!(records.column(0), []);
