@@ -42,7 +42,7 @@ pub struct Columns {
     /// Address of the arena, when what the records are checked for is taken for granted.
     arena: Option<Clif>,
     offsets: FxHashMap<u32, Clif>,
-    numbers: FxHashMap<i64, Clif>,
+    numbers: FxHashMap<(ClifType, i64), Clif>,
     words: FxHashMap<[u8; 16], Clif>,
 }
 
@@ -112,12 +112,19 @@ impl Lowering<'_, '_> {
     /// Returns a number that is the same for all records.
     pub(super) fn same_number(&mut self, number: i64) -> Clif {
         let Some(columns) = &self.columns else { return self.int(types::I64, number) };
-        if i32::try_from(number).is_ok() || columns.numbers.len() == WORDS_MAX {
+        // A small one has room in the instruction that compares with it.
+        if i32::try_from(number).is_ok() || columns.numbers.len() >= WORDS_MAX {
             return self.int(types::I64, number);
         }
-        let known = columns.numbers.get(&number).copied();
-        let value = known.unwrap_or_else(|| self.ahead(|at| at.ins().iconst(types::I64, number)));
-        self.columns.as_mut().expect("it is there").numbers.insert(number, value);
+        self.same_small(types::I64, number)
+    }
+
+    /// Returns a number that is the same for all records and is not in an instruction.
+    pub(super) fn same_small(&mut self, ty: ClifType, number: i64) -> Clif {
+        let Some(columns) = &self.columns else { return self.int(ty, number) };
+        let known = columns.numbers.get(&(ty, number)).copied();
+        let value = known.unwrap_or_else(|| self.ahead(|at| at.ins().iconst(ty, number)));
+        self.columns.as_mut().expect("it is there").numbers.insert((ty, number), value);
         value
     }
 

@@ -188,7 +188,7 @@ impl<'a, 'f> Lowering<'a, 'f> {
     /// What needs no branches gets none: an outcome that varies from record to record is guessed wrong too often.
     pub fn outcome(&mut self, id: ExprId) -> Result<Clif, Refusal> {
         if self.is_plain(id) {
-            return self.plain(id, true);
+            return self.plain(id);
         }
         let is_branches = matches!(
             self.program.expr(id).kind,

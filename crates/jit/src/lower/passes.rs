@@ -137,12 +137,10 @@ impl<'a, 'f> Passes<'a, 'f> {
             values = self.lowering.counted(values, end, |lowering, [position, input, mut room]| {
                 lowering.input = input;
                 lowering.by_turns(turns, |lowering, turn| {
-                    let holds = lowering.all_plain(plain)?;
+                    let size = lowering.choose_by_all(plain, [POSITION_SIZE, 0])?;
                     // Written each time, and written over where it does not count.
                     let position = lowering.b.ins().iadd_imm_s(position, i64::from(turn));
                     lowering.b.ins().istore32(emit::WRITTEN, position, room, 0);
-                    let is_noted = lowering.b.ins().uextend(types::I64, holds);
-                    let size = lowering.b.ins().ishl_imm_u(is_noted, POSITION_SHIFT);
                     room = lowering.b.ins().iadd(room, size);
                     Ok(())
                 })?;
@@ -206,17 +204,13 @@ impl Lowering<'_, '_> {
         self.take_apart(Operand { expr: second, is_asked: is_second_asked }, depth - 1, into);
     }
 
-    /// Returns an `i8` that says whether all of some comparisons are true.
-    fn all_plain(&mut self, exprs: &[ExprId]) -> Result<Clif, Refusal> {
-        let mut all: Option<Clif> = None;
-        for expr in exprs {
-            let holds = self.plain(*expr, true)?;
-            all = Some(match all {
-                Some(before) => self.b.ins().band(before, holds),
-                None => holds,
-            });
+    /// Returns one of two numbers: the first where all of some comparisons are true.
+    fn choose_by_all(&mut self, exprs: &[ExprId], [yes, no]: [i64; 2]) -> Result<Clif, Refusal> {
+        let [mut chosen, no] = [yes, no].map(|number| self.same_small(types::I64, number));
+        for expr in exprs.iter().rev() {
+            chosen = self.choose((*expr, true), chosen, no)?;
         }
-        Ok(all.expect("there are some"))
+        Ok(chosen)
     }
 
     /// Returns an `i8` that says whether all of some conditions are true; behind one that is not none is asked.

@@ -60,6 +60,20 @@ enum Relation {
     Equal(i64, bool),
 }
 
+/// An `i8` that says it, or says the opposite.
+#[derive(Clone, Copy)]
+enum Test {
+    Is(Clif),
+    IsNot(Clif),
+}
+
+/// Holds what says that a comparison has an outcome: one test, both of two, or one of two.
+struct Outcome {
+    first: Test,
+    second: Option<Test>,
+    is_both: bool,
+}
+
 impl Lowering<'_, '_> {
     /// Says whether a bool can be evaluated without branches, where a null counts as true or as false.
     pub(super) fn is_plain(&self, id: ExprId) -> bool {
@@ -95,34 +109,35 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// Returns an `i8` that says whether a bool is certainly this one, of what [`Lowering::is_plain`] says yes to.
-    pub(super) fn plain(&mut self, id: ExprId, wanted: bool) -> Result<Clif, Refusal> {
+    /// Returns an `i8` that says whether a bool is true, of what [`Lowering::is_plain`] says yes to.
+    pub(super) fn plain(&mut self, id: ExprId) -> Result<Clif, Refusal> {
+        let [yes, no] = [1, 0].map(|number| self.same_small(types::I8, number));
+        self.choose((id, true), yes, no)
+    }
+
+    /// Returns one of two values: the first where a bool is certainly the wanted one.
+    ///
+    /// An outcome is never a value of its own, which on x86-64 would be a part of a register that waits for the rest.
+    pub(super) fn choose(&mut self, (id, wanted): (ExprId, bool), yes: Clif, no: Clif) -> Result<Clif, Refusal> {
         self.count_node()?;
         let program = self.program;
         match &program.expr(id).kind {
-            ExprKind::Const(value) => Ok(self.int(types::I8, i64::from(*value == Value::Bool(wanted)))),
-            ExprKind::And(left, right) => self.plain_both([*left, *right], wanted, wanted),
-            ExprKind::Or(left, right) => self.plain_both([*left, *right], wanted, !wanted),
+            ExprKind::Const(value) => Ok(if *value == Value::Bool(wanted) { yes } else { no }),
+            ExprKind::And(left, right) | ExprKind::Or(left, right) => {
+                let is_and = matches!(program.expr(id).kind, ExprKind::And(..));
+                let other = self.choose((*right, wanted), yes, no)?;
+                let is_both = is_and == wanted;
+                let (yes, no) = if is_both { (other, no) } else { (yes, other) };
+                self.choose((*left, wanted), yes, no)
+            }
             ExprKind::Case { .. } => {
                 let [condition, value] = self.joined(id).expect("only such a case is plain");
-                if wanted {
-                    return self.plain_both([condition, value], true, true);
-                }
-                let holds = self.plain(condition, true)?;
-                let is_other = self.b.ins().bxor_imm_u(holds, 1);
-                let is_false = self.plain(value, false)?;
-                Ok(self.either(is_other, is_false))
+                let then = self.choose((value, wanted), yes, no)?;
+                self.choose((condition, true), then, if wanted { no } else { yes })
             }
-            ExprKind::Call { function, args, .. } if function.name == "not" => self.plain(args[0], !wanted),
-            _ => self.plain_leaf(id, wanted),
+            ExprKind::Call { function, args, .. } if function.name == "not" => self.choose((args[0], !wanted), yes, no),
+            _ => self.choose_by_leaf((id, wanted), yes, no),
         }
-    }
-
-    /// Returns whether both of two bools, or one of them, are this one.
-    fn plain_both(&mut self, [left, right]: [ExprId; 2], wanted: bool, is_both: bool) -> Result<Clif, Refusal> {
-        let left = self.plain(left, wanted)?;
-        let right = self.plain(right, wanted)?;
-        Ok(if is_both { self.b.ins().band(left, right) } else { self.either(left, right) })
     }
 
     fn leaf(&self, id: ExprId) -> Option<Leaf> {
@@ -166,21 +181,31 @@ impl Lowering<'_, '_> {
         }
     }
 
-    fn plain_leaf(&mut self, id: ExprId, wanted: bool) -> Result<Clif, Refusal> {
+    fn choose_by_leaf(&mut self, (id, wanted): (ExprId, bool), yes: Clif, no: Clif) -> Result<Clif, Refusal> {
         if let ExprKind::Call { function, .. } = &self.program.expr(id).kind {
             self.report.inlined(function.name);
         }
-        match self.leaf(id).expect("only comparisons are plain") {
+        let Outcome { first, second, is_both } = match self.leaf(id).expect("only comparisons are plain") {
             Leaf::Text(slot, comparison) => {
                 self.grant_tags(slot, TEXT_TAGS);
-                self.text_is(slot, &comparison, wanted)
+                self.text_is(slot, &comparison, wanted)?
             }
             Leaf::Number(slot, test) => {
                 if let Some(tags) = test.tags {
                     self.grant_tags(slot, tags);
                 }
-                self.number_is(slot, test, wanted)
+                self.number_is(slot, test, wanted)?
             }
+        };
+        let Some(second) = second else { return Ok(self.choose_by(first, yes, no)) };
+        let other = self.choose_by(second, yes, no);
+        Ok(if is_both { self.choose_by(first, other, no) } else { self.choose_by(first, yes, other) })
+    }
+
+    fn choose_by(&mut self, test: Test, yes: Clif, no: Clif) -> Clif {
+        match test {
+            Test::Is(holds) => self.b.ins().select(holds, yes, no),
+            Test::IsNot(holds) => self.b.ins().select(holds, no, yes),
         }
     }
 
@@ -211,9 +236,8 @@ impl Lowering<'_, '_> {
                 return Ok(mask);
             }
         }
-        let holds = self.plain(id, true)?;
-        let wide = self.b.ins().uextend(types::I64, holds);
-        let bits = self.b.ins().ineg(wide);
+        let [all, none] = [-1, 0].map(|bits| self.same_small(types::I64, bits));
+        let bits = self.choose((id, true), all, none)?;
         Ok(self.b.ins().splat(types::I64X2, bits))
     }
 
@@ -282,50 +306,43 @@ impl Lowering<'_, '_> {
         self.same_bytes(bytes)
     }
 
-    /// Returns an `i8` that says whether a slot is null, or is not.
-    fn is_null_slot(&mut self, slot: u32, is_null: bool) -> Result<Clif, Refusal> {
+    /// Says whether a slot is null, or is not.
+    fn is_null_slot(&mut self, slot: u32, is_null: bool) -> Result<Test, Refusal> {
         let head = self.head(slot)?;
         let tag = self.b.ins().band_imm_u(head, 0xff);
         let condition = if is_null { IntCC::Equal } else { IntCC::NotEqual };
-        Ok(self.b.ins().icmp_imm_u(condition, tag, i64::from(tag::MISSING)))
+        Ok(Test::Is(self.b.ins().icmp_imm_u(condition, tag, i64::from(tag::MISSING))))
     }
 
-    /// Returns an `i8` that says whether a comparison of a number certainly has this outcome.
+    /// Says whether a comparison of a number certainly has this outcome.
     ///
     /// The payload of null is 0, so that it is asked for only where 0 would have the outcome.
-    fn number_is(&mut self, slot: u32, test: NumberTest, wanted: bool) -> Result<Clif, Refusal> {
+    fn number_is(&mut self, slot: u32, test: NumberTest, wanted: bool) -> Result<Outcome, Refusal> {
         let payload = self.payload(slot)?;
         let content = if test.is_int { self.b.ins().ireduce(types::I32, payload) } else { payload };
-        let (holds, zero_holds) = match test.relation {
+        let (first, zero_holds) = match test.relation {
             Relation::Integer(order, number) => {
                 let condition = if wanted { order.integer() } else { order.integer().complement() };
-                (self.is_number(condition, content, number), order.holds(&0, &number) == wanted)
+                (Test::Is(self.is_number(condition, content, number)), order.holds(&0, &number) == wanted)
             }
             Relation::Real(order, number) => {
                 let content = self.b.ins().bitcast(types::F64, MemFlagsData::new(), content);
                 let constant = self.b.ins().f64const(number);
                 let holds = self.b.ins().fcmp(order.real(), content, constant);
-                let is_it = if wanted { holds } else { self.b.ins().bxor_imm_u(holds, 1) };
+                let is_it = if wanted { Test::Is(holds) } else { Test::IsNot(holds) };
                 (is_it, order.holds(&0.0, &number) == wanted)
             }
-            Relation::Equal(number, is_equal) => return self.equals(slot, (content, number), is_equal == wanted),
+            Relation::Equal(number, is_equal) => {
+                // A null is another number than 0, and that is certain.
+                let is_same = is_equal == wanted;
+                let condition = if is_same { IntCC::Equal } else { IntCC::NotEqual };
+                let first = Test::Is(self.is_number(condition, content, number));
+                let second = if number == 0 { Some(self.is_null_slot(slot, !is_same)?) } else { None };
+                return Ok(Outcome { first, second, is_both: is_same });
+            }
         };
-        if !zero_holds {
-            return Ok(holds);
-        }
-        let is_there = self.is_null_slot(slot, false)?;
-        Ok(self.b.ins().band(holds, is_there))
-    }
-
-    /// Returns an `i8` that says whether a number equals a constant, or does not; a null does not.
-    fn equals(&mut self, slot: u32, (content, number): (Clif, i64), wanted: bool) -> Result<Clif, Refusal> {
-        let condition = if wanted { IntCC::Equal } else { IntCC::NotEqual };
-        let is_it = self.is_number(condition, content, number);
-        if number != 0 {
-            return Ok(is_it);
-        }
-        let is_null = self.is_null_slot(slot, !wanted)?;
-        Ok(if wanted { self.b.ins().band(is_it, is_null) } else { self.either(is_it, is_null) })
+        let second = if zero_holds { Some(self.is_null_slot(slot, false)?) } else { None };
+        Ok(Outcome { first, second, is_both: true })
     }
 
     /// Compares the 64 or 32 bits of an integer with a constant.
@@ -344,18 +361,15 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// Returns an `i8` that says whether a comparison of a text with a literal has this outcome.
-    fn text_is(&mut self, slot: u32, comparison: &Comparison, wanted: bool) -> Result<Clif, Refusal> {
+    /// Says whether a comparison of a text with a literal has this outcome.
+    fn text_is(&mut self, slot: u32, comparison: &Comparison, wanted: bool) -> Result<Outcome, Refusal> {
         let Comparison { literal, place, is_folded, is_negated, .. } = comparison;
         let is_there = *is_negated != wanted;
         let size = literal.size() as i64;
-        if size == 0 && *place != Place::Whole {
-            return Ok(self.int(types::I8, i64::from(is_there)));
-        }
         let head = self.head(slot)?;
-        let has_size = self.has_size(head, *place, size, is_there);
+        let first = Test::Is(self.has_size(head, *place, size, is_there));
         if size == 0 {
-            return Ok(has_size);
+            return Ok(Outcome { first, second: None, is_both: is_there });
         }
         let arena = self.trusted_arena().expect("what is plain is over checked records");
         let payload = self.payload(slot)?;
@@ -368,8 +382,8 @@ impl Lowering<'_, '_> {
             let before = self.b.ins().smax(before, least);
             start = self.b.ins().iadd(start, before);
         }
-        let has_bytes = self.has_bytes(start, literal.as_bytes(), *is_folded, is_there);
-        Ok(if is_there { self.b.ins().band(has_size, has_bytes) } else { self.either(has_size, has_bytes) })
+        let second = Some(self.has_bytes(start, literal.as_bytes(), *is_folded, is_there));
+        Ok(Outcome { first, second, is_both: is_there })
     }
 
     /// Returns whether a text is as long as a literal, or long enough; the opposite where that is asked for.
@@ -389,12 +403,12 @@ impl Lowering<'_, '_> {
         self.b.ins().icmp_imm_u(condition, length, size)
     }
 
-    /// Returns an `i8` that says whether the bytes at an address are these, or are not; behind it there are bytes enough.
-    fn has_bytes(&mut self, start: Clif, bytes: &[u8], is_folded: bool, is_there: bool) -> Clif {
+    /// Says whether the bytes at an address are these, or are not; behind it there are bytes enough.
+    fn has_bytes(&mut self, start: Clif, bytes: &[u8], is_folded: bool, is_there: bool) -> Test {
         if bytes.len() <= WORD_SIZE {
             let (found, word) = self.word(start, bytes, is_folded);
             let condition = if is_there { IntCC::Equal } else { IntCC::NotEqual };
-            return self.b.ins().icmp(condition, found, word);
+            return Test::Is(self.b.ins().icmp(condition, found, word));
         }
         let mut all: Option<Clif> = None;
         let last = bytes.len().saturating_sub(LOAD_SIZE);
@@ -407,7 +421,7 @@ impl Lowering<'_, '_> {
             });
         }
         let differs = self.b.ins().vany_true(all.expect("a literal here has bytes"));
-        if is_there { self.b.ins().bxor_imm_u(differs, 1) } else { differs }
+        if is_there { Test::IsNot(differs) } else { Test::Is(differs) }
     }
 
     /// Returns 8 bytes at an address, as far as they are compared, and what they are when they are these.
