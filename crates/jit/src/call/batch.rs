@@ -5,24 +5,12 @@
 
 use super::{ConditionFn, EntryPoint, Frame, FunctionId, Module, ScanFn, check_slots, filled, status};
 use crate::batch::{ASKS_MAX, Ask, Batch};
-use crate::context::{NativeContext, NoSubqueries, Subqueries};
+use crate::context::{NativeContext, NoSubqueries};
 use crate::layout::BufferTable;
 use dtq_record::otlp::index::RecordEntry;
 use dtq_record::slot::Slot;
 use smallvec::SmallVec;
 use std::mem::transmute;
-
-impl<'a> Frame<'a> {
-    /// Makes it the frame of a call of another module.
-    #[inline]
-    fn enter(&mut self, module: &'a Module, subqueries: &'a dyn Subqueries) {
-        if self.held_count != 0 {
-            self.release();
-        }
-        (self.texts, self.values, self.tables) = (module.views.as_ptr(), module.cells.as_ptr(), &module.tables);
-        self.subqueries = subqueries;
-    }
-}
 
 impl Module {
     /// Calls a scan and the conditions of a batch for one record after the other; returns how many were decided.
@@ -106,13 +94,13 @@ unsafe fn ask_all<'a>(
         if bits & ask.mask != ask.bits {
             continue;
         }
-        frame.enter(module, ask.subqueries);
+        frame.enter(module.constants(), ask.subqueries);
         // SAFETY: as in `run_condition`; there are enough slots, as the caller promises.
         match i64::from(unsafe { function(frame, slots.as_ptr().cast(), buffers) }) {
             status::TRUE => bits |= 1 << at,
             status::FALSE | status::NULL => {}
             _ => {
-                frame.context.fault = None;
+                frame.forget_fault();
                 return None;
             }
         }
