@@ -105,6 +105,11 @@ impl Code {
         match self.0 {}
     }
 
+    /// Says whether the condition at a position may leave records.
+    pub fn leaves(&self, _index: u32) -> bool {
+        match self.0 {}
+    }
+
     /// Returns the value at a position.
     pub fn value(&self, _index: u32) -> ValueFn<'_> {
         match self.0 {}

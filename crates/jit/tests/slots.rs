@@ -98,7 +98,7 @@ fn record(choices: &mut Choices<'_>) -> Record {
 }
 
 fn code(compiler: &Compiler, (program, expr): (&Program, ExprId), inputs: &[Input]) -> Code {
-    let kinds = [EntryKind::Condition, EntryKind::Filter, EntryKind::Many, EntryKind::Value];
+    let kinds = [EntryKind::Condition, EntryKind::Filter, EntryKind::Many, EntryKind::Value, EntryKind::First];
     let entries = kinds.map(|kind| Entry { program, expr, inputs, kind });
     compiler.compile(&entries).unwrap_or_else(|refusal| panic!("{refusal}\n{}", dtq_ir::text::print(program)))
 }
@@ -152,7 +152,22 @@ fn check_one(code: &Code, record: &Record, expected: &Result<Value, Fault>, text
     assert_eq!(verdict.map_err(|fault| fault.code), wanted.map_err(|fault| fault.code), "{text}");
     let filter = code.condition(1).decide(&mut fresh(), &NoSubqueries, &record.slots, &buffers);
     let is_true = wanted.map(|wanted| wanted == Verdict::True);
-    assert_eq!(filter.map(|is| is == Verdict::True).map_err(|f| f.code), is_true.map_err(|f| f.code), "{text}");
+    let is_true = is_true.map_err(|fault| fault.code);
+    assert_eq!(filter.map(|is| is == Verdict::True).map_err(|fault| fault.code), is_true, "{text}");
+    check_first(code, record, is_true, text);
+}
+
+/// Checks a condition that leaves what is slow, where it does not leave.
+fn check_first(code: &Code, record: &Record, is_true: Result<bool, dtq_source::Code>, text: &str) {
+    let buffers = BufferTable::new(&record.buffers());
+    let mut ctx = NativeContext::new(context());
+    match code.condition(4).decide(&mut ctx, &NoSubqueries, &record.slots, &buffers) {
+        Ok(Verdict::Left) => assert!(code.leaves(4), "{text}"),
+        first => {
+            let first = first.map(|is| is == Verdict::True).map_err(|fault| fault.code);
+            assert_eq!(first, is_true, "{text}");
+        }
+    }
 }
 
 fn check_many(code: &Code, records: &[Record], expected: &[Result<Value, Fault>], text: &str) {

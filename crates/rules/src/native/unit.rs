@@ -4,7 +4,7 @@ use crate::compile::cells::Cell;
 use crate::compile::rule::{Action, CompiledRule};
 use crate::compile::set::BaseCells;
 use dtq_ir::{Expr, ExprId, ExprKind, Program};
-use dtq_jit::{Code, Compiler, Entry, EntryKind, Input, Refusal};
+use dtq_jit::{Code, Compiler, Condition, Entry, EntryKind, Input, Refusal};
 use dtq_record::otlp::fill::Level;
 use dtq_source::Span;
 use dtq_value::{Type, Value};
@@ -113,12 +113,23 @@ fn reads_any(program: &Program, root: ExprId, cells: &BTreeSet<u32>) -> bool {
     false
 }
 
+impl Function {
+    /// Returns the condition that it is.
+    #[inline]
+    pub fn condition(&self) -> Condition<'_> {
+        self.code.condition(self.index)
+    }
+
+    /// Says whether it leaves what few records need to the interpreter.
+    pub fn leaves(&self) -> bool {
+        self.code.leaves(self.index)
+    }
+}
+
 /// Compiles a unit: for each expression its function, or why there is none.
-pub(super) fn compile(compiler: &Compiler, wanted: &[&Wanted<'_>]) -> Vec<Result<Function, Refusal>> {
-    let entries: Vec<Entry<'_>> = wanted
-        .iter()
-        .map(|one| Entry { program: &one.program, expr: one.root, inputs: one.inputs, kind: EntryKind::Filter })
-        .collect();
+pub(super) fn compile(compiler: &Compiler, wanted: &[&Wanted<'_>], kind: EntryKind) -> Vec<Result<Function, Refusal>> {
+    let entries: Vec<Entry<'_>> =
+        wanted.iter().map(|one| Entry { program: &one.program, expr: one.root, inputs: one.inputs, kind }).collect();
     match compiler.compile(&entries) {
         Ok(code) => {
             let code = Arc::new(code);
@@ -129,7 +140,7 @@ pub(super) fn compile(compiler: &Compiler, wanted: &[&Wanted<'_>]) -> Vec<Result
         }
         Err(_) => {
             let (left, right) = wanted.split_at(wanted.len() / 2);
-            compile(compiler, left).into_iter().chain(compile(compiler, right)).collect()
+            compile(compiler, left, kind).into_iter().chain(compile(compiler, right, kind)).collect()
         }
     }
 }
