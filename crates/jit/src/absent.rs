@@ -73,6 +73,12 @@ impl Compiler {
         match target.0 {}
     }
 
+    /// Returns a compiler for code that others will replace.
+    #[must_use]
+    pub fn quick(&self) -> Self {
+        match self.0 {}
+    }
+
     /// Returns what it generates code for.
     pub fn target(&self) -> &Target {
         match self.0 {}

@@ -116,13 +116,14 @@ impl dtq_interp::Cells for SlotCells<'_> {
 #[test]
 fn slots_decide_as_their_values() {
     let compiler = Compiler::host().unwrap();
+    let quick = compiler.quick();
     let inputs: Vec<Input> = (0..Type::ALL.len() as u32).map(Input::Slot).collect();
-    for seed in 0..400 {
+    for seed in 0..600 {
         let mut choices = Choices::Seed(seed * 15_485_863 + 3);
         let depth = choices.below(4);
         let text = hot_condition(&mut choices, depth);
         let Some((program, expr)) = expression(&text) else { continue };
-        let code = code(&compiler, (&program, expr), &inputs);
+        let code = code(if seed % 2 == 0 { &compiler } else { &quick }, (&program, expr), &inputs);
         let interpreter = Interpreter::new(&program).unwrap();
         let records: Vec<Record> = (0..16).map(|_| record(&mut choices)).collect();
         let expected: Vec<Result<Value, Fault>> =

@@ -4,8 +4,8 @@
 //! interpreter, and [`NativeSet::report`] names it. Compiling takes milliseconds for large sets and belongs on a thread of
 //! the host: a processor runs on the interpreter until it is handed the code. Conditions are ready first, with
 //! [`NativeSet::begin`], over slots that the filler of `record` fills, and without what few records need, which stays with
-//! the interpreter; [`NativeSet::complete`] adds that and the scan. What a set has in common with one that was compiled
-//! before it takes over ([`NativeSet::begin`]). Read in order: `unit`, `content`, `reads`, `edits`, [`set`].
+//! the interpreter; [`NativeSet::complete`] makes better ones of them and adds the scan. What a set has in common with one
+//! that was compiled before it takes over ([`NativeSet::begin`]). Read in order: `unit`, `content`, `reads`, `edits`, [`set`].
 
 mod unit;
 

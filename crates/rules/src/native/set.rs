@@ -91,7 +91,7 @@ pub struct NativeReport {
     pub code_bytes: usize,
     /// How many modules have functions of its rules.
     pub modules: usize,
-    /// How many functions leave what few records need to the interpreter: none any more once the set is complete.
+    /// How many functions are to be compiled again: none any more once the set is complete.
     pub begun: usize,
     /// How many functions and scans were there before, in the set that it comes after.
     pub reused: usize,
@@ -124,13 +124,15 @@ impl NativeSet {
     /// # Cost
     /// Up to half a millisecond a rule, and a millisecond for each table that rules read.
     pub fn compile(set: &Arc<RuleSet>) -> Result<Self, Refusal> {
-        Self::start(set, None, EntryKind::Filter)?.complete()
+        let compiler = Compiler::host()?;
+        Self::start((set, None), compiler.clone(), (&compiler, EntryKind::Filter))?.complete()
     }
 
     /// Compiles the conditions of a rule set, without the scans of its records: the filler of `record` fills their slots.
     ///
-    /// What few records need, such as a number that stands as text, is left out, and those records are for the
-    /// interpreter; where slots alone are judged, they are undecided.
+    /// The code is made to be there soon, and is replaced in [`NativeSet::complete`]: it runs slower, and what few records
+    /// need, such as a number that stands as text, is left out. Those records are for the interpreter; where slots alone
+    /// are judged, they are undecided.
     ///
     /// Code of the set before, if there is one, is taken over where it is the same; scans too. Its memory is freed when
     /// neither set needs any of the module that it lies in.
@@ -138,11 +140,17 @@ impl NativeSet {
     /// # Errors
     /// As [`NativeSet::compile`].
     pub fn begin(set: &Arc<RuleSet>, before: Option<&NativeSet>) -> Result<Self, Refusal> {
-        Self::start(set, before, EntryKind::First)
+        let compiler = before.map_or_else(Compiler::host, |before| Ok(before.compiler.clone()))?;
+        let quick = compiler.quick();
+        Self::start((set, before), compiler, (&quick, EntryKind::First))
     }
 
-    fn start(set: &Arc<RuleSet>, before: Option<&NativeSet>, kind: EntryKind) -> Result<Self, Refusal> {
-        let compiler = before.map_or_else(Compiler::host, |before| Ok(before.compiler.clone()))?;
+    /// Compiles conditions by `maker`, and keeps the compiler of all else.
+    fn start(
+        (set, before): (&Arc<RuleSet>, Option<&NativeSet>),
+        compiler: Compiler,
+        (maker, kind): (&Compiler, EntryKind),
+    ) -> Result<Self, Refusal> {
         let rule_report = |rule: &CompiledRule| RuleReport { name: text(&rule.name), ..RuleReport::default() };
         let native_rule = |rule: &CompiledRule| NativeRule {
             is_repeatable: is_repeatable(&rule.flat.program),
@@ -154,7 +162,7 @@ impl NativeSet {
             known: Known::default(),
         };
         for base in &set.bases {
-            building.add_table(set, base, (&compiler, kind), before.map(|before| &*before.known))?;
+            building.add_table(set, base, (maker, kind), before.map(|before| &*before.known))?;
         }
         let Building { report, mut rules, known } = building;
         let edited_keys = set.bases.iter().map(|base| plan_edits(set, base, &mut rules)).collect();
@@ -176,8 +184,8 @@ impl NativeSet {
         Ok(native)
     }
 
-    /// Returns the same with the scans of all records, and with functions that leave nothing to the interpreter; all others
-    /// are shared.
+    /// Returns the same with the scans of all records, and with other code for the functions that were compiled to be there
+    /// soon; all else is shared.
     ///
     /// # Errors
     /// As [`NativeSet::compile`].
@@ -214,15 +222,16 @@ impl NativeSet {
         Ok(native)
     }
 
-    /// Compiles anew what leaves something to the interpreter, of the rules over a table; what is refused stays as it is.
+    /// Compiles again what was compiled to be there soon, of the rules over a table; what is refused now stays as it is.
     fn complete_table(&self, base: &BaseCells, rules: &mut [NativeRule], known: &mut Known) -> Result<(), Refusal> {
         let (inputs, computed) = unit::inputs(base);
         let mut begun: Vec<Wanted<'_>> = Vec::new();
         for position in &base.rules {
             let native = &rules[*position];
-            if native.functions().any(Function::leaves) {
+            if native.functions().any(|function| function.is_begun) {
                 let (wanted, _) = unit::wanted(*position, &self.set.rules[*position], &inputs, &computed);
-                begun.extend(wanted.into_iter().filter(|one| native.function(one.expr).is_some_and(Function::leaves)));
+                let is_begun = |one: &Wanted<'_>| native.function(one.expr).is_some_and(|function| function.is_begun);
+                begun.extend(wanted.into_iter().filter(is_begun));
             }
         }
         for unit in begun.chunks(UNIT_SIZE) {
@@ -271,7 +280,7 @@ impl NativeSet {
         let modules = self.modules();
         let of_scans = self.scans.iter().flatten().flatten().map(|scan| scan.scan.code_size()).sum::<usize>();
         self.report.modules = modules.len();
-        self.report.begun = self.rules.iter().flat_map(NativeRule::functions).filter(|one| one.leaves()).count();
+        self.report.begun = self.rules.iter().flat_map(NativeRule::functions).filter(|one| one.is_begun).count();
         self.report.code_bytes = modules.iter().map(|code| code.size()).sum::<usize>() + of_scans;
         self.report.scans.clear();
         for (base, scans) in self.set.bases.iter().zip(&self.scans) {
@@ -394,7 +403,7 @@ impl Building {
         &mut self,
         set: &RuleSet,
         base: &BaseCells,
-        (compiler, kind): (&Compiler, EntryKind),
+        (maker, kind): (&Compiler, EntryKind),
         before: Option<&Known>,
     ) -> Result<(), Refusal> {
         let (inputs, computed) = unit::inputs(base);
@@ -420,7 +429,7 @@ impl Building {
         }
         while !missing.is_empty() {
             let (unit, contents): (Vec<_>, Vec<_>) = missing.drain(..missing.len().min(UNIT_SIZE)).unzip();
-            let functions = unit::compile(compiler, &unit, kind);
+            let functions = unit::compile(maker, &unit, kind);
             for ((wanted, content), function) in unit.into_iter().zip(contents).zip(functions) {
                 match function {
                     Ok(function) => self.add(wanted, content, function),

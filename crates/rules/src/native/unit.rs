@@ -28,6 +28,8 @@ pub(super) struct Wanted<'s> {
 pub(super) struct Function {
     pub code: Arc<Code>,
     pub index: u32,
+    /// Whether it is one that is there soon, and is to be replaced.
+    pub is_begun: bool,
 }
 
 /// Returns where each cell of a table is found; a cell that is computed from several slots has no input.
@@ -119,11 +121,6 @@ impl Function {
     pub fn condition(&self) -> Condition<'_> {
         self.code.condition(self.index)
     }
-
-    /// Says whether it leaves what few records need to the interpreter.
-    pub fn leaves(&self) -> bool {
-        self.code.leaves(self.index)
-    }
 }
 
 /// Compiles a unit: for each expression its function, or why there is none.
@@ -132,8 +129,8 @@ pub(super) fn compile(compiler: &Compiler, wanted: &[&Wanted<'_>], kind: EntryKi
         wanted.iter().map(|one| Entry { program: &one.program, expr: one.root, inputs: one.inputs, kind }).collect();
     match compiler.compile(&entries) {
         Ok(code) => {
-            let code = Arc::new(code);
-            (0..wanted.len() as u32).map(|index| Ok(Function { code: Arc::clone(&code), index })).collect()
+            let (code, is_begun) = (Arc::new(code), kind == EntryKind::First);
+            (0..wanted.len() as u32).map(|index| Ok(Function { code: Arc::clone(&code), index, is_begun })).collect()
         }
         Err(refusal) if wanted.len() < 2 || matches!(refusal, Refusal::Memory(_) | Refusal::Target(_)) => {
             wanted.iter().map(|_| Err(refusal.clone())).collect()
