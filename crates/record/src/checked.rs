@@ -77,19 +77,23 @@ impl CheckedRecords {
         self.arena.resize(arena_size + PADDING, 0);
         self.column_step = (record_count.div_ceil(LINE_SLOTS) | 1) * LINE_SLOTS;
         self.slots.resize(self.column_step * self.width, Slot::MISSING);
-        for (record, row) in rows.chunks_exact(self.width.max(1)).enumerate() {
-            for (slot, given) in row.iter().enumerate() {
-                let checked = checked(given, arena_size).map_err(|reason| {
-                    self.clear();
-                    SlotMisfit { record, slot, reason }
-                })?;
-                self.tags[slot] |= 1 << checked.tag() as u8;
-                self.slots[slot * self.column_step + record] = checked;
-            }
+        for slot in 0..self.width {
+            self.tags[slot] = self.fill_column(rows, slot, arena_size).inspect_err(|_| drop(self.clear()))?;
         }
         self.record_count = record_count;
         (0..self.width).for_each(|slot| self.pack(slot));
         Ok(())
+    }
+
+    /// Fills a column, and returns the bits of its tags.
+    fn fill_column(&mut self, rows: &[Slot], slot: usize, arena_size: usize) -> Result<u32, SlotMisfit> {
+        let column = self.slots[slot * self.column_step..].iter_mut();
+        let mut tags = 0;
+        for (record, (row, into)) in rows.chunks_exact(self.width).zip(column).enumerate() {
+            *into = checked(&row[slot], arena_size).map_err(|reason| SlotMisfit { record, slot, reason })?;
+            tags |= 1 << into.tag() as u8;
+        }
+        Ok(tags)
     }
 
     /// Copies the short texts of a column behind each other, in the order of the records.
@@ -113,7 +117,9 @@ impl CheckedRecords {
             }
             if before[0] != *text {
                 let start = text.payload() as usize;
-                self.arena.copy_within(start..start + PADDING, end);
+                let mut short = [0; PADDING];
+                short.copy_from_slice(&self.arena[start..start + PADDING]);
+                self.arena[end..end + PADDING].copy_from_slice(&short);
                 before = [*text, Slot::view(Tag::String, Buffer::Arena, 0, end as u32, text.length())];
                 end += text.length() as usize;
             }
@@ -180,6 +186,7 @@ impl CheckedRecords {
 }
 
 /// Returns a slot that means the same and is what [`CheckedRecords`] promises.
+#[inline]
 fn checked(slot: &Slot, arena_size: usize) -> Result<Slot, &'static str> {
     let number = slot.payload().cast_signed();
     Ok(match slot.tag() {
