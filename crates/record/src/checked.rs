@@ -60,7 +60,8 @@ impl CheckedRecords {
     /// that their views are of.
     ///
     /// # Errors
-    /// The first slot that is a view of another buffer, or does not lie in the arena; there are no records then.
+    /// The first slot, column by column, that is a view of another buffer or does not lie in the arena; there are no records
+    /// then.
     ///
     /// # Panics
     /// If the slots are not those of whole records.
