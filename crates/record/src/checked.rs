@@ -60,8 +60,7 @@ impl CheckedRecords {
     /// that their views are of.
     ///
     /// # Errors
-    /// The first slot, column by column, that is a view of another buffer or does not lie in the arena; there are no records
-    /// then.
+    /// The first slot that is a view of another buffer, or does not lie in the arena; there are no records then.
     ///
     /// # Panics
     /// If the slots are not those of whole records.
@@ -78,23 +77,19 @@ impl CheckedRecords {
         self.arena.resize(arena_size + PADDING, 0);
         self.column_step = (record_count.div_ceil(LINE_SLOTS) | 1) * LINE_SLOTS;
         self.slots.resize(self.column_step * self.width, Slot::MISSING);
-        for slot in 0..self.width {
-            self.tags[slot] = self.fill_column(rows, slot, arena_size).inspect_err(|_| drop(self.clear()))?;
+        for (record, row) in rows.chunks_exact(self.width.max(1)).enumerate() {
+            for (slot, given) in row.iter().enumerate() {
+                let checked = checked(given, arena_size).map_err(|reason| {
+                    self.clear();
+                    SlotMisfit { record, slot, reason }
+                })?;
+                self.tags[slot] |= 1 << checked.tag() as u8;
+                self.slots[slot * self.column_step + record] = checked;
+            }
         }
         self.record_count = record_count;
         (0..self.width).for_each(|slot| self.pack(slot));
         Ok(())
-    }
-
-    /// Fills a column, and returns the bits of its tags.
-    fn fill_column(&mut self, rows: &[Slot], slot: usize, arena_size: usize) -> Result<u32, SlotMisfit> {
-        let column = self.slots[slot * self.column_step..].iter_mut();
-        let mut tags = 0;
-        for (record, (row, into)) in rows.chunks_exact(self.width).zip(column).enumerate() {
-            *into = checked(&row[slot], arena_size).map_err(|reason| SlotMisfit { record, slot, reason })?;
-            tags |= 1 << into.tag() as u8;
-        }
-        Ok(tags)
     }
 
     /// Copies the short texts of a column behind each other, in the order of the records.
