@@ -71,18 +71,18 @@ impl<'s> Agenda<'s> {
         self.lane.as_ref()
     }
 
-    /// Returns the turns of a record that nothing edits; `marked` is room for them.
+    /// Marks the rules that a record may match which nothing edits, by the slots that guards look at.
     #[inline]
-    pub(crate) fn lane_turns<'t>(
-        &'t self,
-        slots: &[Slot],
-        buffers: &Buffers<'_>,
-        marked: &'t mut FixedBitSet,
-    ) -> LaneTurns<'t> {
+    pub(crate) fn mark(&self, slots: &[Slot], buffers: &Buffers<'_>, marked: &mut FixedBitSet) {
         if let Some(guarded) = &self.guarded {
             self.base.guards.mark(slots, buffers, marked);
             guarded.mark_unguarded(marked);
         }
+    }
+
+    /// Returns the turns of a record whose rules are marked.
+    #[inline]
+    pub(crate) fn lane_turns<'t>(&'t self, marked: &'t FixedBitSet) -> LaneTurns<'t> {
         LaneTurns { count: self.active.len(), guarded: self.guarded.as_ref(), marked, next: 0 }
     }
 

@@ -4,7 +4,7 @@
 //! is judged as all others are. What rules write is noted and done at the end; a rule that reads what another has written
 //! makes the record leave. What a rule is counted is the same on either way.
 
-use crate::compile::rule::{Action, ColumnWrite, CompiledRule};
+use crate::compile::rule::{Action, ColumnWrite, CompiledRule, Failure};
 use crate::compile::set::BaseCells;
 use crate::engine::act::Fate;
 use crate::engine::agenda::Agenda;
@@ -20,6 +20,7 @@ use crate::native::{NativeSet, is_repeatable};
 use dtq_ir::{ExprId, ExprKind, Program};
 use dtq_jit::{BufferTable, Condition, Filled, RecordScan, Verdict};
 use dtq_record::slot::{Buffers, Slot};
+use dtq_record::tables::Base;
 use fixedbitset::FixedBitSet;
 use smallvec::SmallVec;
 
@@ -35,6 +36,8 @@ pub(crate) struct Lane<'s> {
     pub(super) steps: Vec<Step<'s>>,
     /// Whether its records are read from requests and come to all steps, so that many may be decided at once.
     pub(super) is_batched: bool,
+    /// The bits of a record's scan that guards look at, where they are looked for before the rest of it is read.
+    guard_bits: Option<u64>,
 }
 
 /// Holds what of a rule decides whether a record stays in the lane.
@@ -100,8 +103,9 @@ impl<'s> Lane<'s> {
         let native = frame.native?;
         let edited_keys = native.edited_keys(base.cells.base());
         let guarded_keys = edited_keys.filter(|_| is_guarded).map_or(0, |keys| keys.guarded);
-        let is_batched = !is_guarded;
-        Some(Self { edited_keys, guarded_keys, is_batched, ..Self::of_steps(frame, base, active, true)? })
+        let lane = Self::of_steps(frame, base, active, true)?;
+        let guard_bits = lane.guard_bits(frame, base).filter(|_| is_guarded);
+        Some(Self { edited_keys, guarded_keys, is_batched: !is_guarded, guard_bits, ..lane })
     }
 
     /// Returns the lane of records whose slots somebody else fills, on the interpreter where there is no native code.
@@ -115,7 +119,24 @@ impl<'s> Lane<'s> {
         }
         let steps = active.iter().map(|one| step(frame.native, &frame.set.rules[one.rule], one, is_written));
         let steps = steps.collect::<Option<_>>()?;
-        Some(Self { native: frame.native, edited_keys: None, guarded_keys: 0, steps, is_batched: false })
+        Some(Self {
+            native: frame.native,
+            edited_keys: None,
+            guarded_keys: 0,
+            steps,
+            is_batched: false,
+            guard_bits: None,
+        })
+    }
+
+    /// Returns what guards look at of a record, unless that is all that rules read, or what cannot be read has to be found.
+    fn guard_bits(&self, frame: &Frame<'_>, base: &BaseCells) -> Option<u64> {
+        // What points of metrics are read by depends on their kind.
+        let table = Some(base.cells.base()).filter(|table| *table != Base::Metrics)?;
+        let layout = self.native?.scan(table, None)?.layout();
+        let is_protective = |step: &Step<'_>| frame.set.rules[step.rule].on_error != Failure::Pass;
+        let bits = base.guards.slots().fold(0, |bits, slot| bits | layout.bits(slot as usize));
+        (bits != layout.all() && !self.steps.iter().any(is_protective)).then_some(bits)
     }
 
     /// Takes a record through the steps that are its turns, as far as `deciding` says what they ask; returns the rule that
@@ -314,6 +335,15 @@ impl Frame<'_> {
         unit: &Unit<'_>,
         (scan, buffers): (&RecordScan, &BufferTable<'_>),
     ) -> Option<bool> {
+        if let Some(bits) = lane.guard_bits {
+            if scan.fill(unit.buffers.record, pass.slots, bits) != Filled::Done {
+                return None;
+            }
+            agenda.mark(pass.slots, &unit.buffers, pass.marked);
+            if agenda.lane_turns(pass.marked).next().is_none() {
+                return Some(true);
+            }
+        }
         match scan.fill(unit.buffers.record, pass.slots, pass.wanted) {
             Filled::Done => {}
             Filled::Irregular => return None,
@@ -358,7 +388,10 @@ impl Frame<'_> {
         (marked, edits): (&mut FixedBitSet, &mut KeyEdits),
         matched: impl FnMut(usize),
     ) -> Option<Option<usize>> {
-        let turns = agenda.lane_turns(record.slots, record.buffers, marked);
+        if lane.guard_bits.is_none() {
+            agenda.mark(record.slots, record.buffers, marked);
+        }
+        let turns = agenda.lane_turns(marked);
         let mut evaluating = Evaluating { frame: self, lane, active: agenda.active(), record };
         lane.follow(turns, &mut evaluating, edits, matched)
     }
