@@ -9,7 +9,7 @@ mod random;
 
 use dtq_ebpf::asm::Assembler;
 use dtq_ebpf::callee::Helper;
-use dtq_ebpf::insn::{Alu, AtomicOp, Cond, Insn, Reg, Size};
+use dtq_ebpf::insn::{AtomicOp, Cond, Insn, Reg, Size};
 use dtq_ebpf::vm::{Input, Machine, Maps};
 use dtq_ebpf::{MapDef, MapKind, text};
 use dtq_kernel::{LoadError, Map, Program, ProgramKind};
