@@ -4,10 +4,12 @@
 //! of any other type of this module stands [`Never`], so that its methods are never entered and need no answer of their
 //! own. No unsafe code is part of such a build. Next: `unit.rs`, `scan/mod.rs`, which say what each item is.
 
+use crate::batch::Batch;
 use crate::context::{NativeContext, Records, Subqueries, Verdict};
 use crate::entry::{Entry, Filled, Guard, Listing, Report};
 use crate::layout::BufferTable;
 use crate::refusal::Refusal;
+use dtq_record::otlp::index::RecordEntry;
 use dtq_record::otlp::pass::Pass;
 use dtq_record::slot::Slot;
 use dtq_value::Value;
@@ -245,6 +247,18 @@ impl RecordScan {
 
     /// Returns the size of the code in bytes.
     pub fn code_size(&self) -> usize {
+        match self.0 {}
+    }
+
+    /// Decides the records of a batch.
+    pub(crate) fn decide<'r>(
+        &self,
+        _batch: &Batch<'_>,
+        _ctx: &mut NativeContext,
+        _filled: (&mut [Slot], &mut BufferTable<'r>),
+        _records: (&'r [u8], &[RecordEntry]),
+        _out: &mut [u8],
+    ) -> usize {
         match self.0 {}
     }
 

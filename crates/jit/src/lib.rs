@@ -5,7 +5,7 @@
 //! reads what `call` hands in, and calls the functions of one fixed table, which it is handed too. Read in order:
 //! `refusal`, `entry`, `context` (what callers and code hand each other), `target`, `layout`, `operand`, `pools`, `lower`
 //! (expressions to the code generator's language), `module` (functions to bytes), `helpers`, `records`, `call` (bytes to
-//! calls), `unit`, `many`, `edit`, `scan`.
+//! calls), `unit`, `many`, `edit`, `scan`, `batch`.
 //!
 //! # Features
 //! Without `cranelift` (on unless left out) the items are the same and compiling is refused, [`Refusal::Build`]: see
@@ -58,11 +58,14 @@ mod edit;
 #[cfg(feature = "cranelift")]
 mod scan;
 
+mod batch;
+
 #[cfg(not(feature = "cranelift"))]
 mod absent;
 
 #[cfg(not(feature = "cranelift"))]
 pub use absent::{Code, Compiler, Condition, RecordScan, ScanLayout, Target, ValueFn};
+pub use batch::{ASKS_MAX, Ask, Batch};
 pub use context::{NativeContext, NoSubqueries, Records, Subqueries, Verdict};
 #[cfg(feature = "cranelift")]
 pub use edit::{SlotChoice, SlotChooser, SlotSource};

@@ -204,7 +204,12 @@ pub struct Condition<'a> {
     id: FunctionId,
 }
 
-impl Condition<'_> {
+impl<'a> Condition<'a> {
+    /// Returns the module it lies in, and which of its functions it is.
+    pub(crate) fn parts(&self) -> (&'a Module, FunctionId) {
+        (self.module, self.id)
+    }
+
     /// Decides the condition over the slots of a record.
     ///
     /// # Errors

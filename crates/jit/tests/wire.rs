@@ -1,5 +1,5 @@
 //! Bytes of records to verdicts and values: scan, slots and code against filler, slots and interpreter, one record at a
-//! time and many, with the optimizer and without.
+//! time and many, with the optimizer and without; several conditions of a batch against each alone.
 //!
 //! `DTQ_PAIRS=10000000 DTQ_ROWS=300 cargo test --release -p dtq-jit --test wire -- --nocapture` makes the run longer,
 //! `DTQ_SEED` another one.
@@ -10,6 +10,9 @@ mod common;
 
 #[path = "scan/messages.rs"]
 mod messages;
+
+#[path = "wire/batch.rs"]
+mod batch;
 
 use common::{Expression, Pairs, expression, number, truth};
 use dtq_generate::{Choices, conditions, scalar, values};
@@ -163,8 +166,8 @@ impl Cells for FilledCells<'_> {
     }
 }
 
-/// Compares one expression over records, and returns how many of them the scan had filled.
-fn compare(compiler: &Compiler, source: &Source, records: &[Record], text: &str) -> Option<usize> {
+/// Compares one expression over records.
+fn compare(compiler: &Compiler, source: &Source, records: &[Record], text: &str) -> Option<Expression> {
     let (program, expr) = expression(text)?;
     let inputs: Vec<Input> = source.slots.iter().map(|slot| Input::Slot(*slot)).collect();
     // A slot may turn out unreadable when it is looked into.
@@ -188,13 +191,12 @@ fn compare(compiler: &Compiler, source: &Source, records: &[Record], text: &str)
     if expression.is_bool() {
         check_many(&expression, records, &all, text);
     }
-    Some(records.iter().filter(|record| record.is_scanned).count())
+    Some(expression)
 }
 
 /// Checks the verdicts of many records at once; where one fails, it goes on behind it.
 fn check_many(expression: &Expression, records: &[Record], all: &[Result<Value, Fault>], text: &str) {
-    // Each record would draw what the one before left.
-    if text.contains("rand") || text.contains("new_guid") {
+    if is_random(text) {
         return;
     }
     let stride = records.first().map_or(0, |record| record.native_slots.len());
@@ -228,6 +230,11 @@ fn check_many(expression: &Expression, records: &[Record], all: &[Result<Value, 
     }
 }
 
+/// Says whether each record would draw what the one before left.
+fn is_random(text: &str) -> bool {
+    text.contains("rand") || text.contains("new_guid")
+}
+
 fn text(choices: &mut Choices<'_>) -> String {
     match choices.below(5) {
         0 => {
@@ -253,15 +260,20 @@ fn records_decide_as_what_they_decode_to() {
         let mut choices = Choices::Seed(seed);
         let source = Source::new(&mut choices);
         let records: Vec<Record> = (0..row_count).filter_map(|_| source.record(&mut choices)).collect();
+        let mut conditions = Vec::new();
         for _ in 0..EXPRESSIONS_A_SOURCE {
             let text = text(&mut choices);
-            if let Some(scanned) = compare(&compiler, &source, &records, &text) {
+            if let Some(expression) = compare(&compiler, &source, &records, &text) {
                 let count = records.len();
                 pairs.add(Pairs { optimized: count, native: count, native_optimized: count });
-                scanned_count += scanned;
+                scanned_count += records.iter().filter(|record| record.is_scanned).count();
                 expression_count += 1;
+                if expression.is_bool() && !is_random(&text) {
+                    conditions.push(expression);
+                }
             }
         }
+        batch::check(&source, &conditions, &records, &mut Random(seed));
     }
     println!("slots: {expression_count} expressions; {pairs:?}; {scanned_count} of them over slots that a scan filled");
 }

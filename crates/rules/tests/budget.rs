@@ -125,6 +125,27 @@ fn rules_that_make_too_many_bytes_stop_making_them() {
     assert!(processor.apply_within(Signal::Logs, &request, 0, &Budget::of_bytes(1 << 20)).notices.is_empty());
 }
 
+#[test]
+fn records_that_are_decided_together_end_where_the_bytes_do() {
+    let text =
+        "  - {name: tier, to: replace, kql: \"logs | extend Attributes = bag_set_key(Attributes, 'tier', 'gold')\"}\n";
+    let set = Arc::new(compiled(text, &Budget::UNLIMITED).set.unwrap());
+    let request = logs(2, 100);
+    for (is_native, edited) in [(false, 3), (cfg!(feature = "jit"), if cfg!(feature = "jit") { 7 } else { 3 })] {
+        let mut processor = Processor::new(Arc::clone(&set), &Default::default());
+        if is_native {
+            assert!(processor.use_native(Arc::new(NativeSet::compile(&set).unwrap())));
+        }
+        // An attribute of 16 bytes is made for each record; the interpreter makes the whole record.
+        let outcome = processor.apply_within(Signal::Logs, &request, 0, &Budget::of_bytes(100));
+        let (account, totals) = (processor.accounts().remove(0), processor.totals());
+        assert_eq!((account.matched, account.edited, totals.passed_over_budget), (edited, edited, 200 - edited));
+        assert!(totals.is_conserved(), "{totals:?}");
+        let excess = outcome.notices[0].excess.unwrap();
+        assert!((101..=150).contains(&excess.measured), "{excess:?}");
+    }
+}
+
 const STATEFUL: &str = "  - {name: calm, tiers: [collector], to: drop, key: SeverityText, above: {rate: 500/s}, kql: logs}
   - {name: own, tiers: [collector], to: drop, key: SeverityText, above: {rate: 500/s}, limits: {state_bytes: 1KiB}, kql: logs}
   - {name: ring, tiers: [collector], to: 'recorder:ring', key: SeverityText, recorder: {keep: 1m}, kql: logs | where SeverityNumber < 5 and SeverityNumber > 0}

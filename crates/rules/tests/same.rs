@@ -187,9 +187,9 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
         rules.iter_mut().skip(1).filter(|rule| matches!(rule.kind, 0 | 3 | 6)).for_each(|rule| rule.kind = 1);
         rules
     });
+    let few = prop_oneof![vec(rule(), 1..4), vec(plain_rule(), 1..4)];
     prop_oneof![
-        2 => vec(rule(), 1..2),
-        4 => vec(plain_rule(), 1..2),
+        6 => few,
         2 => vec(int_rule(), 4..9),
         8 => vec(rule(), 1..40),
         1 => many,
@@ -293,8 +293,15 @@ fn service() -> impl Strategy<Value = String> {
     prop_oneof![1 => Just("time".to_owned()), 3 => text()]
 }
 
+/// Returns the records of a scope, sometimes so many that they are decided together.
+fn records() -> impl Strategy<Value = Vec<LogRecord>> {
+    let many = (vec(record(), 4..16), 8..80usize)
+        .prop_map(|(some, count)| some.iter().cycle().take(count).cloned().collect::<Vec<_>>());
+    prop_oneof![3 => vec(record(), 1..8), 1 => many]
+}
+
 fn request() -> impl Strategy<Value = Vec<u8>> {
-    vec((service(), vec(record(), 1..8)), 1..3).prop_map(encoded)
+    vec((service(), records()), 1..3).prop_map(encoded)
 }
 
 /// Returns the request of records below services; values that are to become unreadable are.

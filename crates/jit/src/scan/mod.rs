@@ -24,13 +24,17 @@ mod emit;
 
 pub use items::ScanLayout;
 
+use crate::batch::Batch;
 use crate::call::{EntryPoint, FunctionId, Module, Needs, filled};
+use crate::context::NativeContext;
 use crate::entry::{Filled, Guard, Listing};
+use crate::layout::BufferTable;
 use crate::module::ModuleBuilder;
 use crate::pools::Tables;
 use crate::target::{Refusal, Target};
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use cranelift_frontend::FunctionBuilder;
+use dtq_record::otlp::index::RecordEntry;
 use dtq_record::otlp::pass::{How, Pass};
 use dtq_record::slot::Slot;
 use emit::Emitter;
@@ -107,6 +111,18 @@ impl RecordScan {
     #[inline]
     pub fn fill(&self, message: &[u8], slots: &mut [Slot], wanted: u64) -> Filled {
         self.code.scan(self.function, message, slots, wanted)
+    }
+
+    /// Does what [`Batch::decide`] does, with its own slots and records.
+    pub(crate) fn decide<'r>(
+        &self,
+        batch: &Batch<'_>,
+        ctx: &mut NativeContext,
+        filled: (&mut [Slot], &mut BufferTable<'r>),
+        records: (&'r [u8], &[RecordEntry]),
+        out: &mut [u8],
+    ) -> usize {
+        self.code.decide_scanned(self.function, (batch, ctx), filled, records, out)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::changes::Change;
 pub use super::changes::{Changes, Cut};
-use super::index::{MessagePlace, MetricEntry, RequestIndex, ResourceEntry, ScopeEntry};
+use super::index::{MessagePlace, MetricEntry, RecordEntry, RequestIndex, ResourceEntry, ScopeEntry};
 use super::metrics::Kind;
 use crate::wire::{Fields, append_varint, varint_size};
 use std::collections::HashMap;
@@ -194,10 +194,11 @@ impl<'a> Assembler<'a> {
     /// Writes the records of a message, up to and with the last that changed, each as field `number`; `at` is where the
     /// message has been copied to. Returns how many records there are now.
     fn write_records(&mut self, records: Range<usize>, number: u32, at: &mut u32) -> usize {
-        let mut count = 0;
-        for record in records {
-            let place = self.index.records()[record].place;
-            let is_moved = !within(&self.moves, record..record + 1).is_empty();
+        let has_moves = !within(&self.moves, records.clone()).is_empty();
+        let has_inserts = !within(&self.inserts, records.clone()).is_empty();
+        let (index, mut count) = (self.index, 0);
+        for (record, RecordEntry { place, .. }) in records.clone().zip(&index.records()[records]) {
+            let is_moved = has_moves && !within(&self.moves, record..record + 1).is_empty();
             match self.record_change(record) {
                 Change::Keep if !is_moved => count += 1,
                 Change::Replace(content) if !is_moved => {
@@ -208,7 +209,7 @@ impl<'a> Assembler<'a> {
                 }
                 Change::Splice(cuts) if !is_moved => {
                     self.copy(*at, place.tag);
-                    self.write_spliced_field(number, place, cuts);
+                    self.write_spliced_field(number, *place, cuts);
                     *at = place.end;
                     count += 1;
                 }
@@ -217,15 +218,22 @@ impl<'a> Assembler<'a> {
                     *at = place.end;
                 }
             }
-            let inserted: Vec<u32> = within(&self.inserts, record..record + 1).iter().map(|(_, made)| *made).collect();
-            if !inserted.is_empty() {
-                self.copy(*at, place.end);
-                *at = place.end;
-                inserted.iter().for_each(|made| self.write_made_field(number, *made));
-                count += inserted.len();
+            if has_inserts {
+                count += self.write_inserted(record, place.end, number, at);
             }
         }
         count
+    }
+
+    /// Writes what stands right behind a record that ends at `end`; returns how many records that are.
+    fn write_inserted(&mut self, record: usize, end: u32, number: u32, at: &mut u32) -> usize {
+        let inserted: Vec<u32> = within(&self.inserts, record..record + 1).iter().map(|(_, made)| *made).collect();
+        if !inserted.is_empty() {
+            self.copy(*at, end);
+            *at = end;
+            inserted.iter().for_each(|made| self.write_made_field(number, *made));
+        }
+        inserted.len()
     }
 
     fn write_metrics(&mut self, metrics: Range<usize>, at: &mut u32) -> usize {

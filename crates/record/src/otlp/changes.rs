@@ -85,6 +85,24 @@ impl Changes {
         note(&mut self.records, record, DROP);
     }
 
+    /// Removes those of the records from a position on for which it is said.
+    pub fn drop_records(
+        &mut self,
+        first: usize,
+        is_dropped: impl DoubleEndedIterator<Item = bool> + ExactSizeIterator,
+    ) {
+        let mut is_dropped = is_dropped.enumerate();
+        let Some((last, _)) = is_dropped.by_ref().rfind(|(_, is_dropped)| *is_dropped) else { return };
+        let end = first + last + 1;
+        if self.records.len() < end {
+            self.records.resize(end, KEEP);
+        }
+        self.records[end - 1] = DROP;
+        for (noted, (_, is_dropped)) in self.records[first..end - 1].iter_mut().zip(is_dropped) {
+            *noted = if is_dropped { DROP } else { *noted };
+        }
+    }
+
     /// Puts another message in the place of a record's.
     pub fn replace_record(&mut self, record: usize, content: &[u8]) {
         let content = self.add(content);
@@ -179,6 +197,7 @@ impl Changes {
     }
 
     /// Returns what happens to a record whose message is what `old` gives.
+    #[inline]
     pub(super) fn of_record<'a>(&self, record: usize, old: impl Fn() -> &'a [u8]) -> Change {
         self.change(self.records.get(record), old)
     }
@@ -193,15 +212,19 @@ impl Changes {
         self.records.len()
     }
 
+    #[inline]
     fn change<'a>(&self, noted: Option<&u32>, old: impl Fn() -> &'a [u8]) -> Change {
         match noted {
             None | Some(&KEEP) => Change::Keep,
             Some(&DROP) => Change::Drop,
             Some(noted) if noted & SPLICED != 0 => Change::Splice(noted & !SPLICED),
-            // What was replaced by the same bytes was not touched.
-            Some(content) if self.content(content - CONTENTS) == old() => Change::Keep,
-            Some(content) => Change::Replace(content - CONTENTS),
+            Some(content) => self.replacement(content - CONTENTS, old()),
         }
+    }
+
+    /// What was replaced by the same bytes was not touched.
+    fn replacement(&self, content: u32, old: &[u8]) -> Change {
+        if self.content(content) == old { Change::Keep } else { Change::Replace(content) }
     }
 
     fn add(&mut self, content: &[u8]) -> u32 {
@@ -234,4 +257,24 @@ pub(super) enum Change {
     Replace(u32),
     /// By the cuts at a position.
     Splice(u32),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_dropped_together_are_those_dropped_one_by_one() {
+        for (bits, first) in (0..64_u32).flat_map(|bits| [(bits, 0), (bits, 3)]) {
+            let is_dropped = |at: usize| bits >> at & 1 != 0;
+            let (mut one_by_one, mut together) = (Changes::default(), Changes::default());
+            for changes in [&mut one_by_one, &mut together] {
+                changes.replace_record(2, b"other");
+                changes.drop_record(4);
+            }
+            (0..6).filter(|at| is_dropped(*at)).for_each(|at| one_by_one.drop_record(first + at));
+            together.drop_records(first, (0..6).map(is_dropped));
+            assert_eq!(together.records, one_by_one.records, "{bits:06b} from {first}");
+        }
+    }
 }

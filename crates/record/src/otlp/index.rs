@@ -112,6 +112,8 @@ pub struct RequestIndex {
     metrics: Vec<MetricEntry>,
     records: Vec<RecordEntry>,
     reads_along: bool,
+    /// Up to where the request has been fetched.
+    fetched: usize,
 }
 
 impl RequestIndex {
@@ -126,6 +128,7 @@ impl RequestIndex {
         self.scopes.clear();
         self.metrics.clear();
         self.records.clear();
+        self.fetched = 0;
     }
 
     /// Reads the places of a request in the place of those of the one before.
@@ -211,9 +214,7 @@ impl RequestIndex {
                 (2, Signal::Metrics) => self.read_metric(request, field.message()?, position)?,
                 (2, _) => {
                     let place = field.message()?;
-                    if self.reads_along {
-                        touch(place.content(request));
-                    }
+                    self.fetch(request, place);
                     self.records.push(RecordEntry { place, parent: position });
                 }
                 _ => {}
@@ -225,6 +226,27 @@ impl RequestIndex {
         self.check_count(place)?;
         self.scopes.push(ScopeEntry { place, scope, resource, metrics, records });
         Ok(())
+    }
+
+    /// Reads a byte of each cache line up to some way behind a record, of the record itself only where it is read along.
+    ///
+    /// The walk goes from record to record, each behind the length of the one before, so that memory would be waited for at
+    /// every step. What is read here depends on nothing, so that many lines are on their way at once; whoever reads the
+    /// record next finds it in the cache.
+    #[inline]
+    fn fetch(&mut self, request: &[u8], record: MessagePlace) {
+        const LINE_BYTES: usize = 64;
+        const AHEAD_BYTES: usize = 2_048;
+        let needed = if self.reads_along { record.start } else { record.end };
+        self.fetched = self.fetched.max(needed as usize);
+        // Blocks, since how many lines one record has varies, and a loop that ends unforeseen costs as much as the lines.
+        while self.fetched < record.end as usize + AHEAD_BYTES {
+            if let Some(lines) = request.get(self.fetched..).and_then(<[u8]>::first_chunk::<{ 8 * LINE_BYTES }>) {
+                let line = |at: usize| lines[at * LINE_BYTES];
+                std::hint::black_box(line(0) ^ line(1) ^ line(2) ^ line(3) ^ line(4) ^ line(5) ^ line(6) ^ line(7));
+            }
+            self.fetched += 8 * LINE_BYTES;
+        }
     }
 
     fn read_metric(&mut self, request: &[u8], place: MessagePlace, scope: u32) -> Result<(), WireError> {
@@ -251,16 +273,6 @@ impl RequestIndex {
         self.metrics.push(MetricEntry { place, data, scope, points });
         Ok(())
     }
-}
-
-/// Reads a byte of each cache line of a record.
-///
-/// The walk goes from record to record, each behind the length of the one before, so that memory is waited for at every
-/// step; reading along lets the processor fetch ahead. Whoever reads the record next finds it in the cache.
-#[inline]
-fn touch(record: &[u8]) {
-    const LINE_BYTES: usize = 64;
-    std::hint::black_box(record.iter().step_by(LINE_BYTES).fold(0, |sum: u8, byte| sum ^ byte));
 }
 
 /// Holds a field while a message is walked.

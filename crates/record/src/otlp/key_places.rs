@@ -77,7 +77,8 @@ impl Held<'_> {
 impl KeyPlaces {
     /// Returns no keys, of a column of attributes; `None` for one whose records have no fixed field for it.
     pub fn new(base: Base, column: usize) -> Option<Self> {
-        let number = attributes_number(base, column)?;
+        // Its tag has one byte.
+        let number = attributes_number(base, column).filter(|number| *number < 16)?;
         Some(Self { base, column, number, keys: Vec::new(), sizes: 0 })
     }
 
@@ -116,31 +117,56 @@ impl KeyPlaces {
     }
 
     /// Finds the keys in a record; `None` when it is not one that encoders write, or malformed.
+    ///
+    /// # Panics
+    /// If there are fewer places than keys.
     pub fn find<'r>(&self, record: &'r [u8], places: &mut [Option<KeyPlace<'r>>]) -> Option<()> {
         u32::try_from(record.len()).ok()?;
-        let mut cursor = Cursor::new(record);
-        while !cursor.is_at_end() {
-            let start = cursor.position() as u32;
-            let (number, wire_type) = cursor.read_tag().ok()?;
-            if number != self.number {
-                cursor.skip(number, wire_type).ok()?;
-                continue;
-            }
-            if wire_type != 2 {
-                return None;
-            }
-            let (key, value) = leading_key(cursor.read_bytes().ok()?)?;
-            if self.sizes >> key.len().min(SIZE_MAX) & 1 == 0 {
-                continue;
-            }
-            if let Some(position) = self.keys.iter().position(|own| **own == *key) {
-                let place = KeyPlace { start, end: cursor.position() as u32, held: held(value)? };
-                if places[position].replace(place).is_some() {
-                    return None;
-                }
-            }
+        let mut at = 0;
+        while at < record.len() {
+            at = match self.beyond_other(record, at) {
+                Some(end) => end,
+                None => self.find_in_field(record, at, places)?,
+            };
         }
         Some(())
+    }
+
+    /// Returns where an attribute ends that has one of the common lengths and a key of a size that is not looked for;
+    /// `None` for every other field.
+    #[inline]
+    fn beyond_other(&self, record: &[u8], at: usize) -> Option<usize> {
+        let [tag, size, key_tag, key_size] = *record.get(at..)?.first_chunk::<4>()?;
+        let is_plain = u32::from(tag) == self.number << 3 | 2 && size < 0x80 && key_tag == 0x0A;
+        let has_key = u32::from(key_size) + 2 <= u32::from(size);
+        let is_other = self.sizes >> key_size.min(SIZE_MAX as u8) & 1 == 0;
+        let end = at + 2 + usize::from(size);
+        (is_plain && has_key && is_other && end <= record.len()).then_some(end)
+    }
+
+    /// Reads a field, which may be an attribute with one of the keys; returns where it ends.
+    fn find_in_field<'r>(&self, record: &'r [u8], start: usize, places: &mut [Option<KeyPlace<'r>>]) -> Option<usize> {
+        let mut cursor = Cursor::new(&record[start..]);
+        let (number, wire_type) = cursor.read_tag().ok()?;
+        if number != self.number {
+            cursor.skip(number, wire_type).ok()?;
+            return Some(start + cursor.position());
+        }
+        if wire_type != 2 {
+            return None;
+        }
+        let (key, value) = leading_key(cursor.read_bytes().ok()?)?;
+        let end = start + cursor.position();
+        if self.sizes >> key.len().min(SIZE_MAX) & 1 == 0 {
+            return Some(end);
+        }
+        if let Some(position) = self.keys.iter().position(|own| **own == *key) {
+            let place = KeyPlace { start: start as u32, end: end as u32, held: held(value)? };
+            if places[position].replace(place).is_some() {
+                return None;
+            }
+        }
+        Some(end)
     }
 }
 

@@ -168,9 +168,11 @@ pub(crate) struct LaneTurns<'t> {
     next: usize,
 }
 
-impl LaneTurns<'_> {
+impl Iterator for LaneTurns<'_> {
+    type Item = (usize, bool);
+
     #[inline]
-    pub(crate) fn next(&mut self) -> Option<(usize, bool)> {
+    fn next(&mut self) -> Option<(usize, bool)> {
         let Some(guarded) = self.guarded else {
             let place = self.next;
             self.next += 1;

@@ -5,6 +5,7 @@ use crate::compile::rule::Lookup;
 use crate::compile::set::BaseCells;
 use crate::engine::agenda::Agenda;
 use crate::engine::cells::{Cache, RecordCells};
+use crate::engine::key_edits::Spliced;
 use crate::engine::notice::NoticeKind;
 use crate::engine::observe::Observer;
 use crate::engine::outcome::Emissions;
@@ -84,6 +85,7 @@ pub(crate) struct Scratch {
     pub(crate) cache: Cache,
     pub(crate) overlay: Overlay,
     pub(crate) marked: FixedBitSet,
+    pub(crate) spliced: Spliced,
     /// Memory for the next request that leaves.
     pub(crate) spare: Vec<u8>,
 }

@@ -42,6 +42,16 @@ impl Costs {
         !is_measured
     }
 
+    /// Returns how many records come before the next that is to be measured.
+    pub(crate) fn unmeasured_count(&self) -> u64 {
+        (SAMPLE_EVERY - self.count % SAMPLE_EVERY) % SAMPLE_EVERY
+    }
+
+    /// Counts records before the next that is to be measured.
+    pub(crate) fn pass_unmeasured(&mut self, record_count: u64) {
+        self.count += record_count;
+    }
+
     /// Takes a cost; returns the median once in ten seconds, and since when it was measured.
     fn add(&mut self, ns: u64, now_ticks: i64) -> Option<(u64, i64)> {
         let since_ticks = *self.since_ticks.get_or_insert(now_ticks);

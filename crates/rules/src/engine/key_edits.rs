@@ -18,12 +18,24 @@ pub(crate) struct KeyEdits {
     touched: u64,
 }
 
-/// Holds what becomes of a record.
-pub(crate) struct Spliced<'k> {
+/// Holds what becomes of a record; one of them serves record after record.
+#[derive(Default)]
+pub(crate) struct Spliced {
     /// The rules that change it, in order.
     pub(crate) editors: SmallVec<[usize; 4]>,
-    /// In the order of their places; none when what rules changed they changed back.
-    pub(crate) cuts: SmallVec<[Cut<'k>; 4]>,
+    /// Ranges of the record and what they get, by position, in the order of their places; none when what rules changed
+    /// they changed back.
+    cuts: SmallVec<[(u32, u32, Option<usize>); 4]>,
+    /// The keys in the order in which they first became another.
+    becomes: SmallVec<[KeyEdit; KEYS_EDITED_MAX]>,
+}
+
+impl Spliced {
+    /// Returns what is cut out of the record and put in.
+    pub(crate) fn cuts<'k>(&self, keys: &'k EditedKeys) -> impl ExactSizeIterator<Item = Cut<'k>> {
+        let put = |put: Option<usize>| put.map_or(&[][..], |put| &keys.puts[put].field);
+        self.cuts.iter().map(move |(start, end, new)| Cut { start: *start, end: *end, put: put(*new) })
+    }
 }
 
 impl KeyEdits {
@@ -31,6 +43,11 @@ impl KeyEdits {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.edits.is_empty()
+    }
+
+    /// Returns the most bytes that they put into a record.
+    pub(crate) fn put_bytes(&self, keys: &EditedKeys) -> usize {
+        self.edits.iter().filter_map(|(_, (_, put))| *put).map(|put| keys.puts[put].field.len()).sum()
     }
 
     /// Says whether some of the keys with these bits are written.
@@ -85,13 +102,14 @@ impl KeyEdits {
         }
     }
 
-    /// Returns what becomes of a record; `None` when that is not known here.
-    pub(crate) fn splice<'k>(&self, keys: &'k EditedKeys, record: &[u8]) -> Option<Spliced<'k>> {
-        let mut places: SmallVec<[Option<KeyPlace<'_>>; 8]> = smallvec![None; keys.places.keys().len()];
+    /// Finds what becomes of a record; `None` when that is not known here.
+    pub(crate) fn splice(&self, keys: &EditedKeys, record: &[u8], spliced: &mut Spliced) -> Option<()> {
+        let Spliced { editors, cuts, becomes } = spliced;
+        editors.clear();
+        cuts.clear();
+        becomes.clear();
+        let mut places: SmallVec<[Option<KeyPlace<'_>>; 4]> = smallvec![None; keys.places.keys().len()];
         keys.places.find(record, &mut places)?;
-        let mut editors: SmallVec<[usize; 4]> = SmallVec::new();
-        // The keys in the order in which they first became another.
-        let mut becomes: SmallVec<[KeyEdit; KEYS_EDITED_MAX]> = SmallVec::new();
         for (rule, (key, put)) in &self.edits {
             match becomes.iter_mut().find(|(own, _)| own == key) {
                 Some((_, held)) if held == put => continue,
@@ -107,18 +125,19 @@ impl KeyEdits {
             return None;
         }
         let end = record.len() as u32;
-        let mut cuts: SmallVec<[Cut<'k>; 4]> = SmallVec::new();
-        for (key, put) in becomes {
-            let place = places[key].as_ref();
-            if differs(keys, place, put)? {
+        for (key, put) in &*becomes {
+            let place = places[*key].as_ref();
+            // What was changed once may have been changed back, which only an edit of an edited key does.
+            if becomes.len() == self.edits.len() || differs(keys, place, *put)? {
                 let (start, end) = place.map_or((end, end), |place| (place.start, place.end));
-                let put = put.map_or(&[][..], |put| &keys.puts[put].field);
-                cuts.push(Cut { start, end, put });
+                cuts.push((start, end, *put));
             }
         }
         // What is new stands at the end, in order.
-        cuts.sort_by_key(|cut| cut.start);
-        Some(Spliced { editors, cuts })
+        if !cuts.is_sorted_by_key(|cut| cut.0) {
+            cuts.sort_by_key(|cut| cut.0);
+        }
+        Some(())
     }
 }
 

@@ -26,29 +26,31 @@ use smallvec::SmallVec;
 /// Holds the rules that take part for the records of one scope, as far as their conditions alone decide.
 pub(crate) struct Lane<'s> {
     /// None where the interpreter decides.
-    native: Option<&'s NativeSet>,
+    pub(super) native: Option<&'s NativeSet>,
     /// What the rules over the table write into attributes.
-    edited_keys: Option<&'s EditedKeys>,
+    pub(super) edited_keys: Option<&'s EditedKeys>,
     /// The bits of keys that decide by themselves which rules a record is shown to.
     guarded_keys: u64,
     /// One for each rule that takes part, in order.
-    steps: Vec<Step<'s>>,
+    pub(super) steps: Vec<Step<'s>>,
+    /// Whether its records are read from requests and come to all steps, so that many may be decided at once.
+    pub(super) is_batched: bool,
 }
 
 /// Holds what of a rule decides whether a record stays in the lane.
-struct Step<'s> {
-    rule: usize,
+pub(super) struct Step<'s> {
+    pub(super) rule: usize,
     /// Conditions on the record.
-    condition: Decider<'s>,
-    edits: Edits<'s>,
+    pub(super) condition: Decider<'s>,
+    pub(super) edits: Edits<'s>,
     /// The bits of keys that it decides by.
     edited_keys_read: u64,
-    if_true: Turn,
-    if_false: Turn,
+    pub(super) if_true: Turn,
+    pub(super) if_false: Turn,
 }
 
 /// Says what a rule writes into records that match.
-enum Edits<'s> {
+pub(super) enum Edits<'s> {
     /// These conditions say whether it would write anything, which is not done here.
     If(Vec<Decider<'s>>),
     /// Single keys.
@@ -56,7 +58,7 @@ enum Edits<'s> {
 }
 
 /// Decides a condition.
-enum Decider<'s> {
+pub(super) enum Decider<'s> {
     /// Every record matches.
     Always,
     Native(Condition<'s>),
@@ -79,7 +81,7 @@ pub(crate) struct LaneRecord<'r> {
 
 /// Says what a rule does to a record.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
+pub(super) enum Turn {
     /// It lets it go on.
     Pass,
     /// It counts it as matched, writes what it writes and lets it go on.
@@ -98,7 +100,8 @@ impl<'s> Lane<'s> {
         let native = frame.native?;
         let edited_keys = native.edited_keys(base.cells.base());
         let guarded_keys = edited_keys.filter(|_| is_guarded).map_or(0, |keys| keys.guarded);
-        Some(Self { edited_keys, guarded_keys, ..Self::of_steps(frame, base, active, true)? })
+        let is_batched = !is_guarded;
+        Some(Self { edited_keys, guarded_keys, is_batched, ..Self::of_steps(frame, base, active, true)? })
     }
 
     /// Returns the lane of records whose slots somebody else fills, on the interpreter where there is no native code.
@@ -112,7 +115,114 @@ impl<'s> Lane<'s> {
         }
         let steps = active.iter().map(|one| step(frame.native, &frame.set.rules[one.rule], one, is_written));
         let steps = steps.collect::<Option<_>>()?;
-        Some(Self { native: frame.native, edited_keys: None, guarded_keys: 0, steps })
+        Some(Self { native: frame.native, edited_keys: None, guarded_keys: 0, steps, is_batched: false })
+    }
+
+    /// Takes a record through the steps that are its turns, as far as `deciding` says what they ask; returns the rule that
+    /// removes it, if one does, or `None` when the record leaves the lane.
+    ///
+    /// `matched` is told of each rule that matches, also of a record that leaves; `edits` is given what they write.
+    #[inline]
+    pub(super) fn follow(
+        &self,
+        turns: impl Iterator<Item = (usize, bool)>,
+        deciding: &mut impl Deciding,
+        edits: &mut KeyEdits,
+        mut matched: impl FnMut(usize),
+    ) -> Option<Option<usize>> {
+        for (place, may_match) in turns {
+            let step = &self.steps[place];
+            if !deciding.takes_part(step.rule)? {
+                continue;
+            }
+            if edits.touch(step.edited_keys_read) {
+                return None;
+            }
+            let turn = if may_match { turn(place, step, deciding, edits)? } else { step.if_false };
+            match turn {
+                Turn::Pass => {}
+                Turn::Match => matched(step.rule),
+                Turn::Leave => return None,
+                Turn::Drop => {
+                    matched(step.rule);
+                    return Some(Some(step.rule));
+                }
+                Turn::Filter => return Some(Some(step.rule)),
+            }
+        }
+        Some(None)
+    }
+}
+
+/// Returns what a rule does to a record, and adds what it writes; `None` when that has to be judged in full.
+#[inline]
+fn turn(place: usize, step: &Step<'_>, deciding: &mut impl Deciding, edits: &mut KeyEdits) -> Option<Turn> {
+    if !deciding.holds(place, step, Asking::Condition)? {
+        return Some(step.if_false);
+    }
+    match &step.edits {
+        Edits::If(conditions) => {
+            for at in 0..conditions.len() {
+                if deciding.holds(place, step, Asking::Write(at))? {
+                    return Some(Turn::Leave);
+                }
+            }
+        }
+        Edits::Keys(plan) => {
+            edits.follow(step.rule, plan, |choice| deciding.holds(place, step, Asking::Choice(choice)))?;
+        }
+    }
+    Some(step.if_true)
+}
+
+/// Names what a step asks of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asking {
+    /// Its conditions.
+    Condition,
+    /// One of the conditions without which it writes nothing, by position.
+    Write(usize),
+    /// One of the conditions that decide what it writes, by their position among those of the rule.
+    Choice(usize),
+}
+
+/// Answers what steps ask of a record.
+pub(super) trait Deciding {
+    /// Says whether a rule takes part; `None` when the record leaves.
+    fn takes_part(&mut self, rule: usize) -> Option<bool>;
+
+    /// Says whether a condition of the step at a place is true; `None` when that has to be found out in full.
+    fn holds(&mut self, place: usize, step: &Step<'_>, asking: Asking) -> Option<bool>;
+}
+
+/// Answers by the conditions themselves.
+struct Evaluating<'e, 's> {
+    frame: &'e mut Frame<'s>,
+    lane: &'e Lane<'e>,
+    active: &'e [Active],
+    record: LaneRecord<'e>,
+}
+
+impl Deciding for Evaluating<'_, '_> {
+    #[inline]
+    fn takes_part(&mut self, rule: usize) -> Option<bool> {
+        let is_active = self.frame.is_active[rule];
+        let is_measured = is_active && self.frame.clock.is_some();
+        (!is_measured || self.frame.state.costs[rule].passes_unmeasured()).then_some(is_active)
+    }
+
+    #[inline]
+    fn holds(&mut self, place: usize, step: &Step<'_>, asking: Asking) -> Option<bool> {
+        let active = &self.active[place];
+        match (asking, &step.edits) {
+            (Asking::Condition, _) => self.frame.decides(&step.condition, active, self.record),
+            (Asking::Write(at), Edits::If(conditions)) => self.frame.decides(&conditions[at], active, self.record),
+            (Asking::Write(_), Edits::Keys(_)) => None,
+            (Asking::Choice(choice), _) => {
+                let condition = self.lane.native?.choice_at(step.rule, choice);
+                self.frame.decides_natively(&condition, step.rule, self.record)
+            }
+        }
     }
 }
 
@@ -215,23 +325,25 @@ impl Frame<'_> {
         let mut edits = KeyEdits::default();
         let taken_by =
             self.decide_in_lane(lane, agenda, record, (pass.marked, &mut edits), |rule| matched.push(rule))?;
-        let spliced = match edits.is_empty() {
-            true => None,
-            // Also of one that is dropped: whether its rules fail is found out on the way.
-            false => Some(self.splice(lane, &edits, unit)?),
-        };
+        // Also of one that is dropped: whether its rules fail is found out on the way.
+        let keys =
+            if edits.is_empty() { None } else { Some(self.splice(lane, &edits, unit.buffers.record, pass.spliced)?) };
         matched.iter().for_each(|rule| self.state.accounts[*rule].matched += 1);
-        match (taken_by, spliced) {
+        match (taken_by, keys) {
             (Some(rule), _) => self.take(rule, Fate::Dropped, unit, pass.changes),
-            (None, Some(spliced)) => {
-                spliced.editors.iter().for_each(|rule| self.state.accounts[*rule].edited += 1);
-                if !spliced.cuts.is_empty() {
-                    pass.changes.splice_record(unit.position, spliced.cuts);
-                }
-            }
+            (None, Some(keys)) => self.write_spliced(keys, pass, unit.position),
             (None, None) => {}
         }
         Some(taken_by.is_none())
+    }
+
+    /// Counts who edits a record, and notes what becomes of it.
+    pub(super) fn write_spliced(&mut self, keys: &EditedKeys, pass: &mut Pass<'_>, position: usize) {
+        pass.spliced.editors.iter().for_each(|rule| self.state.accounts[*rule].edited += 1);
+        let cuts = pass.spliced.cuts(keys);
+        if cuts.len() > 0 {
+            pass.changes.splice_record(position, cuts);
+        }
     }
 
     /// Returns the rule that removes a record, if one does, or `None` when the record leaves the lane.
@@ -245,42 +357,26 @@ impl Frame<'_> {
         agenda: &Agenda<'_>,
         record: LaneRecord<'_>,
         (marked, edits): (&mut FixedBitSet, &mut KeyEdits),
-        mut matched: impl FnMut(usize),
+        matched: impl FnMut(usize),
     ) -> Option<Option<usize>> {
-        let mut turns = agenda.lane_turns(record.slots, record.buffers, marked);
-        while let Some((place, may_match)) = turns.next() {
-            let step = &lane.steps[place];
-            if !self.is_active[step.rule] {
-                continue;
-            }
-            if self.clock.is_some() && !self.state.costs[step.rule].passes_unmeasured() {
-                return None;
-            }
-            if edits.touch(step.edited_keys_read) {
-                return None;
-            }
-            let turn =
-                if may_match { self.turn(lane, step, &agenda.active()[place], record, edits)? } else { step.if_false };
-            match turn {
-                Turn::Pass => {}
-                Turn::Match => matched(step.rule),
-                Turn::Leave => return None,
-                Turn::Drop => {
-                    matched(step.rule);
-                    return Some(Some(step.rule));
-                }
-                Turn::Filter => return Some(Some(step.rule)),
-            }
-        }
-        Some(None)
+        let turns = agenda.lane_turns(record.slots, record.buffers, marked);
+        let mut evaluating = Evaluating { frame: self, lane, active: agenda.active(), record };
+        lane.follow(turns, &mut evaluating, edits, matched)
     }
 
-    /// Returns what becomes of a record; `None` when that has to be found out by judging it in full.
-    fn splice<'s>(&self, lane: &Lane<'s>, edits: &KeyEdits, unit: &Unit<'_>) -> Option<Spliced<'s>> {
+    /// Finds what becomes of a record, and returns the keys that it is edited by; `None` when that has to be found out by
+    /// judging it in full.
+    pub(super) fn splice<'s>(
+        &self,
+        lane: &Lane<'s>,
+        edits: &KeyEdits,
+        record: &[u8],
+        spliced: &mut Spliced,
+    ) -> Option<&'s EditedKeys> {
         let is_guarded = edits.touch(lane.guarded_keys);
         let is_logged = self.edits.is_some();
         let keys = lane.edited_keys.filter(|_| !is_guarded && !is_logged)?;
-        edits.splice(keys, unit.buffers.record)
+        edits.splice(keys, record, spliced).map(|()| keys)
     }
 
     /// Returns what is to be read of the records below a resource and scope, whose slots are filled.
@@ -302,37 +398,6 @@ impl Frame<'_> {
             self.take(step.rule, Fate::Dropped, unit, pass.changes);
         }
         Some(!is_removed)
-    }
-
-    /// Returns what a rule does to a record, and adds what it writes; `None` when that has to be judged in full.
-    #[inline]
-    fn turn(
-        &mut self,
-        lane: &Lane<'_>,
-        step: &Step<'_>,
-        active: &Active,
-        record: LaneRecord<'_>,
-        edits: &mut KeyEdits,
-    ) -> Option<Turn> {
-        if !self.decides(&step.condition, active, record)? {
-            return Some(step.if_false);
-        }
-        match &step.edits {
-            Edits::If(conditions) => {
-                for condition in conditions {
-                    if self.decides(condition, active, record)? {
-                        return Some(Turn::Leave);
-                    }
-                }
-            }
-            Edits::Keys(plan) => {
-                let native = lane.native?;
-                edits.follow(step.rule, plan, |choice| {
-                    self.decides_natively(&native.choice_at(step.rule, choice), step.rule, record)
-                })?;
-            }
-        }
-        Some(step.if_true)
     }
 
     /// Says whether a condition is true of a record; `None` when that has to be judged in full.

@@ -7,6 +7,7 @@ use crate::engine::agenda::Agenda;
 use crate::engine::cells::{Cache, malformed};
 use crate::engine::frame::{Frame, NESTING_MAX, Scratch, Unit};
 use crate::engine::judge::Active;
+use crate::engine::key_edits::Spliced;
 use crate::engine::observe::Seen;
 use crate::engine::outcome::Output;
 use crate::engine::overlay::Overlay;
@@ -22,6 +23,7 @@ use dtq_record::otlp::fill::Level;
 use dtq_record::otlp::index::RequestIndex;
 use dtq_record::otlp::metrics::column as metric_column;
 use dtq_record::slot::{Buffers, Slot};
+use dtq_record::tables::Base;
 use dtq_source::Code;
 use dtq_value::Value;
 use dtq_value::scalar::Fault;
@@ -59,7 +61,7 @@ impl<'s> Frame<'s> {
         from: usize,
         scratch: &mut Scratch,
     ) -> Result<Output, WireError> {
-        let Scratch { index, changes, slots, cache, overlay, marked, spare } = scratch;
+        let Scratch { index, changes, slots, cache, overlay, marked, spliced, spare } = scratch;
         let base = self.set.base(RuleSet::base_of(signal));
         index.set_reads_along(base.reads_every_record);
         index.read(signal, request)?;
@@ -80,6 +82,7 @@ impl<'s> Frame<'s> {
                 cache,
                 overlay,
                 marked,
+                spliced,
                 from,
                 resource,
                 wanted: u64::MAX,
@@ -240,9 +243,20 @@ impl<'s> Frame<'s> {
             pass.wanted = self.wanted(lane, &cells);
         }
         let mut table = BufferTable::new(&unit.buffers);
-        for position in entry.records.range() {
-            if let Some(rest) = self.unjudged(pass.changes, fate, entry.records.range().end - position) {
+        let mut batches = lane.and_then(|lane| self.batches(lane, &unit, (entry.records, pass.wanted)));
+        let mut position = entry.records.start as usize;
+        let end = entry.records.end as usize;
+        while position < end {
+            if let Some(rest) = self.unjudged(pass.changes, fate, end - position) {
                 return left + rest;
+            }
+            if let Some(batches) = &mut batches {
+                let decided = self.run_batch(batches, pass, &unit, position..end);
+                left += decided.left;
+                position += decided.count;
+                if decided.count > 0 {
+                    continue;
+                }
             }
             let record = pass.index.records()[position];
             if pass.signal == Signal::Metrics && record.parent != metric {
@@ -255,7 +269,8 @@ impl<'s> Frame<'s> {
             }
             unit.position = position;
             unit.buffers.record = record.place.content(pass.request);
-            if let Some(lane) = lane.filter(|_| pass.unreadable.metric.is_none()) {
+            position += 1;
+            if let Some(lane) = lane.filter(|_| batches.is_none() && pass.unreadable.metric.is_none()) {
                 table.set_record(unit.buffers.record);
                 if let Some(goes_on) = self.run_in_lane(lane, agenda, pass, &unit, &table) {
                     left += u64::from(goes_on);
@@ -358,28 +373,32 @@ impl<'s> Frame<'s> {
 
     /// Counts a record that a rule took, and removes it.
     pub(crate) fn take(&mut self, rule: usize, fate: Fate, unit: &Unit<'_>, changes: &mut Changes) {
-        let bytes = unit.buffers.record.len() as u64;
         changes.drop_record(unit.position);
+        self.count_taken(rule, fate, unit.base.cells.base(), (1, unit.buffers.record.len() as u64));
+    }
+
+    /// Counts records of a table that a rule took, and their bytes.
+    pub(crate) fn count_taken(&mut self, rule: usize, fate: Fate, base: Base, (records, bytes): (u64, u64)) {
         let account = &mut self.state.accounts[rule];
         let totals = &mut self.state.totals;
         match fate {
             Fate::Dropped => {
-                account.dropped += 1;
+                account.dropped += records;
                 account.dropped_bytes += bytes;
-                totals.dropped += 1;
+                totals.dropped += records;
             }
             Fate::Consumed => {
-                account.consumed += 1;
-                totals.consumed += 1;
+                account.consumed += records;
+                totals.consumed += records;
             }
             Fate::Rerouted => {
-                account.rerouted += 1;
-                totals.rerouted += 1;
+                account.rerouted += records;
+                totals.rerouted += records;
             }
             Fate::Held => {}
         }
-        let taken = &mut self.state.flows[base_position(unit.base.cells.base())].taken[rule];
-        taken.0 += 1;
+        let taken = &mut self.state.flows[base_position(base)].taken[rule];
+        taken.0 += records;
         taken.1 += bytes;
     }
 
@@ -436,6 +455,8 @@ pub(crate) struct Pass<'p> {
     pub(super) overlay: &'p mut Overlay,
     /// The rules over the table that may match the record.
     pub(super) marked: &'p mut FixedBitSet,
+    /// What becomes of a record some of whose keys are edited.
+    pub(super) spliced: &'p mut Spliced,
     /// Position of the first rule that takes part.
     pub(super) from: usize,
     pub(super) resource: usize,

@@ -49,7 +49,32 @@ impl<'c> Spending<'c> {
     }
 }
 
+impl Spending<'_> {
+    /// Returns how many records may be judged before something has to be asked, the one that was just asked for included;
+    /// rules make at most `put_bytes` for each.
+    fn free_count(&self, made_bytes: usize, put_bytes: usize) -> usize {
+        let until_bytes = self.budget.bytes_max.saturating_sub(made_bytes).checked_div(put_bytes);
+        let until_clock = self.until_asked as usize;
+        if self.is_over { 0 } else { until_clock.min(until_bytes.unwrap_or(until_clock)) + 1 }
+    }
+}
+
 impl Frame<'_> {
+    /// Returns how many records may be judged without asking what is left of the budget, at most `count`; it was asked for
+    /// the first of them.
+    pub(crate) fn free_count(&self, changes: &Changes, put_bytes: usize, count: usize) -> usize {
+        let made_bytes = self.emissions.size() + changes.size();
+        self.spending.as_ref().map_or(count, |spending| count.min(spending.free_count(made_bytes, put_bytes)))
+    }
+
+    /// Spends on records without asking: on those behind the first of so many.
+    pub(crate) fn spend_free(&mut self, count: usize) {
+        if let Some(spending) = &mut self.spending {
+            let rest = u32::try_from(count.saturating_sub(1)).unwrap_or(u32::MAX);
+            spending.until_asked = spending.until_asked.saturating_sub(rest);
+        }
+    }
+
     /// Spends on a record; returns how many records of its scope go on unjudged, itself included, when no rule is left
     /// that would look at them.
     ///

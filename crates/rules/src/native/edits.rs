@@ -19,6 +19,7 @@ use dtq_source::Limits;
 use dtq_value::scalar::Context;
 use dtq_value::{Str, Value};
 use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
 
 /// Nodes of one plan.
 const NODES_MAX: usize = 512;
@@ -137,6 +138,15 @@ impl EditPlan {
     #[inline]
     pub(crate) fn node(&self, position: usize) -> &Node {
         &self.nodes[position]
+    }
+
+    /// Returns the choices that it may follow, by their position among those of the rule, each once.
+    pub(crate) fn choices(&self) -> BTreeSet<usize> {
+        let arms = self.nodes.iter().filter_map(|node| match node {
+            Node::Chosen { arms, .. } => Some(arms),
+            _ => None,
+        });
+        arms.flatten().map(|(choice, _)| *choice).collect()
     }
 
     /// Says whether each record that the rule matches has to be evaluated.
