@@ -124,7 +124,7 @@ pub(super) fn release_spread(found: &mut [Option<Function>]) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "jit"))]
 mod tests {
     use crate::compile::{Options, RuleSet, compile};
     use crate::file::{self, NoFiles};
