@@ -309,6 +309,9 @@ fn messages_by_hand_are_filled_the_same_or_left_to_the_filler() {
         attribute(b"\x1a\x03\x0a\x01x"),
         attribute(&[&b"\x12\x80\x0a\x7e"[..], &[b'x'; 126]].concat()),
         attribute(&[&b"\x12\x81\x0a\x7f"[..], &[b'x'; 127]].concat()),
+        // Behind a value a field that is cut, and a second value.
+        attribute(b"\x12\x03\x0a\x01x\x1a"),
+        attribute(b"\x12\x03\x0a\x01x\x12\x03\x0a\x01y"),
         // What is behind a number, a real and a bool is no field.
         attribute(b"\x12\x03\x18\x05\x00"),
         attribute(b"\x12\x0a\x21\0\0\0\0\0\0\0\0\x00"),
