@@ -9,8 +9,9 @@ use crate::questions::{self, RuleText};
 use crate::work::Work;
 use dtq_interp::{Cells, Interpreter};
 use dtq_ir::{Expr, ExprId, ExprKind, Program};
-use dtq_jit::{BufferTable, Code, Compiler, Entry, EntryKind, Input, NativeContext, NoSubqueries, Records};
+use dtq_jit::{Code, Compiler, Entry, EntryKind, Input, NativeContext, NoSubqueries};
 use dtq_jit::{SlotChoice, SlotSource};
+use dtq_record::checked::CheckedRecords;
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::fill::FieldPath;
 use dtq_record::otlp::logs::column;
@@ -52,6 +53,8 @@ pub struct Filled {
     /// Slots of a record.
     pub stride: usize,
     arena: Vec<u8>,
+    /// The same records, checked.
+    pub checked: CheckedRecords,
 }
 
 impl Filled {
@@ -60,7 +63,8 @@ impl Filled {
     /// # Errors
     /// When a field is none that decoded records have.
     pub fn new(records: &[Decoded], paths: &[FieldPath], stride: usize) -> Result<Self, String> {
-        let mut filled = Self { slots: vec![Slot::MISSING; stride * records.len()], stride, arena: Vec::new() };
+        let (slots, checked) = (vec![Slot::MISSING; stride * records.len()], CheckedRecords::new(stride));
+        let mut filled = Self { slots, stride, arena: Vec::new(), checked };
         let mut service: (Arc<str>, Slot) = (Arc::from(""), Slot::EMPTY_STRING);
         for (index, record) in records.iter().enumerate() {
             if !Arc::ptr_eq(&service.0, &record.service) {
@@ -70,6 +74,7 @@ impl Filled {
                 filled.slots[index * stride + position] = filled.slot(record, path, service.1)?;
             }
         }
+        filled.checked.fill(&filled.slots, filled.arena.clone()).map_err(|misfit| misfit.to_string())?;
         Ok(filled)
     }
 
@@ -185,7 +190,7 @@ impl Question {
     /// Why there is none.
     pub fn code(&self) -> Result<Code, String> {
         let entry =
-            |expr: &ExprId| Entry { program: &self.program, expr: *expr, inputs: &self.inputs, kind: EntryKind::Many };
+            |expr: &ExprId| Entry { program: &self.program, expr: *expr, inputs: &self.inputs, kind: EntryKind::Checked };
         let entries: Vec<Entry<'_>> = self.conditions.iter().map(entry).collect();
         let compiler = Compiler::host().map_err(|refusal| refusal.to_string())?;
         compiler.compile(&entries).map_err(|refusal| refusal.to_string())
@@ -239,15 +244,18 @@ pub fn count_natively(question: &Question, filled: Rc<Filled>) -> Result<impl Fn
     let mut out = vec![0; filled.record_count()];
     Ok(move || {
         decide(&code, 0, &mut native, &filled, &mut out);
-        out.iter().map(|one| u64::from(*one)).sum()
+        count_ones(&out)
     })
+}
+
+/// Returns the sum of bytes that are 0 or 1, in parts whose sum fits a byte: as vectors add them.
+fn count_ones(bytes: &[u8]) -> u64 {
+    bytes.chunks(usize::from(u8::MAX)).map(|part| u64::from(part.iter().sum::<u8>())).sum()
 }
 
 /// Decides a condition of all records.
 fn decide(code: &Code, at: u32, native: &mut NativeContext, filled: &Filled, out: &mut [u8]) {
-    let buffers = [BufferTable::new(&filled.buffers())];
-    let records = Records { slots: &filled.slots, stride: filled.stride, buffers: &buffers };
-    let (_, fault) = code.condition(at).decide_many(native, &NoSubqueries, records, out);
+    let (_, fault) = code.condition(at).decide_checked(native, &NoSubqueries, &filled.checked, out);
     assert!(fault.is_none(), "records are well-formed: {fault:?}");
 }
 
@@ -285,14 +293,12 @@ pub fn edit_natively(question: &Question, filled: Rc<Filled>) -> Result<impl FnM
         SlotChoice { arms: vec![(comes, SlotSource::Fixed(GOLD))], otherwise: SlotSource::Fixed(Slot::MISSING) },
     ];
     let compiler = Compiler::host().map_err(|refusal| refusal.to_string())?;
-    let chooser = compiler.compile_choices(&question.program, &question.inputs, &choices);
+    let chooser = compiler.compile_checked_choices(&question.program, &question.inputs, &choices);
     let chooser = chooser.map_err(|refusal| refusal.to_string())?;
     let mut native = NativeContext::new(context());
     Ok(move |column: &mut Vec<Edited>| {
         column.resize(filled.record_count(), [Slot::MISSING; 2]);
-        let buffers = [BufferTable::new(&filled.buffers())];
-        let records = Records { slots: &filled.slots, stride: filled.stride, buffers: &buffers };
-        let (_, fault) = chooser.choose(&mut native, &NoSubqueries, records, column.as_flattened_mut());
+        let (_, fault) = chooser.choose(&mut native, &NoSubqueries, &filled.checked, column.as_flattened_mut());
         assert!(fault.is_none(), "records are well-formed: {fault:?}");
     })
 }

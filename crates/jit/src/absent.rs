@@ -9,6 +9,7 @@ use crate::context::{NativeContext, Records, Subqueries, Verdict};
 use crate::entry::{Entry, Filled, Guard, Listing, Report};
 use crate::layout::BufferTable;
 use crate::refusal::Refusal;
+use dtq_record::checked::CheckedRecords;
 use dtq_record::otlp::index::RecordEntry;
 use dtq_record::otlp::pass::Pass;
 use dtq_record::slot::Slot;
@@ -164,6 +165,17 @@ impl Condition<'_> {
         _ctx: &mut NativeContext,
         _subqueries: &dyn Subqueries,
         _records: Records<'_>,
+        _out: &mut [u8],
+    ) -> (usize, Option<Fault>) {
+        match self.0 {}
+    }
+
+    /// Decides the condition of many checked records.
+    pub fn decide_checked(
+        &self,
+        _ctx: &mut NativeContext,
+        _subqueries: &dyn Subqueries,
+        _records: &CheckedRecords,
         _out: &mut [u8],
     ) -> (usize, Option<Fault>) {
         match self.0 {}

@@ -3,65 +3,27 @@
 //! The memory of a module and the positions of its functions lie in one type, which gives no address away and frees the
 //! memory when it is dropped. Each kind of function has one method that calls it, with what it reads checked before.
 //! Next: [`crate::helpers`], which generated code calls back.
-#![allow(unsafe_code, reason = "machine code is called, and its memory freed, here alone")]
+#![allow(unsafe_code, reason = "machine code is called, and its memory freed, here and in `call/batch.rs` alone")]
 
-use crate::batch::{ASKS_MAX, Ask, Batch};
-use crate::context::{NativeContext, NoSubqueries, Records, Subqueries, Verdict};
+mod batch;
+
+use crate::context::{NativeContext, Records, Subqueries, Verdict};
 use crate::entry::Filled;
-use crate::helpers::{HELPERS, HelperTable, value_of};
-use crate::layout::{BufferTable, Cell, View, tag};
-use crate::pools::{RelSite, Tables};
-use crate::records::{Walk, check_slots};
+use crate::frame::Frame;
+use crate::function::{Entry, EntryPoint, FunctionId, Needs};
+use crate::helpers::value_of;
+use crate::layout::{BufferTable, Cell, View};
+use crate::pools::Tables;
+use crate::records::{ColumnWalk, Walk, check_slots, is_granted};
 use crate::target::{Refusal, Target};
-use cranelift_codegen::ir::{AbiParam, Signature, types};
-use cranelift_codegen::isa::CallConv;
 use cranelift_jit::{JITBuilder, JITMemoryProvider, JITModule, SystemMemoryProvider};
 use cranelift_module::{Module as _, ModuleError};
-use dtq_ir::Nulls;
-use dtq_record::otlp::index::RecordEntry;
+use dtq_record::checked::CheckedRecords;
 use dtq_record::slot::Slot;
-use dtq_source::{Code, Limits};
 use dtq_value::Value;
-use dtq_value::scalar::{Call, Fault};
-use smallvec::SmallVec;
+use dtq_value::scalar::Fault;
 use std::fmt;
 use std::mem::transmute;
-
-/// Names a function of a module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FunctionId(pub u32);
-
-/// Says how a function is entered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EntryPoint {
-    /// Frame, inputs (slots or cells), buffers; a verdict as number.
-    Condition,
-    /// Frame, inputs, buffers, room for a cell; 0, or a fault as number.
-    Value,
-    /// Frame, slots, bytes from one record's slots to the next, buffers, bytes from one record's buffers to the next,
-    /// room for a byte a record, count of records; how many bytes were written.
-    Many,
-    /// The same with room for the slots that are chosen for a record, in the place of a byte.
-    Choices,
-    /// Message, its size, slots, what is wanted; how it ended as number.
-    Scan,
-}
-
-impl EntryPoint {
-    /// Returns the signature; the methods of [`Module`] call by the same.
-    pub fn signature(self, call_conv: CallConv) -> Signature {
-        let mut signature = Signature::new(call_conv);
-        let (params, returned) = match self {
-            EntryPoint::Condition => (3, types::I32),
-            EntryPoint::Value => (4, types::I32),
-            EntryPoint::Many | EntryPoint::Choices => (7, types::I64),
-            EntryPoint::Scan => (4, types::I32),
-        };
-        signature.params.extend((0..params).map(|_| AbiParam::new(types::I64)));
-        signature.returns.push(AbiParam::new(returned));
-        signature
-    }
-}
 
 /// A function over inputs, which are slots or cells: both have the same size and alignment.
 type ConditionFn = unsafe extern "C" fn(*mut Frame<'_>, *const u8, *const BufferTable<'_>) -> u32;
@@ -70,169 +32,10 @@ type ManyFn =
     unsafe extern "C" fn(*mut Frame<'_>, *const Slot, usize, *const BufferTable<'_>, usize, *mut u8, usize) -> usize;
 type ChoicesFn =
     unsafe extern "C" fn(*mut Frame<'_>, *const Slot, usize, *const BufferTable<'_>, usize, *mut Slot, usize) -> usize;
+/// A function over checked records, whose room is for bytes or for slots.
+type CheckedFn =
+    unsafe extern "C" fn(*mut Frame<'_>, *const Slot, usize, *const BufferTable<'_>, *mut u32, *mut u8, usize) -> usize;
 type ScanFn = unsafe extern "C" fn(*const u8, u64, *mut Slot, u64) -> u32;
-
-/// Says what a function reads of its inputs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Needs {
-    /// How many slots or cells there must be.
-    pub input_count: usize,
-    /// The columns of a row that the cells are made of, in order; none when it reads slots, or nothing.
-    pub columns: Option<Vec<u32>>,
-    /// How many slots it writes for each record, when it chooses some.
-    pub output_count: usize,
-    /// Whether it leaves before what is slow, so that another function has to do that.
-    pub leaves: bool,
-}
-
-/// Holds where a function lies in the code of its module, and how it is entered.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// Offset in bytes.
-    pub offset: usize,
-    /// How it is entered.
-    pub point: EntryPoint,
-    /// What it reads.
-    pub needs: Needs,
-    /// What is called for a record that it has left.
-    pub fallback: Option<FunctionId>,
-}
-
-const _: () = assert!(Frame::NUMBERS_SIZE == 32);
-
-/// Holds what one call needs besides its inputs; generated code reads its beginning and hands it to helpers.
-#[repr(C)]
-pub struct Frame<'a> {
-    /// The functions that may be called.
-    helpers: &'static HelperTable,
-    /// Address of the views of the module's texts.
-    texts: *const View,
-    /// Address of the cells of the module's values.
-    values: *const Cell,
-    /// How many values the call holds.
-    held_count: u64,
-    tables: &'a Tables,
-    context: &'a mut NativeContext,
-    subqueries: &'a dyn Subqueries,
-}
-
-impl<'a> Frame<'a> {
-    /// Offset of the address of the helpers' table.
-    pub const HELPERS: i32 = std::mem::offset_of!(Frame<'_>, helpers) as i32;
-    /// Offset of the address of the texts' views.
-    pub const TEXTS: i32 = std::mem::offset_of!(Frame<'_>, texts) as i32;
-    /// Offset of the address of the values' cells.
-    pub const VALUES: i32 = std::mem::offset_of!(Frame<'_>, values) as i32;
-    /// Offset of the count of held values, 8 bytes.
-    pub const HELD_COUNT: i32 = std::mem::offset_of!(Frame<'_>, held_count) as i32;
-
-    /// Returns a frame as a call has it, for tests that stand in for generated code.
-    #[cfg(test)]
-    pub(crate) fn of(tables: &'a Tables, context: &'a mut NativeContext, subqueries: &'a dyn Subqueries) -> Self {
-        let (texts, values) = (std::ptr::null(), std::ptr::null());
-        Frame { helpers: &HELPERS, texts, values, held_count: 0, tables, context, subqueries }
-    }
-    /// Size of the numbers in front, which code may read in the place of a text that is not there.
-    pub const NUMBERS_SIZE: usize = std::mem::offset_of!(Frame<'_>, held_count) + size_of::<u64>();
-
-    /// Makes it the frame of a call of another module.
-    #[inline]
-    fn enter(&mut self, module: &'a Module, subqueries: &'a dyn Subqueries) {
-        if self.held_count != 0 {
-            self.release();
-        }
-        (self.texts, self.values, self.tables) = (module.views.as_ptr(), module.cells.as_ptr(), &module.tables);
-        self.subqueries = subqueries;
-    }
-
-    /// Forgets what the call holds.
-    pub(crate) fn release(&mut self) {
-        self.context.held.clear();
-        self.held_count = 0;
-    }
-
-    /// Keeps a value until the end of the call where it has no room in a cell, and returns its cell.
-    pub(crate) fn keep(&mut self, value: Value) -> Result<Cell, Fault> {
-        let plain = Cell::plain(&value);
-        if let (Value::String(text), None) = (&value, plain) {
-            let message = format!("a text of {} bytes is more than native code takes", text.size());
-            return Err(Fault::new(Code::E3003, message));
-        }
-        match (plain, &value) {
-            // The bytes of a string lie behind the value and stay where they are.
-            (Some(cell), Value::String(text)) if text.is_empty() => Ok(cell),
-            (Some(cell), Value::String(_)) => {
-                self.hold(value);
-                Ok(cell)
-            }
-            (Some(cell), _) => Ok(cell),
-            (None, _) => Ok(Cell::number(tag::HELD, self.hold(value))),
-        }
-    }
-
-    fn hold(&mut self, value: Value) -> u64 {
-        let position = self.context.held.len() as u64;
-        self.context.held.push(value);
-        self.held_count = position + 1;
-        position
-    }
-
-    /// Returns a value that the call holds.
-    pub(crate) fn held(&self, position: u64) -> Option<&Value> {
-        self.context.held.get(usize::try_from(position).ok()?)
-    }
-
-    pub(crate) fn set_fault(&mut self, fault: Fault) {
-        self.context.fault = Some(fault);
-    }
-
-    pub(crate) fn tables(&self) -> &'a Tables {
-        self.tables
-    }
-
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.context.scalar.limits
-    }
-
-    /// Returns how many cells a call site is handed.
-    pub(crate) fn handed_count(&self, site: u32) -> usize {
-        self.tables.sites[site as usize].constants.iter().filter(|constant| constant.is_none()).count()
-    }
-
-    /// Calls the meaning of a site, as the interpreter does; `value_of` gives the values of the cells handed over.
-    pub(crate) fn call(
-        &mut self,
-        site: u32,
-        handed: &[Cell],
-        value_of: impl Fn(&Self, Cell) -> Value,
-    ) -> Result<Value, Fault> {
-        let site = &self.tables.sites[site as usize];
-        let mut handed = handed.iter();
-        let args: SmallVec<[Value; 4]> = site
-            .constants
-            .iter()
-            .map(|constant| match constant {
-                Some(value) => value.clone(),
-                None => handed.next().map(|cell| value_of(self, *cell)).unwrap_or_default(),
-            })
-            .collect();
-        if site.function.nulls == Nulls::Propagate && args.iter().any(Value::is_null) {
-            return Ok(Value::missing(site.ty));
-        }
-        let signature = &site.function.0.signatures[usize::from(site.signature)];
-        let ctx = &mut self.context.scalar;
-        (signature.eval)(&mut Call { args: &args, pooled: site.pooled.as_ref(), ctx })
-    }
-
-    pub(crate) fn scalar(&self, rel: u32) -> Result<Value, Fault> {
-        self.subqueries.scalar(self.tables.rels[rel as usize].rel)
-    }
-
-    pub(crate) fn is_member(&self, rel: u32, value: &Value) -> Result<Value, Fault> {
-        let RelSite { rel, is_negated, is_case_ignored } = self.tables.rels[rel as usize];
-        self.subqueries.is_member(rel, value, is_negated, is_case_ignored)
-    }
-}
 
 /// What functions return for a condition that does not hold, holds, is null; and for a fault, which the frame has.
 pub mod status {
@@ -248,6 +51,9 @@ pub mod filled {
     pub const IRREGULAR: i64 = 1;
     pub const SETTLED: i64 = 2;
 }
+
+/// Records whose positions are noted before their rest is decided: few enough that both passes find them in the caches.
+const NOTED_MAX: usize = 1024;
 
 /// Holds the executable memory of a module.
 struct Memory {
@@ -344,9 +150,13 @@ impl Module {
 
     #[inline]
     fn frame<'a>(&'a self, context: &'a mut NativeContext, subqueries: &'a dyn Subqueries) -> Frame<'a> {
-        context.held.clear();
-        let (texts, values) = (self.views.as_ptr(), self.cells.as_ptr());
-        Frame { helpers: &HELPERS, texts, values, held_count: 0, tables: &self.tables, context, subqueries }
+        Frame::new(self.constants(), context, subqueries)
+    }
+
+    /// Returns the constants of its functions, and their views and cells.
+    #[inline]
+    fn constants(&self) -> (&Tables, &[View], &[Cell]) {
+        (&self.tables, &self.views, &self.cells)
     }
 
     /// Calls a condition over slots.
@@ -427,47 +237,6 @@ impl Module {
             filled::SETTLED => Filled::Settled,
             _ => Filled::Irregular,
         }
-    }
-
-    /// Calls a scan and the conditions of a batch for one record after the other; returns how many were decided.
-    ///
-    /// # Panics
-    /// If there are fewer slots than one of them uses, a condition is none over slots, or a record lies elsewhere.
-    pub(crate) fn decide_scanned<'r>(
-        &self,
-        id: FunctionId,
-        (batch, context): (&Batch<'_>, &mut NativeContext),
-        (slots, buffers): (&mut [Slot], &mut BufferTable<'r>),
-        (request, records): (&'r [u8], &[RecordEntry]),
-        out: &mut [u8],
-    ) -> usize {
-        let entry = self.entry(id);
-        assert!(slots.len() >= entry.needs.input_count, "a scan gets all slots that it fills");
-        let address = self.address(entry, EntryPoint::Scan);
-        // SAFETY: as in `scan`.
-        let scan = unsafe { transmute::<*const u8, ScanFn>(address) };
-        let asked: SmallVec<[Asked<'_>; ASKS_MAX]> =
-            batch.asks.iter().map(|ask| Asked::new(ask, slots.len())).collect();
-        let mut frame = self.frame(context, &NoSubqueries);
-        for (done, (record, out)) in records.iter().zip(out.iter_mut()).enumerate() {
-            let message = record.place.content(request);
-            // SAFETY: as in `scan`; places are numbers of 32 bits, so that no message is larger.
-            let status = unsafe { scan(message.as_ptr(), message.len() as u64, slots.as_mut_ptr(), batch.wanted) };
-            let bits = match i64::from(status) {
-                filled::DONE => {
-                    buffers.set_record(message);
-                    // SAFETY: they were made ready for these slots.
-                    unsafe { ask_all(&asked, &mut frame, slots, buffers) }
-                }
-                filled::SETTLED => Some(0),
-                _ => None,
-            };
-            match bits {
-                Some(bits) if batch.stops >> bits & 1 == 0 => *out = bits,
-                _ => return done,
-            }
-        }
-        records.len().min(out.len())
     }
 
     /// Returns the value of an expression over slots.
@@ -580,6 +349,114 @@ impl Module {
         self.run_many((entry, count), (context, subqueries), records, run)
     }
 
+    /// Calls a condition over checked records, and returns how many it decided: all, unless one of them fails.
+    ///
+    /// # Panics
+    /// If there are fewer records than room, or they have fewer slots than the condition reads.
+    pub(crate) fn decide_checked(
+        &self,
+        id: FunctionId,
+        (context, subqueries): (&mut NativeContext, &dyn Subqueries),
+        records: &CheckedRecords,
+        out: &mut [u8],
+    ) -> (usize, Option<Fault>) {
+        let entry = self.fitting(id, records);
+        let part = if entry.confirm.is_some() { NOTED_MAX } else { out.len().max(1) };
+        let mut positions = std::mem::take(&mut context.positions);
+        positions.resize(if entry.confirm.is_some() { NOTED_MAX } else { 0 }, 0);
+        let (mut done, count) = (0, out.len());
+        for room in out.chunks_mut(part) {
+            let mut frame = self.frame(context, subqueries);
+            let walk = ColumnWalk::new(records, done, room.len());
+            let part_count = self.decide_part(entry, (&mut frame, &walk), &mut positions, room);
+            done += part_count;
+            if part_count < room.len() {
+                break;
+            }
+        }
+        context.positions = positions;
+        (done, (done < count).then(|| take_fault(context)))
+    }
+
+    /// Decides a condition of some checked records in one pass or two, and returns how many it decided.
+    fn decide_part(
+        &self,
+        entry: &Entry,
+        (frame, walk): (&mut Frame<'_>, &ColumnWalk<'_>),
+        positions: &mut [u32],
+        out: &mut [u8],
+    ) -> usize {
+        let count = out.len();
+        let first = (entry, EntryPoint::Checked);
+        let Some(confirm) = entry.confirm else {
+            return self.run_checked(first, (frame, walk), positions, (out, count));
+        };
+        let noted = self.run_checked(first, (frame, walk), positions, (out, count));
+        out.fill(0);
+        let confirm = (self.entry(confirm), EntryPoint::Confirm);
+        let confirmed = self.run_checked(confirm, (frame, walk), positions, (out, noted));
+        if confirmed < noted { positions[confirmed] as usize } else { count }
+    }
+
+    /// Writes the slots that are chosen for checked records, and returns for how many: all, unless one of them fails.
+    ///
+    /// # Panics
+    /// If there are fewer records than room, or room for a part of a record.
+    pub(crate) fn choose_checked(
+        &self,
+        id: FunctionId,
+        (context, subqueries): (&mut NativeContext, &dyn Subqueries),
+        records: &CheckedRecords,
+        out: &mut [Slot],
+    ) -> (usize, Option<Fault>) {
+        let entry = self.fitting(id, records);
+        let width = entry.needs.output_count;
+        let count = out.len().checked_div(width).unwrap_or(0);
+        assert_eq!(count * width, out.len(), "there is room for whole records");
+        if count == 0 {
+            return (0, None);
+        }
+        let mut frame = self.frame(context, subqueries);
+        let walk = ColumnWalk::new(records, 0, count);
+        let written = self.run_checked((entry, EntryPoint::CheckedChoices), (&mut frame, &walk), &mut [], (out, count));
+        let done = written / (width * size_of::<Slot>());
+        (done, (done < count).then(|| take_fault(context)))
+    }
+
+    /// Returns a function over checked records, or what stands in for it where it takes for granted what is not so.
+    fn fitting(&self, id: FunctionId, records: &CheckedRecords) -> &Entry {
+        let entry = self.entry(id);
+        let confirm = entry.confirm.map(|confirm| self.entry(confirm));
+        let is_fitting = [Some(entry), confirm].into_iter().flatten().all(|entry| is_granted(&entry.needs, records));
+        if is_fitting {
+            return entry;
+        }
+        self.entry(entry.fallback.expect("what takes something for granted has something that stands in for it"))
+    }
+
+    /// Runs a function over checked records, with room for their positions where it notes or confirms some; returns what
+    /// it returned.
+    fn run_checked<T>(
+        &self,
+        (entry, point): (&Entry, EntryPoint),
+        (frame, walk): (&mut Frame<'_>, &ColumnWalk<'_>),
+        positions: &mut [u32],
+        (room, count): (&mut [T], usize),
+    ) -> usize {
+        assert!(is_granted(&entry.needs, walk.records), "what the function takes for granted holds");
+        let address = self.address(entry, point);
+        // SAFETY: the address is that of a function with the signature of `EntryPoint::Checked`, `Confirm` or
+        // `CheckedChoices`, which are this one (`tests/checked.rs` calls each); the memory is alive as long as `self`.
+        let function = unsafe { transmute::<*const u8, CheckedFn>(address) };
+        let (slots, buffers) = (walk.first(), &raw const walk.buffers);
+        let (positions, room) = (positions.as_mut_ptr(), room.as_mut_ptr().cast());
+        // SAFETY: frame, slots, buffers and room live through the call. The slots are those of `CheckedRecords`, which
+        // promises what the code relies on, and `ColumnWalk` has counted them; what the code takes for granted of their tags
+        // is checked above. Both callers give as much room as `count` records have output, and positions that a function
+        // noted here of the same records (`tests/checked.rs` compares all of it with the interpreter).
+        unsafe { function(frame, slots, walk.step, buffers, positions, room, count) }
+    }
+
     /// Runs a loop over records from one to another position until all are done or one fails; a record that it leaves is
     /// done by the function that leaves nothing out.
     fn run_many(
@@ -594,7 +471,7 @@ impl Module {
             let walk = Walk::new(&entry.needs, &records, count);
             let mut frame = self.frame(context, subqueries);
             done += run(entry, &mut frame, &walk, done, count);
-            if done == count || frame.context.fault.is_some() {
+            if done == count || frame.has_fault() {
                 break;
             }
             let slow = self.entry(entry.fallback.expect("a function leaves only to another"));
@@ -607,59 +484,6 @@ impl Module {
         }
         (done, (done < count).then(|| take_fault(context)))
     }
-}
-
-/// Holds a condition of a batch, ready to be called over as many slots as its batch has.
-struct Asked<'a> {
-    ask: &'a Ask<'a>,
-    module: &'a Module,
-    function: ConditionFn,
-}
-
-impl<'a> Asked<'a> {
-    /// Returns a condition that is called over so many slots.
-    ///
-    /// # Panics
-    /// If it reads more slots, or is none over slots.
-    fn new(ask: &'a Ask<'a>, slot_count: usize) -> Self {
-        let (module, id) = ask.condition.parts();
-        let entry = module.entry(id);
-        check_slots(&entry.needs, slot_count);
-        let address = module.address(entry, EntryPoint::Condition);
-        // SAFETY: as in `run_condition`.
-        let function = unsafe { transmute::<*const u8, ConditionFn>(address) };
-        Self { ask, module, function }
-    }
-}
-
-/// Calls the conditions of a batch; `None` when one fails, whose fault is forgotten.
-///
-/// # Safety
-/// There are as many slots as the conditions were made ready for.
-#[inline]
-unsafe fn ask_all<'a>(
-    asked: &[Asked<'a>],
-    frame: &mut Frame<'a>,
-    slots: &[Slot],
-    buffers: &BufferTable<'_>,
-) -> Option<u8> {
-    let mut bits = 0;
-    for (at, Asked { ask, module, function }) in asked.iter().enumerate() {
-        if bits & ask.mask != ask.bits {
-            continue;
-        }
-        frame.enter(module, ask.subqueries);
-        // SAFETY: as in `run_condition`; there are enough slots, as the caller promises.
-        match i64::from(unsafe { function(frame, slots.as_ptr().cast(), buffers) }) {
-            status::TRUE => bits |= 1 << at,
-            status::FALSE | status::NULL => {}
-            _ => {
-                frame.context.fault = None;
-                return None;
-            }
-        }
-    }
-    Some(bits)
 }
 
 /// Returns the cells of the columns that a function reads, in room that goes back to the context.
@@ -698,11 +522,13 @@ fn place(module: &mut JITModule, bytes: &[u8]) -> Result<*const u8, ModuleError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::NoSubqueries;
     use crate::module::ModuleBuilder;
-    use cranelift_codegen::ir::{InstBuilder, MemFlagsData};
+    use cranelift_codegen::ir::{InstBuilder, MemFlagsData, types};
     use cranelift_jit::{BranchProtection, JITMemoryKind};
     use cranelift_module::ModuleResult;
     use dtq_record::slot::Buffers;
+    use dtq_source::Limits;
     use dtq_value::scalar::Context;
     use std::io;
 

@@ -52,12 +52,14 @@ pub struct NativeContext {
     pub(crate) held: Vec<Value>,
     pub(crate) cells: Vec<Cell>,
     pub(crate) fault: Option<Fault>,
+    /// Room for the positions of records that are decided in two passes.
+    pub(crate) positions: Vec<u32>,
 }
 
 impl NativeContext {
     /// Returns a context.
     pub fn new(scalar: Context) -> Self {
-        Self { scalar, held: Vec::new(), cells: Vec::new(), fault: None }
+        Self { scalar, held: Vec::new(), cells: Vec::new(), fault: None, positions: Vec::new() }
     }
 }
 

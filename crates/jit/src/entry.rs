@@ -30,6 +30,8 @@ pub enum EntryKind {
     Condition,
     /// A condition over many records at once; a null counts as false.
     Many,
+    /// A condition over many checked records at once; a null counts as false.
+    Checked,
     /// A value of any type.
     Value,
 }

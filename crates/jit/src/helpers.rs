@@ -6,7 +6,8 @@
 //! a panic does not leave an `extern "C"` function. Next: [`crate::call`].
 #![allow(unsafe_code, reason = "cells hold addresses that only the maker of the code can vouch for")]
 
-use crate::call::{Frame, status};
+use crate::call::status;
+use crate::frame::Frame;
 use crate::layout::{BufferTable, Cell, View, tag};
 use cranelift_codegen::ir::{AbiParam, Signature, Type, types};
 use cranelift_codegen::isa::CallConv;

@@ -4,8 +4,8 @@
 //! with a reason, never approximated. Generated code has no instruction that can trap and no reference to anything: it
 //! reads what `call` hands in, and calls the functions of one fixed table, which it is handed too. Read in order:
 //! `refusal`, `entry`, `context` (what callers and code hand each other), `target`, `layout`, `operand`, `pools`, `lower`
-//! (expressions to the code generator's language), `module` (functions to bytes), `helpers`, `records`, `call` (bytes to
-//! calls), `unit`, `many`, `edit`, `scan`, `batch`.
+//! (expressions to the code generator's language), `module` (functions to bytes), `helpers`, `records`, `function`,
+//! `frame`, `call` (bytes to calls), `unit`, `many`, `edit`, `scan`, `batch`.
 //!
 //! # Features
 //! Without `cranelift` (on unless left out) the items are the same and compiling is refused, [`Refusal::Build`]: see
@@ -44,6 +44,12 @@ mod helpers;
 mod records;
 
 #[cfg(feature = "cranelift")]
+mod function;
+
+#[cfg(feature = "cranelift")]
+mod frame;
+
+#[cfg(feature = "cranelift")]
 mod call;
 
 #[cfg(feature = "cranelift")]
@@ -68,7 +74,7 @@ pub use absent::{Code, Compiler, Condition, RecordScan, ScanLayout, Target, Valu
 pub use batch::{ASKS_MAX, Ask, Batch};
 pub use context::{NativeContext, NoSubqueries, Records, Subqueries, Verdict};
 #[cfg(feature = "cranelift")]
-pub use edit::{SlotChoice, SlotChooser, SlotSource};
+pub use edit::{CheckedChooser, SlotChoice, SlotChooser, SlotSource};
 pub use entry::{Entry, EntryKind, Filled, Guard, GuardTest, Input, Listing, Report};
 pub use layout::BufferTable;
 pub use refusal::Refusal;

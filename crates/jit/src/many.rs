@@ -4,7 +4,7 @@
 //! leaves at such a record, where that changes nothing, and a second one that leaves nothing out is called for that
 //! record alone. Next: `edit`.
 
-use crate::call::Needs;
+use crate::function::Needs;
 use crate::lower::{Lowering, Params};
 use crate::pools::Pools;
 use crate::target::Refusal;

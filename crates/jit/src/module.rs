@@ -3,8 +3,9 @@
 //! The code of all functions of a module lies in one piece of memory. It holds no reference to anything outside: every
 //! address comes in as a parameter, so that nothing is ever looked up by name. Next: [`crate::call`].
 
-use crate::call::{Entry, EntryPoint, FunctionId, Module, Needs};
+use crate::call::Module;
 use crate::entry::Listing;
+use crate::function::{Entry, EntryPoint, FunctionId, Needs};
 use crate::pools::Tables;
 use crate::target::{Refusal, Scratch, Target};
 use cranelift_codegen::control::ControlPlane;
@@ -101,7 +102,7 @@ impl ModuleBuilder {
         if let (Some(listings), Some(clif)) = (&mut self.listings, clif) {
             listings.push(Listing { clif, asm: compiled.vcode.clone().unwrap_or_default() });
         }
-        self.entries.push(Entry { offset, point, needs, fallback: None });
+        self.entries.push(Entry { offset, point, needs, fallback: None, confirm: None });
         Ok(FunctionId(self.entries.len() as u32 - 1))
     }
 
@@ -113,6 +114,16 @@ impl ModuleBuilder {
     /// Says which function does what another has left.
     pub fn set_fallback(&mut self, id: FunctionId, fallback: FunctionId) {
         self.entries[id.0 as usize].fallback = Some(fallback);
+    }
+
+    /// Says whether a function takes something for granted of the slots that it reads.
+    pub fn grants(&self, id: FunctionId) -> bool {
+        !self.entries[id.0 as usize].needs.tags.is_empty()
+    }
+
+    /// Says which function decides the records whose positions another writes.
+    pub fn set_confirm(&mut self, id: FunctionId, confirm: FunctionId) {
+        self.entries[id.0 as usize].confirm = Some(confirm);
     }
 
     /// Returns the texts of the functions in order; none without [`ModuleBuilder::with_listings`].

@@ -1,8 +1,9 @@
 //! The records of a call over many: that there are slots and buffers for all of them is checked here.
 
-use crate::call::Needs;
 use crate::context::Records;
+use crate::function::Needs;
 use crate::layout::BufferTable;
+use dtq_record::checked::CheckedRecords;
 use dtq_record::slot::Slot;
 
 /// Holds where the slots and buffers of records lie, which are there.
@@ -33,6 +34,44 @@ impl<'r> Walk<'r> {
         let buffer = if self.buffers_step == 0 { 0 } else { index };
         (self.records.slots[index * self.records.stride..].as_ptr(), self.records.buffers[buffer..].as_ptr())
     }
+}
+
+/// Holds where the columns of some checked records lie, which are there.
+pub struct ColumnWalk<'r> {
+    /// The records.
+    pub records: &'r CheckedRecords,
+    /// Bytes from one column to the next.
+    pub step: usize,
+    /// The buffers of all of them.
+    pub buffers: BufferTable<'r>,
+    start: usize,
+}
+
+impl<'r> ColumnWalk<'r> {
+    /// Returns how a function goes over so many records from one on.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    pub fn new(records: &'r CheckedRecords, start: usize, count: usize) -> Self {
+        let end = start.checked_add(count);
+        assert!(end.is_some_and(|end| end <= records.record_count()), "there are as many records as there is room for");
+        let step = records.columns().1 * size_of::<Slot>();
+        Self { records, step, buffers: BufferTable::new(&records.buffers()), start }
+    }
+
+    /// Returns where the first of them begins.
+    pub fn first(&self) -> *const Slot {
+        self.records.columns().0[self.start..].as_ptr()
+    }
+}
+
+/// Says whether records have only tags that a function takes for granted.
+///
+/// # Panics
+/// If they have fewer slots than it reads.
+pub fn is_granted(needs: &Needs, records: &CheckedRecords) -> bool {
+    check_slots(needs, records.width());
+    needs.tags.iter().enumerate().all(|(slot, tags)| records.tags(slot) & !tags == 0)
 }
 
 /// Checks that there are as many slots as a function reads.

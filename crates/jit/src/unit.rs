@@ -20,16 +20,18 @@
 //! # Ok::<(), dtq_jit::Refusal>(())
 //! ```
 
-use crate::call::{EntryPoint, FunctionId, Module};
+use crate::call::Module;
 use crate::context::{NativeContext, Records, Subqueries, Verdict};
+use crate::function::{EntryPoint, FunctionId};
 use crate::layout::BufferTable;
-use crate::lower::{Lowering, Params};
+use crate::lower::{Checked, Lowering, Params, Passes, Trust};
 use crate::many::{self, Slow, Source, write_loop};
 use crate::module::ModuleBuilder;
 use crate::pools::Pools;
 use crate::target::{Refusal, Target};
 use cranelift_frontend::FunctionBuilder;
 use dtq_ir::{ExprId, Program};
+use dtq_record::checked::CheckedRecords;
 use dtq_record::slot::Slot;
 use dtq_value::scalar::Fault;
 use dtq_value::{Type, Value};
@@ -123,7 +125,19 @@ impl Unit {
                 Lowering::new(builder, source, pools, report, params).value_to(expr, out)
             }),
             EntryKind::Many => self.define_many((source, expr), many::first_try(program, [&expr])),
+            EntryKind::Checked => self.define_checked((source, expr), Trust::Whole),
         }
+    }
+
+    fn define_checked(
+        &mut self,
+        ((program, inputs), expr): ((&Program, &[Input]), ExprId),
+        trust: Trust,
+    ) -> Result<FunctionId, Refusal> {
+        let checked = Checked { program, inputs, trust };
+        self.module.define(EntryPoint::Checked, |builder| {
+            Passes::new(builder, checked, (&mut self.pools, &mut self.report)).decide(expr)
+        })
     }
 
     fn define_many(
@@ -134,17 +148,40 @@ impl Unit {
         let source = Source { program, inputs, output_size: 1, slow };
         self.module.define(EntryPoint::Many, |builder| {
             write_loop(builder, source, (&mut self.pools, &mut self.report), |lowering, out| {
-                lowering.outcome_to(expr, out)
+                lowering.outcome_to(expr, out, 0)
             })
         })
     }
 
     /// Defines what does the records that a function leaves.
     fn define_fallback(&mut self, id: FunctionId, entry: &Entry<'_>) -> Result<(), Refusal> {
+        if entry.kind == EntryKind::Checked {
+            return self.define_checked_rest(id, entry);
+        }
         if self.module.leaves(id) {
             let fallback = self.define_many(((entry.program, entry.inputs), entry.expr), Slow::Do)?;
             self.module.set_fallback(id, fallback);
         }
+        Ok(())
+    }
+
+    /// Defines what decides the rest of noted records, and what decides records that hold what is not taken for granted.
+    fn define_checked_rest(&mut self, id: FunctionId, entry: &Entry<'_>) -> Result<(), Refusal> {
+        let Entry { program, expr, inputs, .. } = *entry;
+        let mut is_granting = self.module.grants(id);
+        if self.module.leaves(id) {
+            let checked = Checked { program, inputs, trust: Trust::Whole };
+            let confirm = self.module.define(EntryPoint::Confirm, |builder| {
+                Passes::new(builder, checked, (&mut self.pools, &mut self.report)).confirm(expr)
+            })?;
+            self.module.set_confirm(id, confirm);
+            is_granting |= self.module.grants(confirm);
+        }
+        if !is_granting {
+            return Ok(());
+        }
+        let fallback = self.define_checked(((program, inputs), expr), Trust::None)?;
+        self.module.set_fallback(id, fallback);
         Ok(())
     }
 }
@@ -171,7 +208,8 @@ pub struct Code {
 }
 
 impl Code {
-    /// Returns the condition at a position, a [`EntryKind::Filter`], [`EntryKind::Condition`] or [`EntryKind::Many`].
+    /// Returns the condition at a position, a [`EntryKind::Filter`], [`EntryKind::Condition`],
+    /// [`EntryKind::Many`] or [`EntryKind::Checked`].
     pub fn condition(&self, index: u32) -> Condition<'_> {
         Condition { module: &self.module, id: FunctionId(index) }
     }
@@ -257,6 +295,27 @@ impl<'a> Condition<'a> {
         out: &mut [u8],
     ) -> (usize, Option<Fault>) {
         self.module.decide_many(self.id, (ctx, subqueries), records, out)
+    }
+
+    /// Decides the condition of many checked records, as many as `out` has room for: 1 where it is true, 0 elsewhere.
+    ///
+    /// Returns how many were decided, and why the next one was not.
+    ///
+    /// # Panics
+    /// If there are fewer records than `out` has room for, they have fewer slots than the condition reads, or it is no
+    /// [`EntryKind::Checked`].
+    ///
+    /// # Cost
+    /// Least where each column holds what the condition compares it with: texts, integers, or reals, and null. Where one of
+    /// them holds something else as well, each slot is looked at where it is used.
+    pub fn decide_checked(
+        &self,
+        ctx: &mut NativeContext,
+        subqueries: &dyn Subqueries,
+        records: &CheckedRecords,
+        out: &mut [u8],
+    ) -> (usize, Option<Fault>) {
+        self.module.decide_checked(self.id, (ctx, subqueries), records, out)
     }
 }
 

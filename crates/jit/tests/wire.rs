@@ -194,7 +194,7 @@ fn compare(compiler: &Compiler, source: &Source, records: &[Record], text: &str)
     Some(expression)
 }
 
-/// Checks the verdicts of many records at once; where one fails, it goes on behind it.
+/// Checks the verdicts of many records at once, as they are and checked; where one fails, it goes on behind it.
 fn check_many(expression: &Expression, records: &[Record], all: &[Result<Value, Fault>], text: &str) {
     if is_random(text) {
         return;
@@ -228,6 +228,10 @@ fn check_many(expression: &Expression, records: &[Record], all: &[Result<Value, 
             }
         }
     }
+    let mut arena = Vec::new();
+    let moved = records.iter().flat_map(|record| common::in_arena(&record.native_slots, &record.buffers(), &mut arena));
+    let rows: Vec<Slot> = moved.collect();
+    common::check_checked(expression, &rows, &arena, all, text);
 }
 
 /// Says whether each record would draw what the one before left.

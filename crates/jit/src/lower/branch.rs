@@ -65,6 +65,11 @@ impl Lowering<'_, '_> {
 
     fn branch_kind(&mut self, id: ExprId, targets: &Targets) -> Result<(), Refusal> {
         let program = self.program;
+        if targets.no == targets.null && self.is_plain(id) {
+            let is_true = self.plain(id)?;
+            self.branch_if(is_true, &targets.yes, &targets.no);
+            return Ok(());
+        }
         match &program.expr(id).kind {
             ExprKind::And(..) | ExprKind::Or(..) => self.branch_chain(id, targets),
             ExprKind::Case { arms, otherwise } if !self.is_known(id) => {

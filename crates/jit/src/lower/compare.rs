@@ -26,7 +26,7 @@ pub(super) enum Order {
 }
 
 impl Order {
-    fn of(name: &str) -> Option<Self> {
+    pub(super) fn of(name: &str) -> Option<Self> {
         Some(match name {
             "<" => Order::Less,
             "<=" => Order::LessOrEqual,
@@ -36,7 +36,7 @@ impl Order {
         })
     }
 
-    fn integer(self) -> IntCC {
+    pub(super) fn integer(self) -> IntCC {
         match self {
             Order::Less => IntCC::SignedLessThan,
             Order::LessOrEqual => IntCC::SignedLessThanOrEqual,
@@ -45,12 +45,22 @@ impl Order {
         }
     }
 
-    fn real(self) -> FloatCC {
+    pub(super) fn real(self) -> FloatCC {
         match self {
             Order::Less => FloatCC::LessThan,
             Order::LessOrEqual => FloatCC::LessThanOrEqual,
             Order::Greater => FloatCC::GreaterThan,
             Order::GreaterOrEqual => FloatCC::GreaterThanOrEqual,
+        }
+    }
+
+    /// Says whether two numbers stand in this order.
+    pub(super) fn holds<T: PartialOrd>(self, left: &T, right: &T) -> bool {
+        match self {
+            Order::Less => left < right,
+            Order::LessOrEqual => left <= right,
+            Order::Greater => left > right,
+            Order::GreaterOrEqual => left >= right,
         }
     }
 
@@ -201,7 +211,7 @@ impl Lowering<'_, '_> {
         }
     }
 
-    fn constant_real(&self, id: ExprId) -> Option<f64> {
+    pub(super) fn constant_real(&self, id: ExprId) -> Option<f64> {
         match self.program.expr(id).kind {
             ExprKind::Const(Value::Real(number)) => Some(number),
             _ => self.exact_real(id),
@@ -458,7 +468,7 @@ impl Lowering<'_, '_> {
         Ok(Some(Self::certain(value)))
     }
 
-    fn constant_integer(&self, id: ExprId) -> Option<i64> {
+    pub(super) fn constant_integer(&self, id: ExprId) -> Option<i64> {
         match &self.program.expr(id).kind {
             ExprKind::Const(Value::Long(number)) => Some(*number),
             ExprKind::Const(Value::Int(number)) => Some(i64::from(*number)),

@@ -1,7 +1,8 @@
 //! The small words that lowering is written in: constants, cells, calls of helpers, joins.
 
 use super::Lowering;
-use crate::call::{Frame, status};
+use crate::call::status;
+use crate::frame::Frame;
 use crate::helpers::Helper;
 use crate::layout::{CELL_HEAD, CELL_PAYLOAD, CELL_SIZE, VIEW_LENGTH, VIEW_SIZE, tag};
 use crate::operand::{Any, Number, Operand, Text, Truth, from_values, value_types};

@@ -3,14 +3,18 @@
 //! An expression is lowered where its value is needed: as a value, or as branches to where its outcome leads
 //! ([`branch`]). What has no instructions of its own becomes a call of the function's meaning ([`call`]). Operands are
 //! evaluated in the interpreter's order, and what the interpreter leaves out is left out. Read in order: [`emit`] (the
-//! small words), [`input`], [`branch`], [`nulls`], [`compare`], [`text`], [`arithmetic`], [`call`],
-//! [`choice`].
+//! small words), [`input`], [`columns`], [`branch`], [`plain`], [`nulls`], [`compare`], [`text`], [`arithmetic`], [`call`],
+//! [`choice`], [`passes`].
 
 mod emit;
 
 mod input;
 
+mod columns;
+
 mod branch;
+
+mod plain;
 
 mod nulls;
 
@@ -24,16 +28,22 @@ mod call;
 
 mod choice;
 
-use crate::call::{Frame, Needs, status};
+mod passes;
+
+use crate::call::status;
+use crate::frame::Frame;
+use crate::function::Needs;
 use crate::helpers::Helper;
 use crate::operand::Operand;
 use crate::pools::Pools;
 use crate::target::Refusal;
 use crate::unit::{Input, Report};
 use branch::Targets;
+use columns::Columns;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, SigRef, StackSlot, Value as Clif, types};
 use cranelift_frontend::FunctionBuilder;
 use dtq_ir::{ExprId, ExprKind, Program};
+pub use passes::{Checked, Passes, Trust};
 use rustc_hash::FxHashMap;
 
 /// Nesting of an expression that has native code; the operands of one chain of `and` or `or` count once.
@@ -53,6 +63,10 @@ pub struct Lowering<'a, 'f> {
     /// Address of the slots or cells.
     input: Clif,
     buffers: Clif,
+    /// Where the slots are when they stand in columns.
+    columns: Option<Columns>,
+    /// Bytes from the slots that `input` is the address of to those of the record, in a loop over several at a time.
+    record_offset: i32,
     /// Where a fault goes; it has no parameters.
     fault: Block,
     /// What was evaluated where all of the current block's predecessors passed, the latest last.
@@ -82,6 +96,9 @@ enum Known {
     Text(Clif),
     /// The text of a column that is a dynamic.
     ColumnText(u32),
+    /// The head and the payload of a slot of checked records, as they stand there.
+    Head(u32),
+    Payload(u32),
 }
 
 /// Holds the parameters that a function works on.
@@ -116,6 +133,8 @@ impl<'a, 'f> Lowering<'a, 'f> {
             frame,
             input,
             buffers,
+            columns: None,
+            record_offset: 0,
             fault,
             known: Vec::new(),
             signatures: FxHashMap::default(),
@@ -168,6 +187,9 @@ impl<'a, 'f> Lowering<'a, 'f> {
     ///
     /// What needs no branches gets none: an outcome that varies from record to record is guessed wrong too often.
     pub fn outcome(&mut self, id: ExprId) -> Result<Clif, Refusal> {
+        if self.is_plain(id) {
+            return self.plain(id);
+        }
         let is_branches = matches!(
             self.program.expr(id).kind,
             ExprKind::And(..) | ExprKind::Or(..) | ExprKind::Case { .. } | ExprKind::Const(_)
@@ -191,10 +213,10 @@ impl<'a, 'f> Lowering<'a, 'f> {
         Ok(outcome)
     }
 
-    /// Writes whether a condition is true as a byte at an address.
-    pub fn outcome_to(&mut self, id: ExprId, out: Clif) -> Result<(), Refusal> {
+    /// Writes whether a condition is true as a byte at an offset from an address.
+    pub fn outcome_to(&mut self, id: ExprId, out: Clif, offset: i32) -> Result<(), Refusal> {
         let outcome = self.outcome(id)?;
-        self.b.ins().store(emit::OUTPUT, outcome, out, 0);
+        self.b.ins().store(emit::OUTPUT, outcome, out, offset);
         Ok(())
     }
 

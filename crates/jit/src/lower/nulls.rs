@@ -76,8 +76,8 @@ impl Lowering<'_, '_> {
         let all = |ids: &[ExprId]| ids.iter().all(|id| self.quiet_below(*id, depth - 1));
         match &expr.kind {
             ExprKind::Const(_) => true,
-            // A dynamic that has not been parsed may be malformed.
-            ExprKind::Column(_) => expr.ty != Type::Dynamic,
+            // A dynamic that has not been parsed may be malformed; where tags are taken for granted, it is none.
+            ExprKind::Column(_) => expr.ty != Type::Dynamic || self.trusted_arena().is_some(),
             ExprKind::And(left, right) | ExprKind::Or(left, right) => all(&[*left, *right]),
             ExprKind::Call { function, args, .. } => {
                 function.failure == Failure::Never && function.effect == Effect::Pure && all(args)

@@ -5,7 +5,7 @@
 use super::branch::{Target, Targets};
 use super::emit::BYTES;
 use super::{Known, Lowering};
-use crate::call::Frame;
+use crate::frame::Frame;
 use crate::helpers::{Helper, Search};
 use crate::layout::tag;
 use crate::operand::{Any, Operand, Text};
@@ -13,6 +13,7 @@ use crate::target::Refusal;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Type as ClifType, Value as Clif, types};
 use dtq_ir::{ExprId, ExprKind};
+use dtq_record::checked::PADDING;
 use dtq_value::scalar::Pooled;
 use dtq_value::scalar::pool::literal_prefix;
 use dtq_value::{Str, Type, Value};
@@ -20,25 +21,34 @@ use dtq_value::{Str, Type, Value};
 /// Bytes of a literal that are compared inline: no more than the frame has in front.
 const LITERAL_INLINE_MAX: usize = Frame::NUMBERS_SIZE;
 
+const _: () = assert!(LITERAL_INLINE_MAX <= PADDING);
+
 /// Bytes of a regular expression's prefix from which on it is looked for first: one byte is often there.
 const PREFIX_SIZE_MIN: usize = 2;
 
 /// The bit that a lower-case letter of ASCII has and the upper-case one has not.
-const CASE_BIT: u8 = 0x20;
+pub(super) const CASE_BIT: u8 = 0x20;
 
 /// Holds how a text is compared with a literal.
 pub(super) struct Comparison {
-    text: ExprId,
-    literal: Str,
-    place: Place,
+    pub text: ExprId,
+    pub literal: Str,
+    pub place: Place,
     /// Whether ASCII case is ignored.
-    is_folded: bool,
-    is_negated: bool,
+    pub is_folded: bool,
+    pub is_negated: bool,
+}
+
+impl Comparison {
+    /// Says whether the literal is compared by instructions of its own.
+    pub fn is_inline(&self) -> bool {
+        self.literal.size() <= LITERAL_INLINE_MAX
+    }
 }
 
 /// Where in a text a literal is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     Whole,
     Start,
     End,
@@ -151,7 +161,7 @@ impl Lowering<'_, '_> {
             self.count_node()?;
             let text = self.text_value(comparison.text)?;
             let (yes, no) = Self::two_ways(targets, comparison.is_negated);
-            if comparison.literal.size() <= LITERAL_INLINE_MAX {
+            if comparison.is_inline() {
                 let has = self.has_literal(text, &comparison, false);
                 self.branch_if(has, &yes, &no);
             } else {
@@ -244,7 +254,7 @@ impl Lowering<'_, '_> {
     /// Returns whether a text has a literal in its place, for a call that compares it inline.
     pub(super) fn literal_truth(&mut self, id: ExprId) -> Result<Option<Operand>, Refusal> {
         let Some(comparison) = self.literal_comparison(id) else { return Ok(None) };
-        if comparison.literal.size() > LITERAL_INLINE_MAX {
+        if !comparison.is_inline() {
             return Ok(None);
         }
         let text = self.text_value(comparison.text)?;

@@ -25,9 +25,10 @@ mod emit;
 pub use items::ScanLayout;
 
 use crate::batch::Batch;
-use crate::call::{EntryPoint, FunctionId, Module, Needs, filled};
+use crate::call::{Module, filled};
 use crate::context::NativeContext;
 use crate::entry::{Filled, Guard, Listing};
+use crate::function::{EntryPoint, FunctionId, Needs};
 use crate::layout::BufferTable;
 use crate::module::ModuleBuilder;
 use crate::pools::Tables;

@@ -9,6 +9,8 @@ use dtq_interp::{Cells, Interpreter};
 use dtq_ir::{ExprId, Program, RelKind};
 use dtq_jit::{Code, Compiler, Entry, EntryKind, Input, NativeContext, NoSubqueries, Verdict};
 use dtq_opt::{Root, optimize_roots};
+use dtq_record::checked::CheckedRecords;
+use dtq_record::slot::{Buffer, Buffers, Slot};
 use dtq_sema::Options;
 use dtq_source::Limits;
 use dtq_source::diagnostic::has_errors;
@@ -132,6 +134,10 @@ impl Expression {
                 // Many records are read from slots.
                 entry(program, expr, if is_over_rows { EntryKind::Filter } else { EntryKind::Many })
             }));
+            if inputs.iter().all(|input| !matches!(input, Input::Row(_))) {
+                entries.push(entry(program, expr, EntryKind::Checked));
+                entries.push(entry(&optimized, roots[1], EntryKind::Checked));
+            }
         }
         match compiler.compile(&entries) {
             Ok(code) => Some(Self { program: program.clone(), expr, optimized, roots, code }),
@@ -146,8 +152,8 @@ impl Expression {
         self.roots.len() > 1
     }
 
-    /// Returns the code: values of both programs, and for bools condition and filter, the filter after the optimizer, and
-    /// both over many records.
+    /// Returns the code: values of both programs, and for bools condition and filter, the filter after the optimizer, both
+    /// over many records, and over slots both over many checked records.
     pub fn code(&self) -> &Code {
         &self.code
     }
@@ -226,6 +232,50 @@ pub fn compare(
         );
     }
     Some(Pairs { optimized: rows.len(), native: rows.len(), native_optimized: rows.len() })
+}
+
+/// Returns slots that mean the same, all their views of one arena.
+pub fn in_arena(slots: &[Slot], buffers: &Buffers<'_>, arena: &mut Vec<u8>) -> Vec<Slot> {
+    let moved = slots.iter().map(|slot| match slot.as_bytes(buffers) {
+        Some(bytes) => {
+            let offset = arena.len() as u32;
+            arena.extend_from_slice(bytes);
+            Slot::view(slot.tag(), Buffer::Arena, slot.aux(), offset, bytes.len() as u32)
+        }
+        None => *slot,
+    });
+    moved.collect()
+}
+
+/// Checks the verdicts of checked records; where one fails, it goes on behind it.
+pub fn check_checked(expression: &Expression, rows: &[Slot], arena: &[u8], all: &[Result<Value, Fault>], text: &str) {
+    let width = rows.len() / all.len().max(1);
+    for index in [7, 8] {
+        let (mut ctx, mut start) = (NativeContext::new(context()), 0);
+        while start < all.len() {
+            let mut records = CheckedRecords::new(width);
+            records.fill(&rows[start * width..], arena.to_vec()).expect("the views are of the arena");
+            let mut out = vec![9; records.record_count()];
+            let condition = expression.code().condition(index);
+            let (done, fault) = condition.decide_checked(&mut ctx, &NoSubqueries, &records, &mut out);
+            for (at, verdict) in out[..done].iter().enumerate() {
+                let expected = &all[start + at];
+                let wanted = truth(expected).map(|wanted| Value::Bool(true) == wanted);
+                let is_same = wanted.is_ok_and(|wanted| *verdict == u8::from(wanted)) || is_bound(expected);
+                let slots = &rows[(start + at) * width..][..width];
+                let printed = expression.printed();
+                assert!(is_same, "{text}\nis {expected:?}\nbut checked {verdict} ({index})\n{printed}\n{slots:?}");
+            }
+            start += done;
+            match fault {
+                Some(fault) => {
+                    assert!(all[start].as_ref().is_err_and(|wanted| wanted.code == fault.code), "{text}\n{fault:?}");
+                    start += 1;
+                }
+                None => assert_eq!(start, all.len(), "{text}"),
+            }
+        }
+    }
 }
 
 fn check_verdicts(

@@ -57,7 +57,7 @@ struct Field {
     slot: u32,
     /// All rules whose guard looks here for a text, and for a number.
     of_texts: FixedBitSet,
-    of_numbers: FixedBitSet,
+    of_numbers: Option<FixedBitSet>,
     wholes: FxHashMap<Box<[u8]>, FixedBitSet>,
     numbers: FxHashMap<i64, FixedBitSet>,
     inside: Option<Inside>,
@@ -123,7 +123,7 @@ impl Guards {
                         None => marked.union_with(&field.of_texts),
                     }
                     // A text may hold a number.
-                    marked.union_with(&field.of_numbers);
+                    field.mark_numbers(marked);
                 }
                 Tag::Int | Tag::Long => field.mark_number(slot, marked),
                 // What these read as is not looked into.
@@ -154,7 +154,7 @@ impl Guards {
         let mut field = Field {
             slot,
             of_texts: none(),
-            of_numbers: none(),
+            of_numbers: None,
             wholes: FxHashMap::default(),
             numbers: FxHashMap::default(),
             inside: None,
@@ -163,7 +163,7 @@ impl Guards {
         let mut needles: [Needles; 2] = Default::default();
         for (atom, rule) in atoms {
             let is_number = matches!(atom.says, Says::Number(_));
-            if is_number { &mut field.of_numbers } else { &mut field.of_texts }.insert(*rule);
+            if is_number { field.of_numbers.get_or_insert_with(none) } else { &mut field.of_texts }.insert(*rule);
             let rules = match &atom.says {
                 Says::Number(number) => field.numbers.entry(*number).or_insert_with(none),
                 Says::Whole(text) => field.wholes.entry(Box::from(text.as_bytes())).or_insert_with(none),
@@ -196,7 +196,14 @@ type Needles = IndexMap<Str, FixedBitSet>;
 impl Field {
     fn mark_all(&self, marked: &mut FixedBitSet) {
         marked.union_with(&self.of_texts);
-        marked.union_with(&self.of_numbers);
+        self.mark_numbers(marked);
+    }
+
+    #[inline]
+    fn mark_numbers(&self, marked: &mut FixedBitSet) {
+        if let Some(rules) = &self.of_numbers {
+            marked.union_with(rules);
+        }
     }
 
     fn mark_number(&self, slot: &Slot, marked: &mut FixedBitSet) {

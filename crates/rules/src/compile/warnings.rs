@@ -18,7 +18,8 @@ use std::collections::BTreeSet;
 /// Returns what looks wrong about rules in effective order.
 pub fn warnings(files: &[RuleFile], rules: &[CompiledRule]) -> Vec<Located> {
     let conditions: Vec<Option<Condition>> = rules.iter().map(condition).collect();
-    let set = Set { files, rules, conditions, edits_before: edits_before(rules) };
+    let mut set = Set { files, rules, conditions, takers: Vec::new(), edits_before: edits_before(rules) };
+    set.takers = (0..rules.len()).filter(|position| set.taken(*position).is_some()).collect();
     let mut taken = Implied::new((0..rules.len()).map(|position| set.taken(position)).collect());
     let mut found = Vec::new();
     let mut is_parent_said = false;
@@ -43,6 +44,8 @@ struct Set<'s> {
     rules: &'s [CompiledRule],
     /// When a record of the table gives a row; `None` where nothing can be said.
     conditions: Vec<Option<Condition>>,
+    /// The rules that take records for certain, by position; mostly fewer than there are.
+    takers: Vec<usize>,
     /// For each table how many rules in front of a position edit its records; one more than there are rules.
     edits_before: Vec<[u32; Base::ALL.len()]>,
 }
@@ -126,8 +129,10 @@ impl Set<'_> {
 
     /// Returns the rules that run before one and take records for certain, each with when it does.
     fn takers(&self, position: usize) -> impl Iterator<Item = (usize, &Condition)> {
+        let first = self.takers.partition_point(|taker| *taker < self.comparable_from(position));
+        let before = self.takers[first..].iter().copied().take_while(move |taker| *taker < position);
         let is_same = move |taker: &usize| self.takes_before(*taker, position);
-        (self.comparable_from(position)..position).filter(is_same).filter_map(|taker| Some((taker, self.taken(taker)?)))
+        before.filter(is_same).filter_map(|taker| Some((taker, self.taken(taker)?)))
     }
 
     /// Says whether a rule, if it takes records, takes them before an other one sees them.
@@ -151,7 +156,8 @@ impl Set<'_> {
             let (low, high) = (position.min(*taker), position.max(*taker));
             *taker != position && self.is_comparable(low, high)
         };
-        (0..self.rules.len()).filter(is_same).filter(is_before).filter_map(|taker| Some((taker, self.taken(taker)?)))
+        let takers = self.takers.iter().copied().filter(is_before).filter(is_same);
+        takers.filter_map(|taker| Some((taker, self.taken(taker)?)))
     }
 
     /// Says whether two rules speak of the same fields of the same records: no rule between them edits any.

@@ -36,8 +36,8 @@ struct Guarded {
     places: Vec<u32>,
     /// Those that are shown each record, whether or not they may match.
     shown: FixedBitSet,
-    /// Those whose guard does not count here.
-    unguarded: FixedBitSet,
+    /// Those whose guard does not count here, if there are some.
+    unguarded: Option<FixedBitSet>,
     present: FixedBitSet,
 }
 
@@ -81,7 +81,7 @@ impl<'s> Agenda<'s> {
     ) -> LaneTurns<'t> {
         if let Some(guarded) = &self.guarded {
             self.base.guards.mark(slots, buffers, marked);
-            marked.union_with(&guarded.unguarded);
+            guarded.mark_unguarded(marked);
         }
         LaneTurns { count: self.active.len(), guarded: self.guarded.as_ref(), marked, next: 0 }
     }
@@ -97,7 +97,7 @@ impl<'s> Agenda<'s> {
         let guarded = self.guarded.as_ref().filter(|_| is_readable);
         if let Some(guarded) = guarded {
             self.base.guards.mark(slots, buffers, marked);
-            marked.union_with(&guarded.unguarded);
+            guarded.mark_unguarded(marked);
         }
         Turns { agenda: self, guarded, marked, next: 0, editor_count: 0 }
     }
@@ -107,7 +107,7 @@ impl Guarded {
     fn new(set: &RuleSet, base: &BaseCells, active: &[Active]) -> Self {
         let count = base.rules.len();
         let none = || FixedBitSet::with_capacity(count);
-        let mut guarded = Self { places: vec![ABSENT; count], shown: none(), unguarded: none(), present: none() };
+        let mut guarded = Self { places: vec![ABSENT; count], shown: none(), unguarded: None, present: none() };
         let mut local = 0;
         for (place, one) in active.iter().enumerate() {
             while base.rules[local] != one.rule {
@@ -122,10 +122,17 @@ impl Guarded {
             // A condition on the resource or scope that could not be decided fails for each record.
             let is_undecided = |at: &u16| rule.conditions[usize::from(*at)].level != Level::Record;
             if one.conditions.iter().any(is_undecided) {
-                guarded.unguarded.insert(local);
+                guarded.unguarded.get_or_insert_with(none).insert(local);
             }
         }
         guarded
+    }
+
+    #[inline]
+    fn mark_unguarded(&self, marked: &mut FixedBitSet) {
+        if let Some(unguarded) = &self.unguarded {
+            marked.union_with(unguarded);
+        }
     }
 }
 

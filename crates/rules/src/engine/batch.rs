@@ -177,8 +177,26 @@ pub(super) struct Batches<'l, 's> {
     wanted: u64,
     /// How many records are decided ahead, at most.
     ahead: usize,
-    /// The record that ended a batch, which is judged in full.
-    ended_at: Option<usize>,
+    /// How many records are judged in full before the next batch.
+    in_full: usize,
+    /// How many there were last, where batches end with their first record.
+    in_full_last: usize,
+}
+
+impl Batches<'_, '_> {
+    /// Adapts to a batch of `count` records of which the numbers of some were found, and some of these decided.
+    fn adapt(&mut self, count: usize, found: usize, decided: usize) {
+        // A record that turns out only then to be judged in full makes void what was found of those behind it.
+        self.ahead = if decided < found { (self.ahead / 2).max(1) } else { (self.ahead * 2).min(AHEAD_MAX) };
+        // Where each record is one that is judged in full, trying is in vain. The record that ended the batch is looked at
+        // right away when nothing was decided, and later otherwise.
+        let is_vain = decided == 0 && count > 0;
+        self.in_full_last = if is_vain { (self.in_full_last * 2 + 1).min(AHEAD_MAX) } else { 0 };
+        self.in_full = match decided {
+            0 => self.in_full_last,
+            _ => usize::from(decided < count),
+        };
+    }
 }
 
 /// Says how far a batch came.
@@ -204,8 +222,7 @@ impl<'s> Frame<'s> {
         }
         let scan = lane.native?.scan(unit.base.cells.base(), None)?;
         let outcomes = Outcomes::new(lane, records.range().len())?;
-        let wanted = wanted & scan.layout().all();
-        Some(Batches { lane, outcomes, scan, wanted, ahead: AHEAD_MAX, ended_at: None })
+        Some(Batches { lane, outcomes, scan, wanted, ahead: AHEAD_MAX, in_full: 0, in_full_last: 0 })
     }
 
     /// Decides records from the first of a range on, the first of which was spent on.
@@ -218,7 +235,8 @@ impl<'s> Frame<'s> {
     ) -> Decided {
         let first = positions.start;
         let is_active = batches.lane.steps.iter().all(|step| self.is_active[step.rule]);
-        if batches.ended_at.take() == Some(first) || !is_active {
+        if batches.in_full > 0 || !is_active {
+            batches.in_full = batches.in_full.saturating_sub(1);
             return Decided { count: 0, left: 0 };
         }
         let count = positions.len().min(batches.ahead).min(self.unmeasured_count(batches.lane));
@@ -227,10 +245,7 @@ impl<'s> Frame<'s> {
         let numbers = &mut numbers[..count];
         let decided_count = self.decide_ahead(batches, pass, unit, (first, numbers));
         let decided = self.settle_batch(batches, pass, (unit, first), &numbers[..decided_count]);
-        // A record that turns out only then to be judged in full makes void what was decided of those behind it.
-        let is_void = decided.count < decided_count;
-        batches.ahead = if is_void { (batches.ahead / 2).max(1) } else { (batches.ahead * 2).min(AHEAD_MAX) };
-        batches.ended_at = (decided.count < count || count == 0).then_some(first + decided.count);
+        batches.adapt(count, decided_count, decided.count);
         self.spend_free(decided.count);
         decided
     }

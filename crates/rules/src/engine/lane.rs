@@ -18,7 +18,7 @@ use crate::file::rule::Mode;
 use crate::native::edits::{EditPlan, EditedKeys};
 use crate::native::{NativeSet, is_repeatable};
 use dtq_ir::{ExprId, ExprKind, Program};
-use dtq_jit::{BufferTable, Condition, Filled, Verdict};
+use dtq_jit::{BufferTable, Condition, Filled, RecordScan, Verdict};
 use dtq_record::slot::{Buffers, Slot};
 use fixedbitset::FixedBitSet;
 use smallvec::SmallVec;
@@ -312,10 +312,9 @@ impl Frame<'_> {
         agenda: &Agenda<'_>,
         pass: &mut Pass<'_>,
         unit: &Unit<'_>,
-        buffers: &BufferTable<'_>,
+        (scan, buffers): (&RecordScan, &BufferTable<'_>),
     ) -> Option<bool> {
-        let scan = lane.native?.scan(unit.base.cells.base(), unit.kind)?;
-        match scan.fill(unit.buffers.record, pass.slots, pass.wanted & scan.layout().all()) {
+        match scan.fill(unit.buffers.record, pass.slots, pass.wanted) {
             Filled::Done => {}
             Filled::Irregular => return None,
             Filled::Settled => return self.settle_in_lane(lane, pass, unit),

@@ -29,6 +29,7 @@ use dtq_value::Value;
 use dtq_value::scalar::Fault;
 use fixedbitset::FixedBitSet;
 use smallvec::SmallVec;
+use std::ops::Range;
 
 /// Holds what changes while one record is judged.
 pub(crate) struct Work<'w> {
@@ -242,10 +243,11 @@ impl<'s> Frame<'s> {
             let cells = self.cells(&unit, pass.slots, pass.cache, pass.overlay);
             pass.wanted = self.wanted(lane, &cells);
         }
+        let scan_of = |unit: &Unit<'_>| lane?.native?.scan(unit.base.cells.base(), unit.kind);
+        let mut scan = scan_of(&unit);
         let mut table = BufferTable::new(&unit.buffers);
         let mut batches = lane.and_then(|lane| self.batches(lane, &unit, (entry.records, pass.wanted)));
-        let mut position = entry.records.start as usize;
-        let end = entry.records.end as usize;
+        let Range { start: mut position, end } = entry.records.range();
         while position < end {
             if let Some(rest) = self.unjudged(pass.changes, fate, end - position) {
                 return left + rest;
@@ -261,18 +263,16 @@ impl<'s> Frame<'s> {
             let record = pass.index.records()[position];
             if pass.signal == Signal::Metrics && record.parent != metric {
                 metric = record.parent;
-                let entry = pass.index.metrics()[metric as usize];
-                unit.buffers.metric = entry.place.content(pass.request);
-                unit.kind = entry.data.map(|(kind, _)| kind);
-                pass.unreadable.metric = base.plan.fill_metric(unit.buffers.metric, pass.slots).err();
+                enter_metric(pass, &mut unit, metric);
                 table = BufferTable::new(&unit.buffers);
+                scan = scan_of(&unit);
             }
             unit.position = position;
             unit.buffers.record = record.place.content(pass.request);
             position += 1;
-            if let Some(lane) = lane.filter(|_| batches.is_none() && pass.unreadable.metric.is_none()) {
+            if let (Some(lane), Some(scan), None, None) = (lane, scan, &batches, pass.unreadable.metric) {
                 table.set_record(unit.buffers.record);
-                if let Some(goes_on) = self.run_in_lane(lane, agenda, pass, &unit, &table) {
+                if let Some(goes_on) = self.run_in_lane(lane, agenda, pass, &unit, (scan, &table)) {
                     left += u64::from(goes_on);
                     continue;
                 }
@@ -442,6 +442,14 @@ impl<'s> Frame<'s> {
             }
         }
     }
+}
+
+/// Begins with the points of another metric.
+fn enter_metric<'r: 'u, 'u>(pass: &mut Pass<'r>, unit: &mut Unit<'u>, metric: u32) {
+    let entry = pass.index.metrics()[metric as usize];
+    unit.buffers.metric = entry.place.content(pass.request);
+    unit.kind = entry.data.map(|(kind, _)| kind);
+    pass.unreadable.metric = unit.base.plan.fill_metric(unit.buffers.metric, pass.slots).err();
 }
 
 /// Holds what one pass over a resource of a request works on.
