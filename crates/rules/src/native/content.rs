@@ -124,7 +124,8 @@ pub(super) fn release_spread(found: &mut [Option<Function>]) {
     }
 }
 
-#[cfg(all(test, feature = "jit"))]
+#[cfg(test)]
+#[cfg(feature = "jit")]
 mod tests {
     use crate::compile::{Options, RuleSet, compile};
     use crate::file::{self, NoFiles};
