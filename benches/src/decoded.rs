@@ -30,6 +30,8 @@ pub const CONDITIONS: [(&str, &str); 4] =
 pub fn cases<'w>(work: &'w Work, engines: &[Engine]) -> Result<Vec<Case<'w>>, String> {
     let mut cases = by_hand(work);
     let filled = over_slots::filled(work);
+    let check = over_slots::check(Rc::clone(&filled));
+    cases.push(Case::new(name("check of slots", "dtq"), work.record_count(), check));
     for engine in engines {
         for (question, kql) in CONDITIONS {
             let run = counter(*engine, kql, Rc::clone(&filled))?;

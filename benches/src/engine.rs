@@ -76,7 +76,8 @@ impl Engine {
         processor.swap(Arc::clone(set), NOW_TICKS);
         if self == Self::Native {
             let begun = NativeSet::begin(set, native.as_deref()).expect("this machine runs native code");
-            let next = Arc::new(if begun.report().scans.is_empty() { complete(&begun) } else { begun });
+            let is_complete = !begun.report().scans.is_empty() && begun.report().begun == 0;
+            let next = Arc::new(if is_complete { begun } else { complete(&begun) });
             assert!(processor.use_native(Arc::clone(&next)), "the set is the processor's own");
             *native = Some(next);
         }

@@ -119,6 +119,18 @@ pub fn filled(work: &Work) -> Rc<Filled> {
     Rc::new(Filled::new(&work.slots, &paths, FIELDS.len()).expect("decoded records have these fields"))
 }
 
+/// Returns what puts records that are decoded already into columns of slots that are checked, texts copied into the
+/// arena as whoever decodes them would.
+pub fn check(filled: Rc<Filled>) -> impl FnMut() -> u64 {
+    let mut checked = CheckedRecords::new(filled.stride);
+    move || {
+        let mut arena = checked.clear();
+        arena.extend_from_slice(&filled.arena);
+        checked.fill(&filled.slots, arena).expect("texts lie in the arena");
+        checked.record_count() as u64
+    }
+}
+
 /// Holds conditions of a question, over the slots of [`filled`].
 pub struct Question {
     program: Program,
@@ -189,8 +201,12 @@ impl Question {
     /// # Errors
     /// Why there is none.
     pub fn code(&self) -> Result<Code, String> {
-        let entry =
-            |expr: &ExprId| Entry { program: &self.program, expr: *expr, inputs: &self.inputs, kind: EntryKind::Checked };
+        let entry = |expr: &ExprId| Entry {
+            program: &self.program,
+            expr: *expr,
+            inputs: &self.inputs,
+            kind: EntryKind::Checked,
+        };
         let entries: Vec<Entry<'_>> = self.conditions.iter().map(entry).collect();
         let compiler = Compiler::host().map_err(|refusal| refusal.to_string())?;
         compiler.compile(&entries).map_err(|refusal| refusal.to_string())

@@ -74,6 +74,12 @@ impl Compiler {
         match target.0 {}
     }
 
+    /// Returns a compiler for code that others will replace.
+    #[must_use]
+    pub fn quick(&self) -> Self {
+        match self.0 {}
+    }
+
     /// Returns what it generates code for.
     pub fn target(&self) -> &Target {
         match self.0 {}
@@ -103,6 +109,11 @@ pub struct Code(Never);
 impl Code {
     /// Returns the condition at a position.
     pub fn condition(&self, _index: u32) -> Condition<'_> {
+        match self.0 {}
+    }
+
+    /// Says whether the condition at a position may leave records.
+    pub fn leaves(&self, _index: u32) -> bool {
         match self.0 {}
     }
 

@@ -43,6 +43,8 @@ pub mod status {
     pub const TRUE: i64 = 1;
     pub const NULL: i64 = 2;
     pub const FAULT: i64 = 3;
+    /// What is slow is left to another function.
+    pub const LEFT: i64 = 4;
 }
 
 /// What scans return: the slots are filled, the filler has to read the message, a guard failed.
@@ -501,6 +503,7 @@ fn verdict_of(verdict: u32, context: &mut NativeContext) -> Result<Verdict, Faul
         status::FALSE => Ok(Verdict::False),
         status::TRUE => Ok(Verdict::True),
         status::NULL => Ok(Verdict::Null),
+        status::LEFT => Ok(Verdict::Left),
         _ => Err(take_fault(context)),
     }
 }

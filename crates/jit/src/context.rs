@@ -72,6 +72,8 @@ pub enum Verdict {
     True,
     /// It is null.
     Null,
+    /// It was not decided, which only an [`EntryKind::First`](crate::EntryKind::First) leaves open.
+    Left,
 }
 
 /// Holds the records of one call of a condition over many.

@@ -27,6 +27,8 @@ const HOST: &str = if cfg!(target_arch = "x86_64") {
 #[derive(Clone)]
 pub struct Target {
     isa: OwnedTargetIsa,
+    /// The same where code is made sooner and runs slower.
+    quick: OwnedTargetIsa,
     is_host: bool,
     /// Room of the code generator that the last function left, for the next one.
     scratch: Arc<Mutex<Option<Box<Scratch>>>>,
@@ -84,12 +86,20 @@ impl Target {
     }
 
     fn finish(builder: isa::Builder, is_host: bool) -> Result<Self, Refusal> {
-        let flags = flags().map_err(|error| Refusal::Target(error.to_string()))?;
-        let isa = builder.finish(flags).map_err(|error| Refusal::Target(error.to_string()))?;
+        let isa_with = |registers: &str| {
+            let flags = flags(registers).map_err(|error| Refusal::Target(error.to_string()))?;
+            builder.finish(flags).map_err(|error| Refusal::Target(error.to_string()))
+        };
+        let (isa, quick) = (isa_with("backtracking")?, isa_with("single_pass")?);
         if isa.pointer_bits() != 64 || isa.triple().endianness().is_err() {
             return Err(Refusal::Target("addresses do not have 64 bits".to_owned()));
         }
-        Ok(Self { isa, is_host, scratch: Arc::default() })
+        Ok(Self { isa, quick, is_host, scratch: Arc::default() })
+    }
+
+    /// Returns the same target for code that others will replace: it is made sooner and runs slower.
+    pub(crate) fn quick(&self) -> Self {
+        Self { isa: Arc::clone(&self.quick), ..self.clone() }
     }
 
     /// Returns the code generator's view of the target.
@@ -121,8 +131,9 @@ impl Target {
     }
 }
 
-fn flags() -> Result<settings::Flags, settings::SetError> {
+fn flags(registers: &str) -> Result<settings::Flags, settings::SetError> {
     let mut flags = settings::builder();
+    flags.set("regalloc_algorithm", registers)?;
     // What comes here has been through the optimizer of IR; more of it takes a fifth of the time and makes nothing faster.
     flags.set("opt_level", "none")?;
     // Its own checks cost as much as generating code does; the tests run with them.

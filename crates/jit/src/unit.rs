@@ -58,6 +58,12 @@ impl Compiler {
         Self { target }
     }
 
+    /// Returns a compiler for code that others will replace: it is made sooner, by a tenth, and runs slower.
+    #[must_use]
+    pub fn quick(&self) -> Self {
+        Self { target: self.target.quick() }
+    }
+
     /// Returns what it generates code for.
     pub fn target(&self) -> &Target {
         &self.target
@@ -113,12 +119,17 @@ impl Unit {
         let (pools, report) = (&mut self.pools, &mut self.report);
         let source = (program, inputs);
         match kind {
-            EntryKind::Filter | EntryKind::Condition => self.module.define(EntryPoint::Condition, |builder| {
-                let [frame, input, buffers] = enter(builder);
-                let params = Params { frame, input, buffers };
-                let lowering = Lowering::new(builder, source, pools, report, params);
-                if kind == EntryKind::Filter { lowering.filter(expr) } else { lowering.condition(expr) }
-            }),
+            EntryKind::Filter | EntryKind::First | EntryKind::Condition => {
+                self.module.define(EntryPoint::Condition, |builder| {
+                    let [frame, input, buffers] = enter(builder);
+                    let params = Params { frame, input, buffers };
+                    let mut lowering = Lowering::new(builder, source, pools, report, params);
+                    if kind == EntryKind::First && many::first_try(program, [&expr]) == Slow::Leave {
+                        lowering.leave_what_is_slow();
+                    }
+                    if kind == EntryKind::Condition { lowering.condition(expr) } else { lowering.filter(expr) }
+                })
+            }
             EntryKind::Value => self.module.define(EntryPoint::Value, |builder| {
                 let [frame, input, buffers, out] = enter(builder);
                 let params = Params { frame, input, buffers };
@@ -158,7 +169,7 @@ impl Unit {
         if entry.kind == EntryKind::Checked {
             return self.define_checked_rest(id, entry);
         }
-        if self.module.leaves(id) {
+        if entry.kind == EntryKind::Many && self.module.leaves(id) {
             let fallback = self.define_many(((entry.program, entry.inputs), entry.expr), Slow::Do)?;
             self.module.set_fallback(id, fallback);
         }
@@ -208,10 +219,14 @@ pub struct Code {
 }
 
 impl Code {
-    /// Returns the condition at a position, a [`EntryKind::Filter`], [`EntryKind::Condition`],
-    /// [`EntryKind::Many`] or [`EntryKind::Checked`].
+    /// Returns the condition at a position, of any kind but [`EntryKind::Value`].
     pub fn condition(&self, index: u32) -> Condition<'_> {
         Condition { module: &self.module, id: FunctionId(index) }
+    }
+
+    /// Says whether the condition at a position may leave records, as an [`EntryKind::First`] does.
+    pub fn leaves(&self, index: u32) -> bool {
+        self.module.entry(FunctionId(index)).needs.leaves
     }
 
     /// Returns the value at a position, a [`EntryKind::Value`].

@@ -258,6 +258,81 @@ fn checked_records_decide_as_their_values() {
     );
 }
 
+/// Checks a condition of all records, as bytes and as what is chosen by it.
+fn check_all(text: &str, records: &CheckedRecords) {
+    let (program, expr) = expression(text).unwrap_or_else(|| panic!("{text}"));
+    let interpreter = Interpreter::new(&program).expect("it is not nested too deeply");
+    let holds = |at| interpreter.holds(expr, &RecordCells { records, at }, &mut context()) == Ok(true);
+    let expected: Vec<bool> = (0..records.record_count()).map(holds).collect();
+    let (mut ctx, mut out) = (NativeContext::new(context()), vec![9; expected.len()]);
+    code(text).condition(0).decide_checked(&mut ctx, &NoSubqueries, records, &mut out);
+    assert_eq!(out, expected.iter().map(|holds| u8::from(*holds)).collect::<Vec<_>>(), "{text}");
+    let arms = vec![(expr, SlotSource::Fixed(Slot::long(1)))];
+    let choice = SlotChoice { arms, otherwise: SlotSource::Fixed(Slot::MISSING) };
+    let compiler = Compiler::host().expect("tests run on a machine that has native code");
+    let chooser = compiler.compile_checked_choices(&program, &inputs(), &[choice]).expect("it has native code");
+    let mut chosen = vec![Slot::EMPTY; expected.len()];
+    chooser.choose(&mut ctx, &NoSubqueries, records, &mut chosen);
+    let wanted = expected.iter().map(|holds| if *holds { Slot::long(1) } else { Slot::MISSING });
+    assert_eq!(chosen, wanted.collect::<Vec<_>>(), "{text}");
+}
+
+#[test]
+fn texts_are_compared_to_their_ends() {
+    let mut rows = Rows::default();
+    for text in TEXTS {
+        let longer = [text.as_bytes(), b"x"].concat();
+        let mut near = vec![text.as_bytes().to_vec(), longer, text.to_uppercase().into_bytes()];
+        for at in [0, text.len() / 2, text.len().saturating_sub(1)] {
+            let mut other = text.as_bytes().to_vec();
+            other.get_mut(at).into_iter().for_each(|byte| *byte ^= 1);
+            near.push(other);
+            near.push(text.as_bytes()[..at].to_vec());
+        }
+        for bytes in near {
+            let text = rows.view(Tag::String, &bytes);
+            rows.slots.extend([Slot::MISSING; 10]);
+            let start = rows.slots.len() - 10;
+            (rows.slots[start + 5], rows.slots[start + 9]) = (text, text);
+        }
+    }
+    rows.slots.extend([Slot::MISSING; 10]);
+    let records = rows.checked();
+    for (index, text) in TEXTS.iter().enumerate() {
+        let operators = [["==", "startswith_cs"], ["=~", "!endswith_cs"], ["==", "endswith"]][index % 3];
+        for operator in operators {
+            let column = if index % 2 == 0 { "dynamic_column" } else { "string_column" };
+            check_all(&format!("({column} {operator} '{text}')"), &records);
+            check_all(&format!("not({column} {operator} '{text}')"), &records);
+        }
+        check_all(&format!("(dynamic_column == '{text}')"), &records);
+    }
+    check_all("not(iff(string_column startswith_cs 's', string_column == 'seven77', false))", &records);
+}
+
+#[test]
+fn null_is_no_number() {
+    let mut rows = Rows::default();
+    for (integer, real) in [(0, 0.0), (5, 1.5), (-5, -1.5)] {
+        let mut slots = [Slot::MISSING; 10];
+        (slots[1], slots[2], slots[3]) = (Slot::int(integer), Slot::long(i64::from(integer)), Slot::real(real));
+        slots[9] = Slot::long(i64::from(integer));
+        rows.slots.extend(slots);
+    }
+    rows.slots.extend([Slot::MISSING; 10]);
+    let records = rows.checked();
+    for column in ["int_column", "long_column", "dynamic_column"] {
+        for (order, number) in [("==", 0), ("!=", 0), ("<", 5), (">=", 0), (">", 0)] {
+            check_all(&format!("({column} {order} {number})"), &records);
+            check_all(&format!("not({column} {order} {number})"), &records);
+        }
+    }
+    for order in ["<", "<=", ">", ">="] {
+        check_all(&format!("(real_column {order} 0.0)"), &records);
+        check_all(&format!("not(real_column {order} 0.0)"), &records);
+    }
+}
+
 fn code(text: &str) -> Code {
     let (program, expr) = expression(text).expect("the text is one");
     let inputs = inputs();

@@ -98,7 +98,7 @@ fn record(choices: &mut Choices<'_>) -> Record {
 }
 
 fn code(compiler: &Compiler, (program, expr): (&Program, ExprId), inputs: &[Input]) -> Code {
-    let kinds = [EntryKind::Condition, EntryKind::Filter, EntryKind::Many, EntryKind::Value];
+    let kinds = [EntryKind::Condition, EntryKind::Filter, EntryKind::Many, EntryKind::Value, EntryKind::First];
     let entries = kinds.map(|kind| Entry { program, expr, inputs, kind });
     compiler.compile(&entries).unwrap_or_else(|refusal| panic!("{refusal}\n{}", dtq_ir::text::print(program)))
 }
@@ -116,13 +116,14 @@ impl dtq_interp::Cells for SlotCells<'_> {
 #[test]
 fn slots_decide_as_their_values() {
     let compiler = Compiler::host().unwrap();
+    let quick = compiler.quick();
     let inputs: Vec<Input> = (0..Type::ALL.len() as u32).map(Input::Slot).collect();
-    for seed in 0..400 {
+    for seed in 0..600 {
         let mut choices = Choices::Seed(seed * 15_485_863 + 3);
         let depth = choices.below(4);
         let text = hot_condition(&mut choices, depth);
         let Some((program, expr)) = expression(&text) else { continue };
-        let code = code(&compiler, (&program, expr), &inputs);
+        let code = code(if seed % 2 == 0 { &compiler } else { &quick }, (&program, expr), &inputs);
         let interpreter = Interpreter::new(&program).unwrap();
         let records: Vec<Record> = (0..16).map(|_| record(&mut choices)).collect();
         let expected: Vec<Result<Value, Fault>> =
@@ -152,7 +153,22 @@ fn check_one(code: &Code, record: &Record, expected: &Result<Value, Fault>, text
     assert_eq!(verdict.map_err(|fault| fault.code), wanted.map_err(|fault| fault.code), "{text}");
     let filter = code.condition(1).decide(&mut fresh(), &NoSubqueries, &record.slots, &buffers);
     let is_true = wanted.map(|wanted| wanted == Verdict::True);
-    assert_eq!(filter.map(|is| is == Verdict::True).map_err(|f| f.code), is_true.map_err(|f| f.code), "{text}");
+    let is_true = is_true.map_err(|fault| fault.code);
+    assert_eq!(filter.map(|is| is == Verdict::True).map_err(|fault| fault.code), is_true, "{text}");
+    check_first(code, record, is_true, text);
+}
+
+/// Checks a condition that leaves what is slow, where it does not leave.
+fn check_first(code: &Code, record: &Record, is_true: Result<bool, dtq_source::Code>, text: &str) {
+    let buffers = BufferTable::new(&record.buffers());
+    let mut ctx = NativeContext::new(context());
+    match code.condition(4).decide(&mut ctx, &NoSubqueries, &record.slots, &buffers) {
+        Ok(Verdict::Left) => assert!(code.leaves(4), "{text}"),
+        first => {
+            let first = first.map(|is| is == Verdict::True).map_err(|fault| fault.code);
+            assert_eq!(first, is_true, "{text}");
+        }
+    }
 }
 
 fn check_many(code: &Code, records: &[Record], expected: &[Result<Value, Fault>], text: &str) {

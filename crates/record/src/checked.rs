@@ -113,7 +113,9 @@ impl CheckedRecords {
             }
             if before[0] != *text {
                 let start = text.payload() as usize;
-                self.arena.copy_within(start..start + PADDING, end);
+                let mut short = [0; PADDING];
+                short.copy_from_slice(&self.arena[start..start + PADDING]);
+                self.arena[end..end + PADDING].copy_from_slice(&short);
                 before = [*text, Slot::view(Tag::String, Buffer::Arena, 0, end as u32, text.length())];
                 end += text.length() as usize;
             }
@@ -180,6 +182,7 @@ impl CheckedRecords {
 }
 
 /// Returns a slot that means the same and is what [`CheckedRecords`] promises.
+#[inline]
 fn checked(slot: &Slot, arena_size: usize) -> Result<Slot, &'static str> {
     let number = slot.payload().cast_signed();
     Ok(match slot.tag() {

@@ -25,6 +25,10 @@ fn rule_set(numbers: impl IntoIterator<Item = usize>) -> Arc<RuleSet> {
             number % 20
         ));
     }
+    rule_set_of(&text)
+}
+
+fn rule_set_of(text: &str) -> Arc<RuleSet> {
     let (read, diagnostics) = file::read("rules.yaml", text.as_bytes(), &NoFiles, &file::Options::default());
     assert!(read.is_complete, "{diagnostics:?}");
     Arc::new(compile(&[read], &Options::default()).set.unwrap())
@@ -72,6 +76,30 @@ fn conditions_are_native_before_the_scan_is() {
     let start = dtq_rules::engine::Options { start_ticks: NOW, random_seed: 1 };
     let expected = left(&mut Processor::new(Arc::clone(&set), &start));
     for native in [begun, complete] {
+        let mut processor = Processor::new(Arc::clone(&set), &start);
+        assert!(processor.use_native(Arc::new(native)));
+        assert_eq!(left(&mut processor), expected);
+    }
+}
+
+#[test]
+fn what_few_records_need_is_interpreted_until_the_set_is_complete() {
+    let conditions = ["toint(Attributes[\"n\"]) >= 100", "SeverityNumber < 9"];
+    let rules = conditions
+        .map(|condition| format!("{{name: r{}, to: drop, kql: 'logs | where {condition}'}}", condition.len()));
+    let set = rule_set_of(&format!("apiVersion: dtq/v1\nrules: [{}]\n", rules.join(", ")));
+    let begun = NativeSet::begin(&set, None).unwrap();
+    let complete = begun.complete().unwrap();
+    // All numbers of the records stand as texts.
+    assert_eq!((begun.report().begun, complete.report().begun), (2, 0));
+    let after_begun = NativeSet::begin(&set, Some(&begun)).unwrap();
+    assert_eq!((after_begun.report().begun, after_begun.report().reused), (2, 2));
+    let after_complete = NativeSet::begin(&set, Some(&complete)).unwrap();
+    assert_eq!((after_complete.report().begun, after_complete.report().reused), (0, 3));
+    let start = dtq_rules::engine::Options { start_ticks: NOW, random_seed: 1 };
+    let expected = left(&mut Processor::new(Arc::clone(&set), &start));
+    assert!(matches!(&expected, Output::Bytes(bytes) if bytes.len() < request().len()));
+    for native in [begun, complete, after_begun, after_complete, NativeSet::compile(&set).unwrap()] {
         let mut processor = Processor::new(Arc::clone(&set), &start);
         assert!(processor.use_native(Arc::new(native)));
         assert_eq!(left(&mut processor), expected);

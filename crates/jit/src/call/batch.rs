@@ -78,7 +78,7 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// Calls the conditions of a batch; `None` when one fails, whose fault is forgotten.
+/// Calls the conditions of a batch; `None` when one leaves the record, or fails, which is forgotten.
 ///
 /// # Safety
 /// There are as many slots as the conditions were made ready for.

@@ -193,8 +193,10 @@ impl Lowering<'_, '_> {
         self.jump_with(join, Operand::Number(Number { value, null: Some(is_missing) }));
 
         self.b.switch_to_block(other);
-        let converted = self.call_with(id, &[any])?;
-        self.jump_with(join, converted);
+        if !self.has_left() {
+            let converted = self.call_with(id, &[any])?;
+            self.jump_with(join, converted);
+        }
         Ok(self.enter(join, ty, true))
     }
 
@@ -223,8 +225,10 @@ impl Lowering<'_, '_> {
         self.jump_with(join, Operand::Number(Number { value, null: Some(is_missing) }));
 
         self.b.switch_to_block(other);
-        let converted = self.call_with(id, &[any])?;
-        self.jump_with(join, converted);
+        if !self.has_left() {
+            let converted = self.call_with(id, &[any])?;
+            self.jump_with(join, converted);
+        }
         Ok(self.enter(join, Type::Real, true))
     }
 }

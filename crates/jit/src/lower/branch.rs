@@ -156,12 +156,17 @@ impl Lowering<'_, '_> {
             let rest = &operands[index + 1..];
             let may_be_null = self.may_be_null(*operand) && targets.null != *passing;
             let is_settled = targets.null == *decisive && rest.iter().all(|other| self.is_quiet(*other));
+            if rest.is_empty() && seen.is_none() {
+                // None before was null, and none decided: the last one does.
+                self.branch(*operand, targets)?;
+                break;
+            }
             let next = self.b.create_block();
             let carries = seen.is_some() || (may_be_null && !is_settled);
-            let one = self.int(types::I8, 1);
-            let zero = self.int(types::I8, 0);
             let (go_on, after_null) = if carries {
-                (Target::with(next, Some(seen.unwrap_or(zero))), Target::with(next, Some(one)))
+                let one = self.int(types::I8, 1);
+                let before = seen.unwrap_or_else(|| self.int(types::I8, 0));
+                (Target::with(next, Some(before)), Target::with(next, Some(one)))
             } else {
                 (Target::to(next), if is_settled { decisive.clone() } else { Target::to(next) })
             };
@@ -177,12 +182,9 @@ impl Lowering<'_, '_> {
             // What the first operand evaluated is known behind the chain; what the others did, only inside it.
             mark.get_or_insert(self.known.len());
         }
-        self.known.truncate(mark.expect("a chain has operands"));
-        match seen {
-            Some(seen) => self.branch_if(seen, &targets.null, passing),
-            None => {
-                self.b.ins().jump(passing.block, &passing.args);
-            }
+        self.known.truncate(mark.expect("a chain has two operands or more"));
+        if let Some(seen) = seen {
+            self.branch_if(seen, &targets.null, passing);
         }
         Ok(())
     }

@@ -13,8 +13,7 @@ use cranelift_codegen::ir::{Inst, InstBuilder, MemFlagsData, Type as ClifType, V
 use dtq_record::slot::Buffer;
 use rustc_hash::FxHashMap;
 
-/// Numbers, and as many 16 bytes, that are kept through a loop: more than there are registers for are made where they
-/// are used.
+/// Constants of 16 bytes that are kept through a loop; more than there are registers for are loaded where they are used.
 const WORDS_MAX: usize = 6;
 
 /// Flags of slots of which 16 bytes are loaded too, which is more than they are aligned to.
@@ -109,21 +108,20 @@ impl Lowering<'_, '_> {
         Ok(self.b.ins().load(ty, SLOTS, place, self.record_offset + offset))
     }
 
-    /// Returns a number that is the same for all records.
-    pub(super) fn same_number(&mut self, number: i64) -> Clif {
-        let Some(columns) = &self.columns else { return self.int(types::I64, number) };
-        // A small one has room in the instruction that compares with it.
-        if i32::try_from(number).is_ok() || columns.numbers.len() >= WORDS_MAX {
-            return self.int(types::I64, number);
-        }
-        self.same_small(types::I64, number)
-    }
-
-    /// Returns a number that is the same for all records and is not in an instruction.
+    /// Returns a number that is the same for all records and stands in a register.
+    ///
+    /// The generator puts a constant that is an operand into memory, and loads are what a short loop has most of: so it is
+    /// not told that this is one.
     pub(super) fn same_small(&mut self, ty: ClifType, number: i64) -> Clif {
         let Some(columns) = &self.columns else { return self.int(ty, number) };
-        let known = columns.numbers.get(&(ty, number)).copied();
-        let value = known.unwrap_or_else(|| self.ahead(|at| at.ins().iconst(ty, number)));
+        let (step, known) = (columns.step, columns.numbers.get(&(ty, number)).copied());
+        let value = known.unwrap_or_else(|| {
+            self.ahead(|at| {
+                let zero = at.ins().bxor(step, step);
+                let number = at.ins().iadd_imm_s(zero, number);
+                if ty == types::I64 { number } else { at.ins().ireduce(ty, number) }
+            })
+        });
         self.columns.as_mut().expect("it is there").numbers.insert((ty, number), value);
         value
     }

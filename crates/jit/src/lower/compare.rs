@@ -311,10 +311,12 @@ impl Lowering<'_, '_> {
         self.jump_with(join, Operand::Truth(Truth { value: differs, null }));
 
         self.b.switch_to_block(slow);
-        let typed = self.widened(Operand::Number(number), ty);
-        let cells = if is_left { [any, typed] } else { [typed, any] };
-        let answer = self.call_with(id, &cells)?;
-        self.jump_with(join, answer);
+        if !self.has_left() {
+            let typed = self.widened(Operand::Number(number), ty);
+            let cells = if is_left { [any, typed] } else { [typed, any] };
+            let answer = self.call_with(id, &cells)?;
+            self.jump_with(join, answer);
+        }
         Ok(self.enter(join, Type::Bool, number.null.is_some()))
     }
 
@@ -412,10 +414,12 @@ impl Lowering<'_, '_> {
         self.b.ins().brif(is_slow, slow, &[], join, &[one, one].map(BlockArg::Value));
 
         self.b.switch_to_block(slow);
-        let typed = self.widened(Operand::Number(number), ty);
-        let cells = if is_left { [any, typed] } else { [typed, any] };
-        let answer = self.call_with(id, &cells)?;
-        self.jump_with(join, answer);
+        if !self.has_left() {
+            let typed = self.widened(Operand::Number(number), ty);
+            let cells = if is_left { [any, typed] } else { [typed, any] };
+            let answer = self.call_with(id, &cells)?;
+            self.jump_with(join, answer);
+        }
         Ok(self.enter(join, Type::Bool, true))
     }
 

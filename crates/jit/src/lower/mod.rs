@@ -150,10 +150,21 @@ impl<'a, 'f> Lowering<'a, 'f> {
 
     /// Writes a condition that returns its verdict; a null is that of false.
     pub fn filter(mut self, id: ExprId) -> Result<Needs, Refusal> {
-        let outcome = self.outcome(id)?;
-        let verdict = self.b.ins().uextend(types::I32, outcome);
-        self.b.ins().return_(&[verdict]);
+        if self.is_branches(id) {
+            let (yes, no) = (self.b.create_block(), self.b.create_block());
+            self.branch(id, &Targets::to(yes, no, no))?;
+            self.return_from(yes, status::TRUE);
+            self.return_from(no, status::FALSE);
+        } else {
+            let outcome = self.outcome(id)?;
+            let verdict = self.b.ins().uextend(types::I32, outcome);
+            self.b.ins().return_(&[verdict]);
+        }
         self.return_from(self.fault, status::FAULT);
+        if let Some(leave) = self.leave {
+            self.b.set_cold_block(leave);
+            self.return_from(leave, status::LEFT);
+        }
         self.b.seal_all_blocks();
         Ok(self.needs)
     }
@@ -190,11 +201,7 @@ impl<'a, 'f> Lowering<'a, 'f> {
         if self.is_plain(id) {
             return self.plain(id);
         }
-        let is_branches = matches!(
-            self.program.expr(id).kind,
-            ExprKind::And(..) | ExprKind::Or(..) | ExprKind::Case { .. } | ExprKind::Const(_)
-        );
-        if !is_branches {
+        if !self.is_branches(id) {
             let truth = self.value(id)?.truth();
             return Ok(match truth.null {
                 Some(null) => self.b.ins().band_not(truth.value, null),
@@ -211,6 +218,14 @@ impl<'a, 'f> Lowering<'a, 'f> {
         }
         self.b.switch_to_block(join);
         Ok(outcome)
+    }
+
+    /// Says whether a condition is lowered to branches wherever it stands.
+    fn is_branches(&self, id: ExprId) -> bool {
+        matches!(
+            self.program.expr(id).kind,
+            ExprKind::And(..) | ExprKind::Or(..) | ExprKind::Case { .. } | ExprKind::Const(_)
+        )
     }
 
     /// Writes whether a condition is true as a byte at an offset from an address.

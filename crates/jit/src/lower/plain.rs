@@ -348,14 +348,14 @@ impl Lowering<'_, '_> {
     /// Compares the 64 or 32 bits of an integer with a constant.
     fn is_number(&mut self, condition: IntCC, content: Clif, number: i64) -> Clif {
         if self.b.func.dfg.value_type(content) == types::I64 {
-            let number = self.same_number(number);
+            let number = self.int(types::I64, number);
             return self.b.ins().icmp(condition, content, number);
         }
         match i32::try_from(number) {
             Ok(number) => self.b.ins().icmp_imm_s(condition, content, i64::from(number)),
             Err(_) => {
                 let content = self.b.ins().sextend(types::I64, content);
-                let number = self.same_number(number);
+                let number = self.int(types::I64, number);
                 self.b.ins().icmp(condition, content, number)
             }
         }
@@ -389,7 +389,7 @@ impl Lowering<'_, '_> {
     /// Returns whether a text is as long as a literal, or long enough; the opposite where that is asked for.
     fn has_size(&mut self, head: Clif, place: Place, size: i64, is_there: bool) -> Clif {
         if place == Place::Whole && size > 0 {
-            let wanted = self.same_number(text_head(size));
+            let wanted = self.int(types::I64, text_head(size));
             let condition = if is_there { IntCC::Equal } else { IntCC::NotEqual };
             return self.b.ins().icmp(condition, head, wanted);
         }
@@ -429,14 +429,14 @@ impl Lowering<'_, '_> {
         let [word, case_bits, mask] = padded::<WORD_SIZE>(bytes, is_folded).map(i64::from_le_bytes);
         let mut found = self.b.ins().load(types::I64, BYTES, start, 0);
         if case_bits != 0 {
-            let case_bits = self.same_number(case_bits);
+            let case_bits = self.int(types::I64, case_bits);
             found = self.either(found, case_bits);
         }
         if mask != -1 {
-            let mask = self.same_number(mask);
+            let mask = self.int(types::I64, mask);
             found = self.b.ins().band(found, mask);
         }
-        (found, self.same_number(word))
+        (found, self.int(types::I64, word))
     }
 
     /// Returns 16 bytes that are 0 when those at an offset are these, which are at most as many.

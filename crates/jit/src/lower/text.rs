@@ -404,9 +404,11 @@ impl Lowering<'_, '_> {
 
         self.b.switch_to_block(slow);
         self.b.set_cold_block(slow);
-        // The items are constant and stand at the site.
-        let answer = self.call_with(id, &vec![any; args.len()])?;
-        self.jump_with(join, answer);
+        if !self.has_left() {
+            // The items are constant and stand at the site.
+            let answer = self.call_with(id, &vec![any; args.len()])?;
+            self.jump_with(join, answer);
+        }
         Ok(self.enter(join, Type::Bool, true))
     }
 

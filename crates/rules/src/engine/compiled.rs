@@ -48,8 +48,9 @@ impl Frame<'_> {
         if active.is_of_record
             && cells.overlay.is_empty()
             && let Some(condition) = self.native.and_then(|native| native.conditions(active.rule))
+            && let Some(is_match) = self.decide_natively(active.rule, condition, cells)?
         {
-            return self.decide_natively(active.rule, condition, cells);
+            return Ok(is_match);
         }
         let rule = &self.set.rules[active.rule];
         for condition in &active.conditions {
@@ -65,21 +66,23 @@ impl Frame<'_> {
     pub(crate) fn chooses(&mut self, rule: usize, expr: ExprId, cells: &RecordCells<'_>) -> Result<bool, Fault> {
         if cells.overlay.is_empty()
             && let Some(condition) = self.native.and_then(|native| native.choice(rule, expr))
+            && let Some(is_chosen) = self.decide_natively(rule, condition, cells)?
         {
-            return self.decide_natively(rule, condition, cells);
+            return Ok(is_chosen);
         }
         self.holds(rule, expr, cells)
     }
 
+    /// Says whether a condition is true of a record; `None` where it leaves that to the interpreter.
     fn decide_natively(
         &mut self,
         rule: usize,
         condition: Condition<'_>,
         cells: &RecordCells<'_>,
-    ) -> Result<bool, Fault> {
+    ) -> Result<Option<bool>, Fault> {
         let looked_up = LookedUp(&self.state.subqueries[rule]);
         let buffers = BufferTable::new(&cells.buffers);
         let verdict = condition.decide(&mut self.state.native, &looked_up, cells.slots, &buffers)?;
-        Ok(verdict == Verdict::True)
+        Ok((verdict != Verdict::Left).then_some(verdict == Verdict::True))
     }
 }

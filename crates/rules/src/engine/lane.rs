@@ -414,6 +414,6 @@ impl Frame<'_> {
     fn decides_natively(&mut self, condition: &Condition<'_>, rule: usize, record: LaneRecord<'_>) -> Option<bool> {
         let looked_up = LookedUp(&self.state.subqueries[rule]);
         let verdict = condition.decide(&mut self.state.native, &looked_up, record.slots, record.table);
-        verdict.ok().map(|verdict| verdict == Verdict::True)
+        verdict.ok().filter(|verdict| *verdict != Verdict::Left).map(|verdict| verdict == Verdict::True)
     }
 }

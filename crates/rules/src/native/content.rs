@@ -86,7 +86,7 @@ impl Content {
 }
 
 /// Holds functions by their content.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Known {
     functions: FxHashMap<u64, Vec<(Content, Function)>>,
 }
@@ -95,6 +95,15 @@ impl Known {
     /// Remembers a function.
     pub fn add(&mut self, content: Content, function: Function) {
         self.functions.entry(content.hash()).or_default().push((content, function));
+    }
+
+    /// Puts a function in the place of the one with the same content.
+    pub fn replace(&mut self, content: &Content, function: &Function) {
+        let same =
+            self.functions.get_mut(&content.hash()).and_then(|all| all.iter_mut().find(|(own, _)| own == content));
+        if let Some((_, place)) = same {
+            *place = function.clone();
+        }
     }
 
     /// Returns the function with this content.

@@ -8,7 +8,7 @@ use crate::native::edits::{EditPlan, EditedKeys};
 use crate::native::reads::{self, Reads};
 use crate::native::unit::{self, Function, Wanted};
 use dtq_ir::{Effect, ExprId, ExprKind, Program};
-use dtq_jit::{Code, Compiler, Condition, Filled, Guard, RecordScan, Refusal};
+use dtq_jit::{Code, Compiler, Condition, EntryKind, Filled, Guard, RecordScan, Refusal};
 use dtq_record::otlp::fill::Level;
 use dtq_record::otlp::metrics::Kind;
 use dtq_record::otlp::pass::Pass;
@@ -70,7 +70,7 @@ struct Scan {
 }
 
 /// Holds the functions of a rule.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct NativeRule {
     /// All its conditions on records.
     conditions: Option<Function>,
@@ -91,6 +91,8 @@ pub struct NativeReport {
     pub code_bytes: usize,
     /// How many modules have functions of its rules.
     pub modules: usize,
+    /// How many functions are to be compiled again: none any more once the set is complete.
+    pub begun: usize,
     /// How many functions and scans were there before, in the set that it comes after.
     pub reused: usize,
     /// Tables, and kinds of points, whose records are scanned by native code.
@@ -122,10 +124,15 @@ impl NativeSet {
     /// # Cost
     /// Up to half a millisecond a rule, and a millisecond for each table that rules read.
     pub fn compile(set: &Arc<RuleSet>) -> Result<Self, Refusal> {
-        Self::begin(set, None)?.complete()
+        let compiler = Compiler::host()?;
+        Self::start((set, None), compiler.clone(), (&compiler, EntryKind::Filter))?.complete()
     }
 
     /// Compiles the conditions of a rule set, without the scans of its records: the filler of `record` fills their slots.
+    ///
+    /// The code is made to be there soon, and is replaced in [`NativeSet::complete`]: it runs slower, and what few records
+    /// need, such as a number that stands as text, is left out. Those records are for the interpreter; where slots alone
+    /// are judged, they are undecided.
     ///
     /// Code of the set before, if there is one, is taken over where it is the same; scans too. Its memory is freed when
     /// neither set needs any of the module that it lies in.
@@ -134,6 +141,16 @@ impl NativeSet {
     /// As [`NativeSet::compile`].
     pub fn begin(set: &Arc<RuleSet>, before: Option<&NativeSet>) -> Result<Self, Refusal> {
         let compiler = before.map_or_else(Compiler::host, |before| Ok(before.compiler.clone()))?;
+        let quick = compiler.quick();
+        Self::start((set, before), compiler, (&quick, EntryKind::First))
+    }
+
+    /// Compiles conditions by `maker`, and keeps the compiler of all else.
+    fn start(
+        (set, before): (&Arc<RuleSet>, Option<&NativeSet>),
+        compiler: Compiler,
+        (maker, kind): (&Compiler, EntryKind),
+    ) -> Result<Self, Refusal> {
         let rule_report = |rule: &CompiledRule| RuleReport { name: text(&rule.name), ..RuleReport::default() };
         let native_rule = |rule: &CompiledRule| NativeRule {
             is_repeatable: is_repeatable(&rule.flat.program),
@@ -145,7 +162,7 @@ impl NativeSet {
             known: Known::default(),
         };
         for base in &set.bases {
-            building.add_table(set, base, &compiler, before.map(|before| &*before.known))?;
+            building.add_table(set, base, (maker, kind), before.map(|before| &*before.known))?;
         }
         let Building { report, mut rules, known } = building;
         let edited_keys = set.bases.iter().map(|base| plan_edits(set, base, &mut rules)).collect();
@@ -167,11 +184,17 @@ impl NativeSet {
         Ok(native)
     }
 
-    /// Returns the same with the scans of all records; the functions are shared.
+    /// Returns the same with the scans of all records, and with other code for the functions that were compiled to be there
+    /// soon; all else is shared.
     ///
     /// # Errors
     /// As [`NativeSet::compile`].
     pub fn complete(&self) -> Result<Self, Refusal> {
+        let (mut rules, mut known) = (Arc::clone(&self.rules), Arc::clone(&self.known));
+        if self.report.begun > 0 {
+            let (rules, known) = (Arc::make_mut(&mut rules), Arc::make_mut(&mut known));
+            self.set.bases.iter().try_for_each(|base| self.complete_table(base, rules, known))?;
+        }
         let mut scans = self.scans.clone();
         let mut refusals = Vec::new();
         for (base, scans) in Base::ALL.iter().zip(&mut scans) {
@@ -190,13 +213,41 @@ impl NativeSet {
             compiler: self.compiler.clone(),
             scans,
             edited_keys: Arc::clone(&self.edited_keys),
-            rules: Arc::clone(&self.rules),
+            rules,
             reads: vec![None; self.reads.len()],
-            known: Arc::clone(&self.known),
+            known,
             report: NativeReport { scan_refusals: refusals, ..self.report.clone() },
         };
         native.finish_report();
         Ok(native)
+    }
+
+    /// Compiles again what was compiled to be there soon, of the rules over a table; what is refused now stays as it is.
+    fn complete_table(&self, base: &BaseCells, rules: &mut [NativeRule], known: &mut Known) -> Result<(), Refusal> {
+        let (inputs, computed) = unit::inputs(base);
+        let mut begun: Vec<Wanted<'_>> = Vec::new();
+        for position in &base.rules {
+            let native = &rules[*position];
+            if native.functions().any(|function| function.is_begun) {
+                let (wanted, _) = unit::wanted(*position, &self.set.rules[*position], &inputs, &computed);
+                let is_begun = |one: &Wanted<'_>| native.function(one.expr).is_some_and(|function| function.is_begun);
+                begun.extend(wanted.into_iter().filter(is_begun));
+            }
+        }
+        for unit in begun.chunks(UNIT_SIZE) {
+            let wanted: Vec<&Wanted<'_>> = unit.iter().collect();
+            for (one, function) in unit.iter().zip(unit::compile(&self.compiler, &wanted, EntryKind::Filter)) {
+                match function {
+                    Ok(function) => {
+                        Content::of(one).iter().for_each(|content| known.replace(content, &function));
+                        rules[one.rule].replace(one.expr, function);
+                    }
+                    Err(refusal @ (Refusal::Memory(_) | Refusal::Target(_))) => return Err(refusal),
+                    Err(_) => {}
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Takes over the scans that read the same in the same way.
@@ -229,6 +280,7 @@ impl NativeSet {
         let modules = self.modules();
         let of_scans = self.scans.iter().flatten().flatten().map(|scan| scan.scan.code_size()).sum::<usize>();
         self.report.modules = modules.len();
+        self.report.begun = self.rules.iter().flat_map(NativeRule::functions).filter(|one| one.is_begun).count();
         self.report.code_bytes = modules.iter().map(|code| code.size()).sum::<usize>() + of_scans;
         self.report.scans.clear();
         for (base, scans) in self.set.bases.iter().zip(&self.scans) {
@@ -303,8 +355,7 @@ impl NativeSet {
 
     /// Returns a condition that decides between values.
     pub(crate) fn choice(&self, rule: usize, expr: ExprId) -> Option<Condition<'_>> {
-        let found = self.rules[rule].choices.iter().find(|(choice, _)| *choice == expr);
-        found.map(|(_, function)| function.condition())
+        self.rules[rule].function(Some(expr)).map(Function::condition)
     }
 }
 
@@ -313,6 +364,24 @@ impl NativeRule {
         match expr {
             None => self.conditions = Some(function),
             Some(choice) => self.choices.push((choice, function)),
+        }
+    }
+
+    /// Puts a function in the place of the one of an expression.
+    fn replace(&mut self, expr: Option<ExprId>, function: Function) {
+        match expr {
+            None => self.conditions = Some(function),
+            Some(expr) => self.choices.iter_mut().filter(|(choice, _)| *choice == expr).for_each(|(_, own)| {
+                own.clone_from(&function);
+            }),
+        }
+    }
+
+    /// Returns the function of an expression; of all conditions, for none.
+    fn function(&self, expr: Option<ExprId>) -> Option<&Function> {
+        match expr {
+            None => self.conditions.as_ref(),
+            Some(expr) => self.choices.iter().find(|(choice, _)| *choice == expr).map(|(_, function)| function),
         }
     }
 
@@ -334,7 +403,7 @@ impl Building {
         &mut self,
         set: &RuleSet,
         base: &BaseCells,
-        compiler: &Compiler,
+        (maker, kind): (&Compiler, EntryKind),
         before: Option<&Known>,
     ) -> Result<(), Refusal> {
         let (inputs, computed) = unit::inputs(base);
@@ -360,7 +429,7 @@ impl Building {
         }
         while !missing.is_empty() {
             let (unit, contents): (Vec<_>, Vec<_>) = missing.drain(..missing.len().min(UNIT_SIZE)).unzip();
-            let functions = unit::compile(compiler, &unit);
+            let functions = unit::compile(maker, &unit, kind);
             for ((wanted, content), function) in unit.into_iter().zip(contents).zip(functions) {
                 match function {
                     Ok(function) => self.add(wanted, content, function),
@@ -378,13 +447,6 @@ impl Building {
             self.known.add(content, function.clone());
         }
         self.rules[wanted.rule].add(wanted.expr, function);
-    }
-}
-
-impl Function {
-    #[inline]
-    fn condition(&self) -> Condition<'_> {
-        self.code.condition(self.index)
     }
 }
 

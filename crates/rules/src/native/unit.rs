@@ -4,7 +4,7 @@ use crate::compile::cells::Cell;
 use crate::compile::rule::{Action, CompiledRule};
 use crate::compile::set::BaseCells;
 use dtq_ir::{Expr, ExprId, ExprKind, Program};
-use dtq_jit::{Code, Compiler, Entry, EntryKind, Input, Refusal};
+use dtq_jit::{Code, Compiler, Condition, Entry, EntryKind, Input, Refusal};
 use dtq_record::otlp::fill::Level;
 use dtq_source::Span;
 use dtq_value::{Type, Value};
@@ -28,6 +28,8 @@ pub(super) struct Wanted<'s> {
 pub(super) struct Function {
     pub code: Arc<Code>,
     pub index: u32,
+    /// Whether it is one that is there soon, and is to be replaced.
+    pub is_begun: bool,
 }
 
 /// Returns where each cell of a table is found; a cell that is computed from several slots has no input.
@@ -113,23 +115,29 @@ fn reads_any(program: &Program, root: ExprId, cells: &BTreeSet<u32>) -> bool {
     false
 }
 
+impl Function {
+    /// Returns the condition that it is.
+    #[inline]
+    pub fn condition(&self) -> Condition<'_> {
+        self.code.condition(self.index)
+    }
+}
+
 /// Compiles a unit: for each expression its function, or why there is none.
-pub(super) fn compile(compiler: &Compiler, wanted: &[&Wanted<'_>]) -> Vec<Result<Function, Refusal>> {
-    let entries: Vec<Entry<'_>> = wanted
-        .iter()
-        .map(|one| Entry { program: &one.program, expr: one.root, inputs: one.inputs, kind: EntryKind::Filter })
-        .collect();
+pub(super) fn compile(compiler: &Compiler, wanted: &[&Wanted<'_>], kind: EntryKind) -> Vec<Result<Function, Refusal>> {
+    let entries: Vec<Entry<'_>> =
+        wanted.iter().map(|one| Entry { program: &one.program, expr: one.root, inputs: one.inputs, kind }).collect();
     match compiler.compile(&entries) {
         Ok(code) => {
-            let code = Arc::new(code);
-            (0..wanted.len() as u32).map(|index| Ok(Function { code: Arc::clone(&code), index })).collect()
+            let (code, is_begun) = (Arc::new(code), kind == EntryKind::First);
+            (0..wanted.len() as u32).map(|index| Ok(Function { code: Arc::clone(&code), index, is_begun })).collect()
         }
         Err(refusal) if wanted.len() < 2 || matches!(refusal, Refusal::Memory(_) | Refusal::Target(_)) => {
             wanted.iter().map(|_| Err(refusal.clone())).collect()
         }
         Err(_) => {
             let (left, right) = wanted.split_at(wanted.len() / 2);
-            compile(compiler, left).into_iter().chain(compile(compiler, right)).collect()
+            compile(compiler, left, kind).into_iter().chain(compile(compiler, right, kind)).collect()
         }
     }
 }
