@@ -6,14 +6,14 @@ target=${1:?a target: one of the [[bin]] names in fuzz/Cargo.toml}
 seconds=${2:?how many seconds}
 shift 2
 host=$(rustc -vV | sed -n 's/^host: //p')
-# What cargo-fuzz passes; with DTQ_SANITIZER=address also the address sanitizer, which needs a nightly compiler.
+# What cargo-fuzz passes, coverage by instrument.sh; with DTQ_SANITIZER=address also the address sanitizer, which needs a
+# nightly compiler.
 cargo=(cargo) sanitizer=
 if [ -n "${DTQ_SANITIZER:-}" ]; then
     cargo=(cargo +nightly) sanitizer="-Zsanitizer=$DTQ_SANITIZER"
 fi
-export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
--Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
--Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing $sanitizer ${RUSTFLAGS:-}"
+export RUSTFLAGS="--cfg fuzzing $sanitizer ${RUSTFLAGS:-}"
+export RUSTC_WRAPPER=$PWD/instrument.sh
 target_dir=${CARGO_TARGET_DIR:-target}
 "${cargo[@]}" build --release --target "$host" --target-dir "$target_dir" --bin "$target"
 mkdir -p "corpus/$target"

@@ -63,6 +63,27 @@ fn values_as_in_rules_are_what_the_interpreter_says() {
     run("values", 7, 7, conditions::value);
 }
 
+#[test]
+fn what_follows_a_null_is_asked_where_it_may_fail() {
+    // A null is no verdict of a filter, but the pattern is malformed.
+    let (program, expr) = expression("bool_column and string_column matches regex string_column").unwrap();
+    let mut row = vec![Value::Null; Type::ALL.len()];
+    row[5] = Value::string("(");
+    let compiler = Compiler::host().unwrap();
+    assert!(compare(&compiler, (&program, expr), &[row], "a null and a malformed pattern").is_some());
+}
+
+#[test]
+fn a_dynamic_is_none_of_few_words() {
+    let compiler = Compiler::host().unwrap();
+    for text in ["dynamic_column in ('a', '')", "dynamic_column !in ('a', '')", "dynamic_column !in ('b')"] {
+        let (program, expr) = expression(text).unwrap();
+        let values = [Value::Null, Value::string("a"), Value::string("b"), Value::string(""), Value::Long(5)];
+        let rows = values.map(|value| [vec![Value::Null; Type::ALL.len() - 1], vec![value]].concat());
+        assert!(compare(&compiler, (&program, expr), &rows, text).is_some());
+    }
+}
+
 /// A string that is null over a row of nulls: the fourth expression.
 const NULL_TEXTS: [&str; 2] = [
     "%0: bool @0..0 = Column(0)

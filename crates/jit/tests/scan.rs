@@ -4,14 +4,16 @@
 #[path = "scan/messages.rs"]
 mod messages;
 
-use dtq_jit::{Filled, Guard, GuardTest, RecordScan, Refusal, Target};
+use dtq_jit::{Batch, BufferTable, Filled, Guard, GuardTest, NativeContext, RecordScan, Refusal, Target};
 use dtq_record::otlp::fill::{FieldPath, Level, SlotPlan};
 use dtq_record::otlp::metrics::Kind;
 use dtq_record::otlp::pass::Pass;
 use dtq_record::slot::{Buffers, Slot, Tag};
 use dtq_record::tables::{Base, standard};
-use dtq_record::wire::WireError;
+use dtq_record::wire::{WireError, append_varint_field};
+use dtq_source::Limits;
 use dtq_value::Str;
+use dtq_value::scalar::Context;
 use messages::{KEYS, Maker, Random, mutate};
 use proptest::prelude::*;
 
@@ -307,6 +309,9 @@ fn messages_by_hand_are_filled_the_same_or_left_to_the_filler() {
         attribute(b"\x1a\x03\x0a\x01x"),
         attribute(&[&b"\x12\x80\x0a\x7e"[..], &[b'x'; 126]].concat()),
         attribute(&[&b"\x12\x81\x0a\x7f"[..], &[b'x'; 127]].concat()),
+        // Behind a value a field that is cut, and a second value.
+        attribute(b"\x12\x03\x0a\x01x\x1a"),
+        attribute(b"\x12\x03\x0a\x01x\x12\x03\x0a\x01y"),
         // What is behind a number, a real and a bool is no field.
         attribute(b"\x12\x03\x18\x05\x00"),
         attribute(b"\x12\x0a\x21\0\0\0\0\0\0\0\0\x00"),
@@ -366,6 +371,30 @@ fn a_scan_is_never_run_over_too_few_slots() {
     let plan = key_plan(3);
     let part = Part { base: Base::Logs, level: Level::Record, kind: None };
     part.scan(&plan, &[]).fill(&[], &mut [Slot::MISSING; 2], u64::MAX);
+}
+
+#[test]
+#[should_panic(expected = "all slots that it fills")]
+fn a_batch_is_never_run_over_too_few_slots() {
+    let plan = key_plan(3);
+    let scan = Part { base: Base::Logs, level: Level::Record, kind: None }.scan(&plan, &[]);
+    let batch = Batch { scan: &scan, wanted: u64::MAX, asks: &[], stops: 0 };
+    let mut ctx = NativeContext::new(Context::new(Limits::default(), 0, 0));
+    let mut table = BufferTable::new(&Buffers::default());
+    batch.decide(&mut ctx, (&mut [Slot::MISSING; 2], &mut table), (&[], &[]), &mut []);
+}
+
+#[test]
+fn an_enumeration_has_the_lower_half_of_its_number_or_is_left_to_the_filler() {
+    let path = FieldPath { column: dtq_record::otlp::logs::column::SEVERITY_NUMBER, key: None };
+    let plan = SlotPlan::new(Base::Logs, &[path]).unwrap();
+    let part = Part { base: Base::Logs, level: Level::Record, kind: None };
+    let scan = part.scan(&plan, &[]);
+    for number in [5, 16_383, 1 << 31, (1 << 32) + 5, u64::MAX] {
+        let mut message = Vec::new();
+        append_varint_field(&mut message, 2, number);
+        assert!(check_all(part, &plan, &scan, &message) || number > 16_383, "{number}");
+    }
 }
 
 #[test]

@@ -287,6 +287,20 @@ fn views_of_other_bytes_are_faults() {
 }
 
 #[test]
+fn what_follows_a_null_is_read_where_it_may_be_malformed() {
+    let text = "bool_column and dynamic_column == 'x'";
+    let (program, expr) = expression(text).unwrap();
+    let inputs: Vec<Input> = (0..Type::ALL.len() as u32).map(Input::Slot).collect();
+    let code = code(&Compiler::host().unwrap(), (&program, expr), &inputs);
+    let mut record =
+        Record { slots: vec![Slot::MISSING; Type::ALL.len()], bytes: ANY_VALUES[3].to_vec(), resource: Vec::new() };
+    record.slots[9] = Slot::view(Tag::Any, Buffer::Record, 0, 0, 3);
+    let expected = Interpreter::new(&program).unwrap().eval(expr, &SlotCells(&record), &mut context());
+    assert!(expected.is_err(), "{expected:?}");
+    check_one(&code, &record, &expected, text);
+}
+
+#[test]
 fn slots_of_other_types_are_no_undefined_behaviour() {
     let compiler = Compiler::host().unwrap();
     let inputs: Vec<Input> = (0..Type::ALL.len() as u32).map(Input::Slot).collect();

@@ -639,6 +639,22 @@ fn a_scan_ends_exactly_where_a_number_decides() {
 }
 
 #[test]
+fn guards_of_more_rules_than_a_word_has_bits_are_found() {
+    let rule = |at: usize| {
+        let (conditions, key, word) = (vec![format!("EventName contains \"-{at}-\"")], String::new(), String::new());
+        Rule { conditions, kind: 1, key, word, is_protective: false }
+    };
+    let set = rule_set(&yaml(&(0..140).map(rule).collect::<Vec<_>>()), false).unwrap();
+    let record = LogRecord { event_name: "-10- -64- -65- -128- -139-".to_owned(), ..LogRecord::default() };
+    let request = encoded(vec![("time".to_owned(), vec![record])]);
+    for processor in [processor(&set), native(processor(&set), &set)] {
+        let accounts = run(processor, std::slice::from_ref(&request)).swap_remove(0).2;
+        let matched: Vec<usize> = (0..140).filter(|rule| accounts[*rule].matched == 1).collect();
+        assert_eq!(matched, [10, 64, 65, 128, 139]);
+    }
+}
+
+#[test]
 fn native_code_goes_with_its_set() {
     let rule = |condition: &str| {
         let (key, word) = (String::new(), String::new());

@@ -5,7 +5,7 @@
 //! Next: `scan/any.rs`.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, MemFlagsData, Type, Value, types};
+use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, MemFlagsData, Value, types};
 use cranelift_frontend::FunctionBuilder;
 use dtq_record::slot::Slot;
 
@@ -224,12 +224,6 @@ impl Emitter<'_, '_> {
     /// Returns the address of a slot.
     pub fn slot_address(&mut self, slot: u32) -> Value {
         self.add(self.slots, i64::from(slot_offset(slot)))
-    }
-
-    /// Returns the low bits of a number as one of a smaller type, sign-extended again.
-    pub fn sign_extend(&mut self, number: Value, from: Type) -> Value {
-        let low = self.builder.ins().ireduce(from, number);
-        self.builder.ins().sextend(types::I64, low)
     }
 }
 

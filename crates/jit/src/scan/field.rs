@@ -40,9 +40,9 @@ impl Emitter<'_, '_> {
         let behind_tag = self.add(here.at, 1);
         let [number, next] = self.varint(here.second, behind_tag, walk.end);
         let (model, payload) = match read.how {
-            // An enum is an int32 on the wire, sign-extended to 64 bits.
-            How::Int => (Slot::int(0), self.sign_extend(number, types::I32)),
-            How::Word(list) => (Slot::word(list, 0), self.sign_extend(number, types::I32)),
+            // An enum is an int32 on the wire, sign-extended to 64 bits; of two bytes it has no sign.
+            How::Int => (Slot::int(0), number),
+            How::Word(list) => (Slot::word(list, 0), number),
             How::Bool => {
                 let is_true = self.compare_with(IntCC::NotEqual, number, 0);
                 (Slot::bool(false), self.builder.ins().uextend(types::I64, is_true))

@@ -134,6 +134,7 @@ pub(super) fn release_spread(found: &mut [Option<Function>]) {
 }
 
 #[cfg(test)]
+#[cfg(feature = "jit")]
 mod tests {
     use crate::compile::{Options, RuleSet, compile};
     use crate::file::{self, NoFiles};
