@@ -42,8 +42,8 @@ impl Batch<'_> {
     /// Decides records of a request, as many as `out` has room for: the bits of the conditions that are true of each.
     ///
     /// Returns how many were decided: all, or those in front of the first that the filler has to read, of which a
-    /// condition fails or says nothing, or whose number is one of `stops`. Slots and buffers are those of the last record that was looked
-    /// at then.
+    /// condition fails or says nothing, or whose number is one of `stops`. Slots and buffers are those of the last record
+    /// that was looked at then.
     ///
     /// # Panics
     /// If there are fewer slots than scan and conditions use, fewer records than room, over [`ASKS_MAX`] conditions, a

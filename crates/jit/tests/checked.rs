@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::{Expression, check_checked, context, expression, hot_condition, number};
+use common::{Expression, check_checked, context, expression, hot_condition, number, panics_with};
 use dtq_generate::Choices;
 use dtq_interp::{Cells, Interpreter};
 use dtq_ir::ExprKind;
@@ -19,7 +19,6 @@ use dtq_record::checked::CheckedRecords;
 use dtq_record::slot::{Buffer, Slot, Tag, WordList};
 use dtq_value::scalar::Fault;
 use dtq_value::{Type, Value};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Texts of every length that is compared in another way, which are literals too.
 const TEXTS: &[&str] = &[
@@ -383,15 +382,6 @@ fn what_does_not_hold_what_is_taken_for_granted_is_decided_all_the_same() {
     assert_eq!(decide(&[five, Slot::MISSING, x]), (3, None, vec![1, 0, 0]));
     assert_eq!(decide(&[five, Slot::long(5), x]), (3, None, vec![1, 1, 0]));
     assert_eq!(decide(&[five, broken, x]), (1, Some(dtq_source::Code::E3008), vec![1, 9, 9]));
-}
-
-/// Checks that a call panics with this message.
-fn panics_with(wanted: &str, call: impl FnOnce(&mut NativeContext)) {
-    let mut ctx = NativeContext::new(context());
-    let caught = catch_unwind(AssertUnwindSafe(|| call(&mut ctx))).expect_err(wanted);
-    let message = caught.downcast_ref::<String>().cloned();
-    let message = message.or_else(|| caught.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default();
-    assert!(message.contains(wanted), "{message}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{context, expression, hot_condition};
+use common::{context, expression, hot_condition, panics_with};
 use dtq_generate::Choices;
 use dtq_interp::Interpreter;
 use dtq_ir::{ExprId, ExprKind, Program};
@@ -14,7 +14,6 @@ use dtq_jit::{
 use dtq_record::slot::{Buffer, Buffers, Slot, Tag, WordList};
 use dtq_value::scalar::Fault;
 use dtq_value::{Type, Value};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const TEXTS: &[&[u8]] =
     &[b"", b"a", b"error", b"5", b"true", b"LogWelcomeBanner", b"Some text with words, and 42 numbers", b"\xff\xfe"];
@@ -334,15 +333,6 @@ fn every_kind(compiler: &Compiler, text: &str) -> Code {
         entry(&row, EntryKind::Value),
     ];
     compiler.compile(&entries).expect("all of it has native code")
-}
-
-/// Checks that a call panics with this message.
-fn panics_with(wanted: &str, call: impl FnOnce(&mut NativeContext)) {
-    let mut ctx = NativeContext::new(context());
-    let caught = catch_unwind(AssertUnwindSafe(|| call(&mut ctx))).expect_err(wanted);
-    let message = caught.downcast_ref::<String>().cloned();
-    let message = message.or_else(|| caught.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default();
-    assert!(message.contains(wanted), "{message}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use dtq_value::scalar::{Context, Fault};
 use dtq_value::{Type, Value};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 thread_local! {
     /// What was refused, with the reason.
@@ -308,4 +309,13 @@ fn check_verdicts(
             assert_eq!(filter.map_err(|found| found.code), Err(fault.code), "as a filter: {}", text());
         }
     }
+}
+
+/// Checks that a call panics with this message.
+pub fn panics_with(wanted: &str, call: impl FnOnce(&mut NativeContext)) {
+    let mut ctx = NativeContext::new(context());
+    let caught = catch_unwind(AssertUnwindSafe(|| call(&mut ctx))).expect_err(wanted);
+    let message = caught.downcast_ref::<String>().cloned();
+    let message = message.or_else(|| caught.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default();
+    assert!(message.contains(wanted), "{message}");
 }
