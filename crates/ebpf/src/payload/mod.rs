@@ -1,5 +1,7 @@
 //! Payloads of a format to the fields of their records: the code that reads them.
 
+mod scan;
+
 pub mod syslog;
 
 pub mod json;
