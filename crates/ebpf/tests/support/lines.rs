@@ -32,7 +32,7 @@ pub fn now_ticks() -> i64 {
 /// Returns the lines of a recorded file.
 pub fn real(name: &str) -> Vec<Vec<u8>> {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/telemetry/").to_owned() + name;
-    let bytes = std::fs::read(file).unwrap();
+    let bytes = std::fs::read(file).expect("the file is in the repository");
     bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
 }
 
