@@ -2,7 +2,9 @@
 
 use crate::reading::{Emit, Fields, Reading};
 use crate::{ETHERNET_SIZE, load};
-use dtq_ebpf::insn::Reg;
+use dtq_ebpf::asm::Label;
+use dtq_ebpf::emit::Emitter;
+use dtq_ebpf::insn::{Cond, Reg};
 use dtq_ebpf::layout;
 use dtq_kernel::{Map, Program};
 
@@ -52,7 +54,7 @@ pub fn nothing() -> Reader {
     let emit: Emit = |e, _, judge, dropped| {
         let read = e.asm.label();
         e.load(Reg::R1, layout::LENGTH);
-        e.asm.branch(dtq_ebpf::insn::Cond::Ne, Reg::R1, 0, read);
+        e.asm.branch(Cond::Ne, Reg::R1, 0, read);
         let malformed = e.undecided(layout::Reason::Malformed);
         e.asm.jump(malformed);
         e.asm.bind(read);
@@ -60,4 +62,12 @@ pub fn nothing() -> Reader {
         Ok(())
     };
     Reader::load(Reading::new(&[], emit))
+}
+
+/// Judges by the first field, a number.
+pub fn is_below_warning(e: &mut Emitter, dropped: Label) {
+    let kept = e.kept();
+    e.load(Reg::R1, layout::field(0) + 8);
+    e.asm.branch(Cond::SignedLt, Reg::R1, 13, dropped);
+    e.asm.jump(kept);
 }
