@@ -216,6 +216,7 @@ impl Reader {
     fn read_value(&self, e: &mut Emitter) {
         let [text, number, open, open_array] = std::array::from_fn(|_| e.asm.label());
         e.asm.bind(self.value);
+        e.step();
         next(e);
         e.asm.branch(Cond::Eq, Reg::R3, i32::from(b'"'), text);
         e.asm.branch(Cond::Le, Reg::R3, i32::from(b'9'), number);
@@ -330,6 +331,7 @@ impl Reader {
     fn read_behind(&self, e: &mut Emitter) {
         let [is_comma, is_brace, is_bracket] = std::array::from_fn(|_| e.asm.label());
         e.asm.bind(self.behind);
+        e.step();
         next(e);
         e.load(Reg::R4, STACK);
         e.asm.alu(Alu::And, Reg::R4, 1);

@@ -28,6 +28,8 @@ fn objects_give_the_same() {
         }
         payloads.push(text);
     }
+    // A packet of a test run is shorter than a page.
+    payloads.retain(|payload| payload.len() <= 3_000);
     let mut decided = 0;
     for payload in &payloads {
         let found = reader.run(payload);
