@@ -80,7 +80,7 @@ impl Term {
     }
 
     /// Returns the operands.
-    pub(super) fn children(&self) -> Vec<&Term> {
+    pub fn children(&self) -> Vec<&Term> {
         match self {
             Term::Call { args, .. } | Term::Node(_, args) => args.iter().collect(),
             Term::And(left, right) | Term::Or(left, right) => vec![left, right],
