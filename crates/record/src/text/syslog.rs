@@ -22,7 +22,7 @@ pub(crate) const COLUMNS: [(&str, dtq_value::Type); 9] = [
 ];
 
 /// Names of the severities by number and their SeverityNumber (RFC 5424, 6.2.1; Logs Data Model, Appendix B).
-pub(crate) const SEVERITIES: [(&str, i32); 8] = [
+pub const SEVERITIES: [(&str, i32); 8] = [
     ("emerg", 21),
     ("alert", 19),
     ("crit", 18),
@@ -34,7 +34,7 @@ pub(crate) const SEVERITIES: [(&str, i32); 8] = [
 ];
 
 /// Names of the facilities by number (RFC 5424, 6.2.1; the keywords of syslog.conf).
-pub(crate) const FACILITIES: [&str; 24] = [
+pub const FACILITIES: [&str; 24] = [
     "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp",
     "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
 ];
