@@ -30,7 +30,7 @@ fn decided_lines_are_as_user_space_reads_them() {
         if is_mutated { mutated_decided += count.min(1) } else { decided += count.min(1) }
     }
     println!("{decided} of {} lines decided, {mutated_decided} of as many mutated ones", cases / 2);
-    assert!(decided * 10 >= cases / 2 * 9 && mutated_decided * 10 >= cases / 2 * 3);
+    assert!(decided * 10 >= cases / 2 * 9 && mutated_decided * 8 >= cases);
 }
 
 #[test]

@@ -386,21 +386,30 @@ impl Reader {
         e.asm.load(Size::Byte, Reg::R4, Reg::R2, 0);
         e.asm.branch(Cond::Eq, Reg::R4, i32::from(b':'), is_local);
         self.store_between(e, Part::Host, Reg::R3, Reg::R1);
-        if ![Part::App, Part::Process, Part::Text].iter().any(|part| self.wants(*part)) {
+        if [Part::App, Part::Process, Part::Text].iter().any(|part| self.wants(*part)) {
+            let has_start = e.asm.label();
+            e.load(Reg::R1, CURSOR);
+            e.store(START, Reg::R1);
+            e.store(IS_LOCAL, 0);
+            e.asm.jump(has_start);
+            e.asm.bind(is_local);
+            self.begin_local(e);
+            e.asm.bind(has_start);
+        } else {
             e.asm.jump(self.judged);
             e.asm.bind(is_local);
-            e.asm.jump(self.bad);
-            return;
+            self.begin_local(e);
         }
-        let has_start = e.asm.label();
-        e.load(Reg::R1, CURSOR);
-        e.store(START, Reg::R1);
-        e.store(IS_LOCAL, 0);
-        e.asm.jump(has_start);
-        e.asm.bind(is_local);
-        e.asm.jump(self.bad);
-        e.asm.bind(has_start);
         self.read_tag(e);
+    }
+
+    /// Adds what makes the word that was to be the host the tag; only with a priority.
+    fn begin_local(&self, e: &mut Emitter) {
+        e.load(Reg::R1, PRIORITY);
+        e.asm.branch(Cond::Eq, Reg::R1, NO_PRIORITY, self.bad);
+        e.load(Reg::R1, START);
+        e.store(CURSOR, Reg::R1);
+        e.store(IS_LOCAL, 1);
     }
 
     /// Adds the reading of `tag[pid]: text`; without a tag all is text.

@@ -66,7 +66,8 @@ pub fn syslog(random: &mut Random) -> Vec<u8> {
     let host = random.pick(&["web", "shop-1.example.com", "10.0.0.1", "fe80::1", "-", "h"]);
     let traditional = traditional(random);
     let iso = iso(random);
-    let head = match random.below(5) {
+    let head = match random.below(6) {
+        5 => format!("{priority}{} {tag}", if random.below(3) > 0 { traditional } else { iso }),
         0 => format!("{priority}{traditional} {host} {tag}"),
         1 => format!("{priority}{iso} {host} {tag}"),
         2 => format!("{} {host} {tag}", if random.below(2) == 0 { traditional } else { iso }),
@@ -150,7 +151,10 @@ pub fn mutate(random: &mut Random, line: &mut Vec<u8>) {
 }
 
 /// Lines that are odd and still decided.
-pub const ODD_DECIDED: [&[u8]; 12] = [
+pub const ODD_DECIDED: [&[u8]; 15] = [
+    b"<13>Nov 26 10:30:00 root: hello",
+    b"<13>Nov 26 10:30:00 sshd[42]: hello",
+    b"<13>2026-11-26T10:30:00Z a:b: hello",
     b"<013>Nov  4 09:05:06 h x",
     b"<0>Feb 29 09:05:60 h x",
     b"<191>1 2024-02-29T00:00:00Z h a p i -",
@@ -166,7 +170,9 @@ pub const ODD_DECIDED: [&[u8]; 12] = [
 ];
 
 /// Lines that user space has to read.
-pub const ODD_KEPT: [&[u8]; 18] = [
+pub const ODD_KEPT: [&[u8]; 20] = [
+    b"Nov 26 10:30:00 root: hello",
+    b"<13>Nov 26 10:30:00 []: hello",
     b"x",
     b"\n",
     b"<",

@@ -7,6 +7,16 @@
 
 mod random;
 
+#[path = "../../../ebpf/tests/support/reading.rs"]
+mod reading;
+
+#[path = "../../../ebpf/tests/support/lines.rs"]
+mod lines;
+
+mod reader;
+
+mod syslog;
+
 use dtq_ebpf::asm::Assembler;
 use dtq_ebpf::callee::Helper;
 use dtq_ebpf::insn::{AtomicOp, Cond, Insn, Reg, Size};
