@@ -1,5 +1,7 @@
 //! Payloads of a format to the fields of their records: the code that reads them.
 
+pub mod otlp;
+
 use crate::asm::Label;
 use crate::emit::Emitter;
 use dtq_record::otlp::fill::FieldPath;
