@@ -1,7 +1,7 @@
 //! Requests of OTLP logs, as encoders write them and damaged, and what user space reads of them.
 #![allow(dead_code, reason = "no test uses all of it")]
 
-use super::support::{Cell, DROPPED, KEPT, Reading, Said};
+use crate::support::{Cell, DROPPED, KEPT, Reading, Said};
 use dtq_ebpf::layout::field;
 use dtq_ebpf::payload::{Wanted, otlp};
 use dtq_record::otlp::Signal;
@@ -385,4 +385,39 @@ fn cell(path: &FieldPath, slot: &Slot, buffers: &Buffers<'_>) -> Option<Cell> {
         _ => return None,
     };
     Some(if is_none(path, &cell) { Cell::Missing } else { cell })
+}
+
+/// Returns a request of so many records of some 190 bytes, all with the name `LogWelcomeBanner`.
+pub fn reference(count: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    let text = |out: &mut Vec<u8>, number: u32, key: &str, value: &str| {
+        append_message_field(out, number, |out| {
+            append_bytes_field(out, 1, key.as_bytes());
+            append_message_field(out, 2, |out| append_bytes_field(out, 1, value.as_bytes()));
+        });
+    };
+    append_message_field(&mut out, 1, |out| {
+        append_message_field(out, 1, |out| text(out, 1, "service.name", "checkout"));
+        append_message_field(out, 2, |out| {
+            append_message_field(out, 1, |out| append_bytes_field(out, 1, b"shop.logging"));
+            for _ in 0..count {
+                append_message_field(out, 2, |out| {
+                    append_fixed64_field(out, 1, 1_760_000_000_123_456_789);
+                    append_fixed64_field(out, 11, 1_760_000_000_123_457_789);
+                    append_varint_field(out, 2, 9);
+                    append_bytes_field(out, 3, b"INFO");
+                    append_message_field(out, 5, |out| {
+                        append_bytes_field(out, 1, b"welcome to the shop, have a look around");
+                    });
+                    text(out, 6, "http.route", "/api/v1/items");
+                    text(out, 6, "user.id", "u-00c0ffee");
+                    text(out, 6, "EventName", "LogWelcomeBanner");
+                    append_fixed32_field(out, 8, 1);
+                    append_bytes_field(out, 9, &[7; 16]);
+                    append_bytes_field(out, 10, &[7; 8]);
+                });
+            }
+        });
+    });
+    out
 }

@@ -7,6 +7,11 @@
 
 mod random;
 
+#[path = "../../../ebpf/tests/support/mod.rs"]
+mod support;
+
+mod otlp;
+
 use dtq_ebpf::asm::Assembler;
 use dtq_ebpf::callee::Helper;
 use dtq_ebpf::insn::{AtomicOp, Cond, Insn, Reg, Size};
