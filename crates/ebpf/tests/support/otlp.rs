@@ -200,8 +200,11 @@ fn key_value(out: &mut Vec<u8>, random: &mut Random) {
     if random.below(30) == 0 {
         return;
     }
-    let key = random.pick(&KEYS);
-    append_bytes_field(out, 1, key.as_bytes());
+    match random.below(30) {
+        0 => {}
+        1 => append_bytes_field(out, 1, &[b'k'; 130]),
+        _ => append_bytes_field(out, 1, random.pick(&KEYS).as_bytes()),
+    }
     if random.below(20) > 0 {
         append_message_field(out, 2, |out| any(out, random));
     }
@@ -223,12 +226,12 @@ fn any(out: &mut Vec<u8>, random: &mut Random) {
 
 /// Damages a request: its bytes, and fields of its messages.
 pub fn damage(request: &mut Vec<u8>, random: &mut Random) {
-    for _ in 0..=random.below(3) {
+    for _ in 0..=random.below(6) / 4 {
         if request.is_empty() {
             request.push(0x0A);
         }
         let at = random.below(request.len());
-        match random.below(9) {
+        match random.below(14) {
             0 => request[at] ^= 1 << random.below(8),
             1 => request[at] = random.next() as u8,
             2 => request.insert(at, random.next() as u8),

@@ -45,8 +45,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Writes what happens to a key of another size: nothing, if it stands first as it should. A `KeyValue` with nothing in it
-    /// has the key `""`, which nobody wants.
+    /// Writes what happens to a key of another size: nothing, if it is read as that by user space too.
     fn other_key(&mut self, odd: Label, behind: Label) {
         self.e.asm.mov(Reg::R3, Reg::R2);
         self.e.asm.alu(Alu::And, Reg::R3, 0x80FF);
@@ -56,7 +55,30 @@ impl Reader<'_> {
         self.e.asm.alu(Alu::Add, Reg::R2, 2);
         self.e.asm.branch(Cond::Le, Reg::R2, INNER_END, behind);
         self.e.asm.bind(odd);
+        self.odd_key(behind);
+    }
+
+    /// Writes what happens to a `KeyValue` that does not begin with a short key: it has none, which is the key `""`, or one
+    /// longer than any that is wanted, and a value or none behind it. Anything else keeps the payload.
+    fn odd_key(&mut self, behind: Label) {
+        let no_key = self.e.asm.label();
         self.e.asm.branch(Cond::Eq, AT, INNER_END, behind);
+        self.e.asm.mov(Reg::R5, AT);
+        self.e.asm.load(Size::Byte, Reg::R2, Reg::R1, 0);
+        self.e.asm.branch(Cond::Ne, Reg::R2, tag(1, 2), no_key);
+        self.length(Reg::R5, Reg::R3);
+        // A shorter key with a padded length may be one that is wanted.
+        self.e.asm.branch(Cond::Lt, Reg::R3, 0x80, self.malformed);
+        self.e.asm.alu(Alu::Add, Reg::R5, Reg::R3);
+        self.e.asm.branch(Cond::Eq, Reg::R5, INNER_END, behind);
+        self.e.asm.branch(Cond::Gt, Reg::R5, INNER_END, self.malformed);
+        self.e.address(Reg::R1, Reg::R5);
+        self.e.asm.load(Size::Byte, Reg::R2, Reg::R1, 0);
+        self.e.asm.bind(no_key);
+        self.e.asm.branch(Cond::Ne, Reg::R2, tag(2, 2), self.malformed);
+        self.length(Reg::R5, Reg::R3);
+        self.e.asm.alu(Alu::Add, Reg::R5, Reg::R3);
+        self.e.asm.branch(Cond::Eq, Reg::R5, INNER_END, behind);
         self.e.asm.jump(self.malformed);
     }
 
@@ -89,7 +111,7 @@ impl Reader<'_> {
 
     /// Writes the reading of what is behind a key, bound to `value`: one value and nothing else, or nothing.
     pub(super) fn value_of_key(&mut self, value: Label, behind: Label) {
-        let [short, there] = std::array::from_fn(|_| self.e.asm.label());
+        let there = self.e.asm.label();
         self.e.asm.bind(value);
         self.e.asm.load(Size::Double, Reg::R2, Reg::R4, 0);
         self.e.asm.branch(Cond::Ne, Reg::R2, 0, behind);
@@ -99,16 +121,7 @@ impl Reader<'_> {
         self.e.address(Reg::R1, Reg::R5);
         self.e.asm.load(Size::Byte, Reg::R2, Reg::R1, 0);
         self.e.asm.branch(Cond::Ne, Reg::R2, tag(2, 2), self.malformed);
-        self.e.asm.load(Size::Byte, Reg::R3, Reg::R1, 1);
-        self.e.asm.branch(Cond::Lt, Reg::R3, 0x80, short);
-        self.e.asm.load(Size::Byte, Reg::R2, Reg::R1, 2);
-        self.e.asm.branch(Cond::Ge, Reg::R2, 0x80, self.malformed);
-        self.e.asm.alu(Alu::And, Reg::R3, 0x7F);
-        self.e.asm.alu(Alu::Lsh, Reg::R2, 7);
-        self.e.asm.alu(Alu::Or, Reg::R3, Reg::R2);
-        self.e.asm.alu(Alu::Add, Reg::R5, 1);
-        self.e.asm.bind(short);
-        self.e.asm.alu(Alu::Add, Reg::R5, 2);
+        self.length(Reg::R5, Reg::R3);
         self.e.asm.alu(Alu::Add, Reg::R3, Reg::R5);
         self.e.asm.branch(Cond::Ne, Reg::R3, INNER_END, self.malformed);
     }
