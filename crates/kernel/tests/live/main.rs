@@ -17,6 +17,11 @@ mod reader;
 
 mod syslog;
 
+#[path = "../../../ebpf/tests/support/mod.rs"]
+mod support;
+
+mod otlp;
+
 use dtq_ebpf::asm::Assembler;
 use dtq_ebpf::callee::Helper;
 use dtq_ebpf::insn::{AtomicOp, Cond, Insn, Reg, Size};
