@@ -15,6 +15,7 @@ use crate::predicate::field::{Derived, Fields, Source};
 use crate::predicate::{self, Plan, Stays, Want};
 use dtq_ir::condition::term::Term;
 use dtq_ir::reads::Path;
+use dtq_record::otlp::fill::FieldPath;
 
 /// Bytes of the header that stands in front of what a UDP socket receives.
 const UDP_HEADER_SIZE: i32 = 8;
@@ -83,6 +84,9 @@ pub struct FilterSpec<'t> {
     pub rules: &'t [Rule<'t>],
     /// What the paths in their conditions are, such as [`predicate::field::field_of_logs`].
     pub source: &'t dyn Fn(&Path) -> Result<Source, Unsupported>,
+    /// What user space reads of a record besides what these conditions read: a record in which that is malformed passes all
+    /// rules, so that it is looked at here too, as far as it is read here.
+    pub also_read: &'t [FieldPath],
     /// Whether it keeps everything unless its owner renews a lease: the map `lease` holds, in nanoseconds of the clock that
     /// counts from the start of the machine, until when it filters.
     pub has_lease: bool,
@@ -154,6 +158,9 @@ pub fn compile(spec: &FilterSpec<'_>) -> Result<Filter, Unsupported> {
     }
     if shares.iter().all(|share| share.plan.is_none()) {
         return Err(Unsupported::new("no rule can be sure of dropping a record from what the kernel sees"));
+    }
+    if spec.format == Format::Otlp {
+        spec.also_read.iter().for_each(|path| fields.also_read(path));
     }
     let mut writer = Writer { e: Emitter::new(RULES as usize + spec.rules.len()), spec, shares: &shares };
     let lease_map = writer.write(&fields)?;

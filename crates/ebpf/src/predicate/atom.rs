@@ -118,7 +118,7 @@ impl Atom {
         let (long, real) = parts.on_number(base_name, is_negated);
         let atom = Atom {
             field: fields.cell(path)?,
-            missing: parts.answer(&Value::missing(parts.ty)),
+            missing: parts.answer(&fields.missing(path, parts.ty)?),
             bools: [false, true].map(|value| parts.answer(&Value::Bool(value))),
             text,
             long,
