@@ -1,4 +1,6 @@
 //! OTLP logs in a datagram: what the code reads is what user space reads of the same bytes.
+//!
+//! `DTQ_CASES=1000000` and `DTQ_SEED=2` make another run.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/mod.rs"]
@@ -15,7 +17,7 @@ use dtq_record::otlp::fill::FieldPath;
 use dtq_record::otlp::logs::column;
 use dtq_record::wire::append_bytes_field;
 use dtq_value::Str;
-use requests::{Random, paths, reading};
+use requests::{Random, reading};
 use support::{Cell, DROPPED, KEPT, Said};
 
 fn number(name: &str, default: u64) -> u64 {
@@ -24,35 +26,36 @@ fn number(name: &str, default: u64) -> u64 {
 
 #[test]
 fn what_is_read_is_what_user_space_reads() {
-    let (cases, seed) = (number("DTQ_CASES", 20_000), number("DTQ_SEED", 1));
+    let (cases, seed) = (number("DTQ_CASES", 10_000), number("DTQ_SEED", 1));
     let mut random = Random::new(seed);
     let seeds = requests::requests(&mut random);
-    let paths = paths();
-    let reading = reading(&paths);
-    let mut maps = Maps::new(&reading.maps);
-    let mut other_maps = Maps::new(&reading.maps);
+    let plans = requests::plans(&mut random);
+    let readings: Vec<_> = plans.iter().map(|paths| reading(paths)).collect();
+    let mut maps: Vec<_> = readings.iter().map(|reading| Maps::new(&reading.maps)).collect();
     let mut counts = requests::Counts::default();
     for case in 0..cases as usize {
         let mut payload = seeds[case % seeds.len()].clone();
         if case >= seeds.len() {
             requests::damage(&mut payload, &mut random);
         }
-        let said = reading.run(&mut maps, &payload);
-        if let Err(difference) = requests::compare(&paths, &payload, &said, &mut counts) {
+        // All fields in every second case.
+        let plan = if case % 2 == 0 { 0 } else { random.below(plans.len()) };
+        let said = readings[plan].run(&mut maps[plan], &payload);
+        if let Err(difference) = requests::compare(&plans[plan], &payload, &said, &mut counts) {
             panic!("case {case}: {difference}\n{payload:02x?}");
         }
         if case < seeds.len() {
-            assert!(said.result == DROPPED, "case {case}: {}, {payload:02x?}", said.result);
+            assert_eq!(said.result, DROPPED, "case {case}: {payload:02x?}");
         }
-        if case % 8 == 0 {
+        if case % 8 < 2 {
             // What earlier payloads left in the scratch changes nothing, whatever it is.
-            let garbage = if case % 16 == 0 { 0xFF } else { 0x0A };
-            assert!(other_maps.set(SCRATCH_MAP as usize, &[0; 4], &[garbage; layout::SIZE]));
-            assert_eq!(reading.run(&mut other_maps, &payload), said, "case {case}: {payload:02x?}");
+            let garbage = if case % 16 < 8 { 0xFF } else { 0x0A };
+            assert!(maps[plan].set(SCRATCH_MAP as usize, &[0; 4], &[garbage; layout::SIZE]));
+            assert_eq!(readings[plan].run(&mut maps[plan], &payload), said, "case {case}: {payload:02x?}");
         }
     }
     println!("{counts:?}");
-    assert!(counts.dropped * 4 > counts.payloads && counts.undecided * 20 < counts.fields, "{counts:?}");
+    assert!(counts.dropped * 2 > counts.payloads && counts.undecided * 20 < counts.fields, "{counts:?}");
 }
 
 /// Returns a message's field with a message in it.
