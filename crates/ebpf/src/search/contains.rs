@@ -11,6 +11,7 @@ use crate::emit::{Emitter, Outcome};
 use crate::insn::{Alu, Cond, Insn, Reg, Size, Width};
 use crate::layout::{self, Reason};
 use dtq_value::search::substring::commonness;
+use std::cmp::Reverse;
 
 /// The last place where an occurrence may begin.
 pub(super) const LAST: i16 = layout::SEARCH;
@@ -128,11 +129,13 @@ fn emit_charge(e: &mut Emitter, count: i32, over: Label) {
 /// Returns where in a constant the bytes are that stand together least often, as a guess.
 fn probes(text: &[u8], is_case_ignored: bool) -> Vec<usize> {
     let text = &text[..text.len().min(DEPTH_MAX)];
-    // Twice as common as its place in an order says; capitals are half as common as their small letters.
+    // Capitals are taken for half as common as their small letters.
     let cost = |at: usize| commonness(text[at]) * if !is_case_ignored && text[at].is_ascii_uppercase() { 1 } else { 2 };
     let pairs = (0..text.len()).flat_map(|second| (0..second).map(move |first| (first, second)));
-    // The same byte twice rules out little where bytes repeat.
-    let pair = pairs.min_by_key(|(first, second)| (text[*first] == text[*second], cost(*first) + cost(*second)));
+    // The same byte twice rules out little where bytes repeat, and neighbours are often neighbours elsewhere too.
+    let pair = pairs.min_by_key(|(first, second)| {
+        (text[*first] == text[*second], cost(*first) + cost(*second), Reverse(second - first))
+    });
     pair.map_or(vec![0], |(first, second)| vec![first, second])
 }
 
@@ -227,7 +230,8 @@ fn emit_constants(e: &mut Emitter, needle: &Needle<'_>) {
 /// Adds what brings into `r7`, from eight places of a distance behind the address in `r1`, a number whose bytes have their
 /// highest bit where the constant cannot begin. Clobbers `r0`.
 fn emit_word(e: &mut Emitter, needle: &Needle<'_>, distance: usize) {
-    let load = |e: &mut Emitter, reg: Reg, probe: usize| e.asm.load(Size::Double, reg, Reg::R1, (distance + probe) as i16);
+    let load =
+        |e: &mut Emitter, reg: Reg, probe: usize| e.asm.load(Size::Double, reg, Reg::R1, (distance + probe) as i16);
     load(e, Reg::R0, needle.probes[0]);
     e.asm.alu(Alu::Xor, Reg::R0, Reg::R2);
     if let Some(second) = needle.probes.get(1) {

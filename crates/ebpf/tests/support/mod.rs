@@ -1,4 +1,5 @@
 //! A part of a filter by itself: a program that fetches a packet into the scratch, runs the part and gives its outcome.
+#![allow(dead_code, reason = "each test takes its part of it")]
 
 use dtq_ebpf::callee::Helper;
 use dtq_ebpf::emit::{Emitter, Outcome, SCRATCH, SCRATCH_MAP};
@@ -76,7 +77,9 @@ impl Part {
         let outcome = Outcome { is_true: label(), is_false: label(), is_null: label(), unknown: label() };
         write(&mut e, &outcome)?;
         e.bind_undecided();
-        for (label, result) in [(outcome.is_true, TRUE), (outcome.is_false, FALSE), (outcome.is_null, NULL), (e.kept(), KEPT)] {
+        for (label, result) in
+            [(outcome.is_true, TRUE), (outcome.is_false, FALSE), (outcome.is_null, NULL), (e.kept(), KEPT)]
+        {
             e.asm.bind(label);
             e.asm.mov(Reg::R0, result as i32);
             e.asm.exit();

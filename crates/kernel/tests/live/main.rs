@@ -7,6 +7,14 @@
 
 mod random;
 
+mod search;
+
+#[path = "../../../ebpf/tests/support/mod.rs"]
+mod support;
+
+#[path = "../../../ebpf/tests/support/questions.rs"]
+mod questions;
+
 use dtq_ebpf::asm::Assembler;
 use dtq_ebpf::callee::Helper;
 use dtq_ebpf::insn::{AtomicOp, Cond, Insn, Reg, Size};
