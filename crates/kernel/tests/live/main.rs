@@ -9,6 +9,8 @@ mod random;
 
 mod search;
 
+mod tables;
+
 #[path = "../../../ebpf/tests/support/mod.rs"]
 mod support;
 

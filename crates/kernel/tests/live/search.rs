@@ -1,11 +1,12 @@
 //! Texts and numbers tested in the kernel: the answers of user space, and what they cost beside the kernel's own search.
 
 use crate::questions::{Question, Random};
-use crate::support::{self, FALSE, Part, Subject, TRUE, packet_of_text};
+use crate::support::{self, FALSE, Part, Subject, TRUE, packet_of_number, packet_of_text};
 use crate::{ETHERNET_SIZE, load, may_load, number};
+use dtq_ebpf::Unsupported;
 use dtq_ebpf::insn::{Callee, Cond, Insn, Reg};
 use dtq_ebpf::layout::Reason;
-use dtq_ebpf::search::{TextTest, emit_test};
+use dtq_ebpf::search::{TextTest, emit_long_in, emit_test, emit_text_in};
 use dtq_kernel::{Map, Program};
 
 /// Returns the program of a part, loaded, with its maps.
@@ -141,5 +142,41 @@ fn a_search_costs_far_less_than_the_kernels_own() {
                 assert!(size < 1_024 || ratio > if is_case_ignored { 4.0 } else { 8.0 }, "{name} {ratio}");
             }
         }
+    }
+}
+
+#[test]
+fn a_set_of_a_thousand_costs_little_more_than_one_of_ten() {
+    if !may_load("a_set_of_a_thousand_costs_little_more_than_one_of_ten") {
+        return;
+    }
+    let word = |at: usize| format!("service-{}", at * 7_919 % 100_003).into_bytes();
+    let longs: Vec<i64> = (0..1_000).map(|at| at * 7_919 % 100_003).collect();
+    let texts: Vec<Vec<u8>> = (0..1_000).map(word).collect();
+    let packets = [packet_of_text(b"", &word(77), b""), packet_of_number(77 * 7_919 % 100_003)];
+    let nothing = |subject| {
+        let part = Part::new(subject, |e, outcome| {
+            e.asm.jump(outcome.is_true);
+            Ok(())
+        });
+        part.unwrap()
+    };
+    let bases = [Subject::Text, Subject::Number].map(nothing);
+    for count in [10, 100, 1_000] {
+        // Of few numbers, those around that which is asked for.
+        let start = 77_usize.saturating_sub(count / 2);
+        let end = (start + count).min(longs.len());
+        let (longs, texts) = (&longs[start..end], &texts[start..end]);
+        let beside = |base: usize, part: Result<Part, Unsupported>| {
+            let cost_ns = |part: &Part| cost_ns(part, &packets[base], TRUE);
+            cost_ns(&part.unwrap()).saturating_sub(cost_ns(&bases[base]))
+        };
+        let costs = [
+            beside(0, Part::new(Subject::Text, |e, outcome| emit_text_in(e, texts, false, outcome))),
+            beside(0, Part::new(Subject::Text, |e, outcome| emit_text_in(e, texts, true, outcome))),
+            beside(1, Part::new(Subject::Number, |e, outcome| emit_long_in(e, longs, outcome))),
+        ];
+        println!("{count}: texts {} ns, case ignored {} ns, numbers {} ns", costs[0], costs[1], costs[2]);
+        assert!(costs.iter().all(|cost_ns| *cost_ns < 100), "{costs:?}");
     }
 }
