@@ -103,7 +103,10 @@ pub fn emit_pass(e: &mut Emitter, automaton: &Automaton, pass: usize, over: Labe
 /// up to three times as much.
 pub fn emit_match(e: &mut Emitter, automaton: &Automaton, outcome: &Outcome) -> Result<(), Unsupported> {
     if automaton.always() != 0 {
-        e.asm.jump(outcome.is_true);
+        // Always so; the other ways are there because code that nothing leads to is refused.
+        e.asm.branch(Cond::Ge, Reg::R7, 0, outcome.is_true);
+        e.asm.branch(Cond::Eq, Reg::R7, 0, outcome.is_false);
+        e.unknown(Reason::Condition, outcome.unknown);
         return Ok(());
     }
     let rows = match_rows(automaton);
