@@ -11,8 +11,8 @@ mod questions;
 use dtq_ebpf::layout::Reason;
 use dtq_ebpf::search::{TermEdges, TextTest, emit_test};
 use dtq_ebpf::vm::Maps;
-use questions::{Question, Random};
 use part::{FALSE, Part, Subject, TRUE, packet_of_text, unknown};
+use questions::{Question, Random};
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)

@@ -202,12 +202,7 @@ fn pattern_forms(pattern: &TextTest, bit: u64) -> Result<Vec<(u64, Hir)>, Unsupp
 }
 
 /// Returns what a term is in bytes: between edges that ASCII decides, and between others, where it cannot be told.
-fn term_forms(
-    text: &[u8],
-    is_case_ignored: bool,
-    edges: TermEdges,
-    bit: u64,
-) -> Result<Vec<(u64, Hir)>, Unsupported> {
+fn term_forms(text: &[u8], is_case_ignored: bool, edges: TermEdges, bit: u64) -> Result<Vec<(u64, Hir)>, Unsupported> {
     let (Some(first), Some(end)) = (text.first(), text.last()) else { return Ok(Vec::new()) };
     if (!first.is_ascii() && edges != TermEdges::End) || (!end.is_ascii() && edges != TermEdges::Start) {
         return Err(Unsupported::new("a term with an edge beyond ASCII"));
@@ -216,7 +211,8 @@ fn term_forms(
     // As `dtq_value::search::term`: an edge that is no letter or digit delimits by itself.
     let is_start_asked = edges != TermEdges::End && first.is_ascii_alphanumeric();
     let is_end_asked = edges != TermEdges::Start && end.is_ascii_alphanumeric();
-    let delimiter = |look| Hir::alternation(vec![Hir::look(look), bytes(|byte| byte.is_ascii() && !byte.is_ascii_alphanumeric())]);
+    let delimiter =
+        |look| Hir::alternation(vec![Hir::look(look), bytes(|byte| byte.is_ascii() && !byte.is_ascii_alphanumeric())]);
     let unclear = || bytes(|byte| !byte.is_ascii());
     let before = if is_start_asked { delimiter(Look::Start) } else { Hir::empty() };
     let behind = if is_end_asked { delimiter(Look::End) } else { Hir::empty() };
@@ -274,10 +270,8 @@ fn in_ascii(hir: &Hir) -> Hir {
 /// Returns an automaton whose states are made as they are asked for, in bounded memory.
 fn lazy_automaton(hirs: &[Hir], is_ascii_only: bool) -> Result<DFA, Unsupported> {
     let too_large = |_| Unsupported::new("a regular expression that is too large");
-    let config = thompson::Config::new()
-        .utf8(false)
-        .nfa_size_limit(Some(NFA_SIZE_MAX))
-        .which_captures(WhichCaptures::None);
+    let config =
+        thompson::Config::new().utf8(false).nfa_size_limit(Some(NFA_SIZE_MAX)).which_captures(WhichCaptures::None);
     let nfa = thompson::Compiler::new().configure(config).build_many_from_hir(hirs).map_err(too_large)?;
     let mut config = DFA::config()
         .match_kind(MatchKind::All)
@@ -287,7 +281,10 @@ fn lazy_automaton(hirs: &[Hir], is_ascii_only: bool) -> Result<DFA, Unsupported>
     if is_ascii_only {
         config = (0x80..=u8::MAX).fold(config, |config, byte| config.quit(byte, true));
     }
-    DFA::builder().configure(config).build_from_nfa(nfa).map_err(|_| Unsupported::new("a regular expression that is too large"))
+    DFA::builder()
+        .configure(config)
+        .build_from_nfa(nfa)
+        .map_err(|_| Unsupported::new("a regular expression that is too large"))
 }
 
 /// The states behind which nothing changes: found, given up, and nothing to be found.

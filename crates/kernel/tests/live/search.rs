@@ -1,7 +1,7 @@
 //! Texts and numbers tested in the kernel: the answers of user space, and what they cost beside the kernel's own search.
 
-use crate::questions::{Question, Random};
 use crate::part::{self, FALSE, Part, Subject, TRUE, packet_of_number, packet_of_text};
+use crate::questions::{Question, Random};
 use crate::{ETHERNET_SIZE, load, may_load, number};
 use dtq_ebpf::Unsupported;
 use dtq_ebpf::insn::{Callee, Cond, Insn, Reg};
