@@ -25,6 +25,23 @@ mod syslog;
 
 mod json;
 
+mod eligible;
+
+mod search;
+
+mod tables;
+
+#[path = "../../../ebpf/tests/support/mod.rs"]
+mod support;
+
+#[path = "../../../ebpf/tests/support/part.rs"]
+mod part;
+
+mod otlp;
+
+#[path = "../../../ebpf/tests/support/questions.rs"]
+mod questions;
+
 use dtq_ebpf::asm::Assembler;
 use dtq_ebpf::callee::Helper;
 use dtq_ebpf::insn::{AtomicOp, Cond, Insn, Reg, Size};

@@ -127,7 +127,8 @@ pub(super) fn read_iso(e: &mut Emitter, bad: Label) {
     e.asm.bind(done);
 }
 
-/// Adds the reading of `2026-11-24T` behind `r2`, in a year that a zone does not lead out of.
+/// Adds the reading of `2026-11-24T` behind `r2`, in a year that a zone does not lead out of those that OTLP holds: the
+/// record of another is not judged in user space.
 fn read_date(e: &mut Emitter, bad: Label) {
     let (is_day, is_february, has_most) = (e.asm.label(), e.asm.label(), e.asm.label());
     load_digits(e, Reg::R3, 3, b"?-00-00T", bad);
@@ -138,8 +139,8 @@ fn read_date(e: &mut Emitter, bad: Label) {
     pair(e, Reg::R7, Reg::R3, 2);
     e.asm.alu(Alu::Mul, Reg::R6, 100);
     e.asm.alu(Alu::Add, Reg::R6, Reg::R7);
-    e.asm.branch(Cond::Lt, Reg::R6, 2, bad);
-    e.asm.branch(Cond::Gt, Reg::R6, 9998, bad);
+    e.asm.branch(Cond::Lt, Reg::R6, 1971, bad);
+    e.asm.branch(Cond::Gt, Reg::R6, 2553, bad);
     e.asm.branch(Cond::Eq, Reg::R4, 0, bad);
     e.asm.branch(Cond::Gt, Reg::R4, 12, bad);
     e.asm.branch(Cond::Eq, Reg::R5, 0, bad);
