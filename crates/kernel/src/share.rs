@@ -106,12 +106,12 @@ fn compile(
     let source = |path: &Path| sources.find(path);
     let of = |rules: &[filter::Rule<'_>]| {
         let ShareOptions { format, front, has_lease } = *options;
-        filter::compile(&FilterSpec { format, front, rules, source: &source, also_read, has_lease })
+        filter::compile(&FilterSpec { format, front, rules, tallies: &[], source: &source, also_read, has_lease })
     };
     let mut kept: Vec<filter::Rule<'_>> = Vec::new();
     for (position, condition, effect) in goes {
         // Each by itself first, so that one without anything to decide costs the others nothing.
-        let rule = filter::Rule { condition, effect: *effect };
+        let rule = filter::Rule { condition, effect: *effect, tallies: 0 };
         let shared = &mut rules[*position];
         match of(&[rule]) {
             Ok(alone) => {
