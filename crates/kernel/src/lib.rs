@@ -9,4 +9,6 @@ pub mod object;
 
 pub mod share;
 
+pub mod counts;
+
 pub use object::{LoadError, Map, Program, ProgramKind, TestRun};

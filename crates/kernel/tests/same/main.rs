@@ -7,6 +7,8 @@
 //! `DTQ_CASES` sets how many rule sets are tried, each on `DTQ_PAYLOADS` payloads; `DTQ_SEED` makes another run.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod counts;
+
 mod oracle;
 
 mod payloads;
