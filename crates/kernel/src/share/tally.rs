@@ -18,7 +18,6 @@ use dtq_ir::reads::Path;
 use dtq_ir::rel::AggregateCall;
 use dtq_record::tables::Base;
 use dtq_rules::compile::cells::Cells;
-use dtq_rules::compile::flatten::FlatColumn;
 use dtq_rules::compile::rule::{Action, CompiledRule, Measure, WindowRule};
 use dtq_rules::engine::{Counted, CountedRow};
 use dtq_rules::file::rule::{MetricKind, Mode};
@@ -109,6 +108,10 @@ pub(super) fn candidate(
         Action::Measure(measure) => of_measurements(rule, position, measure, cells, sources)?,
         _ => return no("it is no metrics rule"),
     };
+    if is_consuming(rule) && rule.has_pipeline && reads_keys(&made.tally) {
+        // An attribute that is malformed, and that nobody asks for, keeps a record from being consumed.
+        return no("it removes what it counts by keys of a bag, which user space reads as a whole in front of `summarize`");
+    }
     made.tally.condition = condition;
     made.tally.before = before(rules, position, &made.tally, cells, sources)?;
     for key in &made.reading.keys {
@@ -157,6 +160,21 @@ fn before(
         }
     }
     Ok(before)
+}
+
+/// Says whether keys or amounts of a tally read keys of a bag.
+fn reads_keys(tally: &Tally) -> bool {
+    let is_key = |term: &Term| matches!(term, Term::Field(path, _) if !path.keys.is_empty());
+    let of_amount = |amount: &Amount| match amount {
+        Amount::Count(None) => false,
+        Amount::Count(Some(term)) | Amount::Sum { of: term, .. } | Amount::Least(term) | Amount::Greatest(term) => {
+            let mut fields = Vec::new();
+            fields_of(term, &mut fields);
+            fields.iter().any(is_key)
+        }
+    };
+    let of_key = |key: &Key| matches!(key, Key::Field(path, _) if !path.keys.is_empty());
+    tally.keys.iter().any(of_key) || tally.amounts.iter().any(of_amount)
 }
 
 /// Says whether a tally may read one of these columns.
@@ -230,15 +248,11 @@ fn of_measurements(
     if rule.columns.iter().any(|column| column.name == "TraceId") {
         return Err(Unsupported::new("its points have exemplars, which are made of records"));
     }
-    let mut column = |at: usize| match rule.flat.columns[at] {
-        FlatColumn::Same(column) => {
-            let (table, column) = (rule.table.name.clone(), &rule.table.columns[column]);
-            Term::Field(Path { table: table.to_string(), column: column.name.clone(), keys: Vec::new() }, column.ty)
-        }
-        FlatColumn::Computed(expr) => {
-            let over_cells = Condition::of_row(&rule.flat.program, expr);
-            over_cells.term().map_fields(&mut |path| sources.name(path, cells))
-        }
+    let mut column = |at: usize| {
+        let value = rule.values.get(at).copied().flatten();
+        let value = value.map(|expr| Condition::of_row(&rule.flat.program, expr));
+        let value = value.map(|over_cells| over_cells.term().map_fields(&mut |path| sources.name(path, cells)));
+        value.ok_or_else(|| Unsupported::new("a column of its rows is not computed from the record"))
     };
     let keys: Vec<usize> = measure.attributes.iter().chain(&measure.resource).copied().collect();
     let row = RowReading::Columns { count: rule.columns.len(), keys: keys.clone(), amounts: measure.values.clone() };
@@ -248,14 +262,14 @@ fn of_measurements(
         let MetricKind::Sum { is_monotonic, .. } = metric.kind.value else {
             return Err(Unsupported::new("only sums are made of what the kernel counts; this is another kind of metric"));
         };
-        let of = column(*at);
+        let of = column(*at)?;
         words.push(format!("sum({})", describe(&of)));
         made.tally.amounts.push(Amount::Sum { of, is_positive: is_monotonic });
         made.reading.amounts.push(AmountReading::Sum);
     }
     let mut by = Vec::new();
     for at in keys {
-        let term = column(at);
+        let term = column(at)?;
         by.push(describe(&term));
         made.add_key(term)?;
     }

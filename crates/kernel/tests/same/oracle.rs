@@ -26,10 +26,14 @@ pub struct Oracle {
 
 impl Oracle {
     pub fn new(yaml: &str, format: Format) -> Self {
+        Self::with(yaml, format, true)
+    }
+
+    pub fn with(yaml: &str, format: Format, is_unoptimized: bool) -> Self {
         let options = file::Options { now_ticks: NOW, ..file::Options::default() };
         let (read, diagnostics) = file::read("rules.yaml", yaml.as_bytes(), &NoFiles, &options);
         assert!(read.is_complete, "{yaml}\n{diagnostics:?}");
-        let compiled = compile(&[read], &Options { now_ticks: NOW, is_unoptimized: true, ..Options::default() });
+        let compiled = compile(&[read], &Options { now_ticks: NOW, is_unoptimized, ..Options::default() });
         let set = Arc::new(compiled.set.unwrap_or_else(|| panic!("{yaml}\n{:?}", compiled.diagnostics)));
         let options = dtq_rules::engine::Options { start_ticks: NOW, random_seed: 1 };
         let processor = Processor::new(Arc::clone(&set), &options);
