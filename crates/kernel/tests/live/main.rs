@@ -22,6 +22,8 @@ mod relay;
 
 mod sockets;
 
+mod probe;
+
 use dtq_ebpf::asm::Assembler;
 use dtq_ebpf::callee::Helper;
 use dtq_ebpf::insn::{AtomicOp, Cond, Insn, Reg, Size};
