@@ -189,11 +189,28 @@ fn set(socket: &OwnedFd, program: &impl AsFd) -> Result<(), AttachError> {
     }
 }
 
-/// Removes the filter of a socket, where it has one and is still there.
-pub(crate) fn remove(socket: &Socket) -> Result<(), AttachError> {
+/// Says whether a socket has a filter, whoever attached it.
+///
+/// # Errors
+/// When the socket has been closed or its filter is locked, and what the kernel says.
+pub fn is_present(socket: &Socket) -> Result<bool, AttachError> {
+    let state = socket::filter_state(&socket.open()?);
+    match state.map_err(AttachError::system("asking for the socket's filter"))? {
+        FilterState::None => Ok(false),
+        FilterState::Present => Ok(true),
+        FilterState::Locked => Err(AttachError::Locked),
+    }
+}
+
+/// Removes the filter of a socket, whoever attached it, such as one that a process left that was killed; says whether there
+/// was one. Nothing is left to do where the socket has been closed.
+///
+/// # Errors
+/// What the kernel says.
+pub fn remove(socket: &Socket) -> Result<bool, AttachError> {
     let opened = match socket.open() {
-        Err(AttachError::Closed) => return Ok(()),
+        Err(AttachError::Closed) => return Ok(false),
         opened => opened?,
     };
-    socket::detach(&opened).map_err(AttachError::system("detaching the program from the socket")).map(|_| ())
+    socket::detach(&opened).map_err(AttachError::system("detaching the program from the socket"))
 }

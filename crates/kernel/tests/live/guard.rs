@@ -3,7 +3,7 @@
 
 use crate::filters::{Role, command, constant, eventually, first_byte, role};
 use crate::{load, may_load};
-use dtq_kernel::attach::filter::Present;
+use dtq_kernel::attach::filter::{self, Present};
 use dtq_kernel::attach::guard;
 use dtq_kernel::{Guard, Socket, SocketFilter};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -95,6 +95,10 @@ fn a_killed_guard_leaves_what_drops_nothing() {
     let (own, keep) = (|| Socket::own(socket.as_fd()).unwrap(), load(&constant(-1), &[]));
     assert!(SocketFilter::attach(own(), &keep, Present::Refuse).is_err(), "there is something on the socket");
     SocketFilter::attach(own(), &keep, Present::Replace).unwrap().detach().unwrap();
+    let kept = SocketFilter::attach(own(), &keep, Present::Refuse).unwrap();
+    assert!(filter::is_present(&own()).unwrap() && filter::remove(&own()).unwrap());
+    assert!(!filter::is_present(&own()).unwrap() && !filter::remove(&own()).unwrap());
+    kept.detach().expect("that it is gone is no error");
 }
 
 #[test]
