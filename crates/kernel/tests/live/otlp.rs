@@ -9,7 +9,7 @@ use crate::{ETHERNET_SIZE, load, may_load, number};
 use dtq_ebpf::asm::Label;
 use dtq_ebpf::emit::Emitter;
 use dtq_ebpf::insn::{Cond, Reg, Size};
-use dtq_ebpf::layout::{FIELD_SIZE, State, field};
+use dtq_ebpf::layout::{State, field};
 use dtq_ebpf::payload::{Wanted, otlp};
 use dtq_ebpf::vm::Maps;
 use dtq_ebpf::{Insn, MapDef};
@@ -57,7 +57,7 @@ fn requests_are_read_as_by_the_interpreter() {
         let expected = reading.run(&mut own[plan], &payload);
         let result = program.test_run(&framed(&payload), 1).unwrap().result;
         let trace = maps[reading.trace].get(&0u32.to_le_bytes()).unwrap().unwrap();
-        let judged = expected.records.len() * plans[plan].len() * FIELD_SIZE as usize;
+        let judged = expected.records.len() * reading.record_size();
         let found: Said = reading.said(result, judged, &trace[0], &payload);
         assert_eq!(found, expected, "case {case}: {payload:02x?}");
         dropped += usize::from(result == DROPPED);
