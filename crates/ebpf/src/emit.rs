@@ -179,7 +179,7 @@ impl Emitter {
     }
 
     /// Returns the texts that are in no payload.
-    pub(crate) fn words(&self) -> &[u8] {
+    pub fn words(&self) -> &[u8] {
         &self.words
     }
 

@@ -7,4 +7,6 @@ mod sys;
 
 pub mod object;
 
+pub mod share;
+
 pub use object::{LoadError, Map, Program, ProgramKind, TestRun};

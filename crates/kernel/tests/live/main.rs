@@ -7,10 +7,32 @@
 
 mod random;
 
+#[path = "../../../ebpf/tests/support/reading.rs"]
+mod reading;
+
+#[path = "../../../ebpf/tests/support/lines.rs"]
+mod lines;
+
+mod reader;
+
+mod syslog;
+
+mod eligible;
+
+mod search;
+
+mod tables;
+
 #[path = "../../../ebpf/tests/support/mod.rs"]
 mod support;
 
+#[path = "../../../ebpf/tests/support/part.rs"]
+mod part;
+
 mod otlp;
+
+#[path = "../../../ebpf/tests/support/questions.rs"]
+mod questions;
 
 use dtq_ebpf::asm::Assembler;
 use dtq_ebpf::callee::Helper;
