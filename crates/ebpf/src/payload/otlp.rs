@@ -151,7 +151,7 @@ impl<'r> Reader<'r> {
         self.e.asm.jump(dropped);
     }
 
-    /// Writes the reading of a `ResourceLogs`: falls through from nothing, entered at its head.
+    /// Writes the reading of a `ResourceLogs`.
     fn resource_logs(&mut self) {
         let [done, resource, other] = std::array::from_fn(|_| self.e.asm.label());
         self.head(Level::ResourceLogs, done);
@@ -180,7 +180,9 @@ impl<'r> Reader<'r> {
         let [done, other, schema] = std::array::from_fn(|_| self.e.asm.label());
         self.head(Level::ScopeLogs, done);
         self.e.asm.branch(Cond::Ne, Reg::R2, message::tag(2, 2), other);
-        self.enter(cell::RECORD_END);
+        self.length(AT, Reg::R3);
+        self.e.store(layout::RECORD_SIZE, Reg::R3);
+        self.enter_at(cell::RECORD_END);
         if self.plan.has_scope() {
             self.had(cell::SCOPE_LOGS_HAD);
         }

@@ -359,8 +359,15 @@ pub fn compare(paths: &[FieldPath], payload: &[u8], said: &Said, counts: &mut Co
     }
     counts.dropped += 1;
     let records = read.map_err(|error| format!("dropped, and user space cannot read it: {error}"))?;
-    if !paths.is_empty() && records.len() != said.records.len() || records.is_empty() {
+    if records.len() != said.records.len() || records.is_empty() {
         return Err(format!("{} records of {}", said.records.len(), records.len()));
+    }
+    let mut index = RequestIndex::default();
+    let _ = index.read(Signal::Logs, payload);
+    let sizes: Vec<u64> =
+        index.records().iter().map(|record| u64::from(record.place.end - record.place.start)).collect();
+    if sizes != said.sizes {
+        return Err(format!("records of the sizes {:?} and not {sizes:?}", said.sizes));
     }
     for (index, (record, found)) in records.iter().zip(&said.records).enumerate() {
         for (path, (expected, found)) in paths.iter().zip(record.iter().zip(found)) {
