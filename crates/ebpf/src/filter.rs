@@ -20,6 +20,8 @@ use dtq_record::otlp::fill::FieldPath;
 
 /// Bytes of the header that stands in front of what a UDP socket receives.
 const UDP_HEADER_SIZE: i32 = 8;
+/// Where the context says how large the datagrams are that were merged (`struct __sk_buff`, `gso_size`).
+const GSO_SIZE: i16 = 176;
 /// Position of the count of payloads that are kept because nothing drops them.
 const KEPT: u32 = 0;
 /// Position of the count of payloads that are dropped.
@@ -100,6 +102,32 @@ pub struct Share {
     pub plan: Option<Plan>,
     /// The parts that stay in user space.
     pub stays: Vec<Stays>,
+    /// Fields that user space reads for the rule and this does not need to decide it. Where one has content that is looked
+    /// into in user space only, that may be malformed; then the rule fails there, and lets the record pass.
+    fragile: Vec<i16>,
+}
+
+impl Share {
+    /// Finds the fragile fields, or gives the rule up where one of them cannot be seen here.
+    fn see_fragile(&mut self, condition: &Term, fields: &mut Fields<'_>) {
+        let Some(plan) = &self.plan else { return };
+        let sure = plan.sure_fields();
+        let mut open = vec![condition];
+        while let Some(term) = open.pop() {
+            open.extend(term.children());
+            let Term::Field(path, _) = term else { continue };
+            match fields.cell(path) {
+                Ok(field) if sure.contains(&field) || self.fragile.contains(&field) => {}
+                Ok(field) => self.fragile.push(field),
+                Err(_) => {
+                    let reason = "what else the condition reads may be malformed, and then the record passes";
+                    self.stays.push(Stays { part: term.clone(), reason: Unsupported::new(reason) });
+                    self.plan = None;
+                    return;
+                }
+            }
+        }
+    }
 }
 
 /// Holds a filter.
@@ -155,7 +183,12 @@ pub fn compile(spec: &FilterSpec<'_>) -> Result<Filter, Unsupported> {
     for rule in spec.rules {
         let mut stays = Vec::new();
         let plan = predicate::plan(rule.condition, rule.effect.want(), &mut fields, &mut stays).ok();
-        shares.push(Share { plan: plan.filter(|plan| !matches!(plan, Plan::Known(false))), stays });
+        let mut share =
+            Share { plan: plan.filter(|plan| !matches!(plan, Plan::Known(false))), stays, fragile: Vec::new() };
+        if spec.format == Format::Otlp {
+            share.see_fragile(rule.condition, &mut fields);
+        }
+        shares.push(share);
     }
     if shares.iter().all(|share| share.plan.is_none()) {
         return Err(Unsupported::new("no rule can be sure of dropping a record from what the kernel sees"));
@@ -256,6 +289,11 @@ impl Writer<'_> {
         e.asm.bind(has_length);
         self.copy_payload(offset);
         let e = &mut self.e;
+        if self.spec.front == Front::UdpDatagram {
+            let merged = e.undecided(Reason::Merged);
+            e.asm.load(Size::Word, Reg::R0, Reg::R6, GSO_SIZE);
+            e.asm.branch(Cond::Ne, Reg::R0, 0, merged);
+        }
         e.store(layout::STEPS, layout::STEPS_MAX);
         e.store(layout::REASON, 0);
         // Where a payload has several records, whoever reads them says how large each is.
@@ -401,6 +439,15 @@ impl Judged<'_> {
                 pass.emit(e, position)?;
             }
             let (drops, goes_on) = (e.asm.label(), e.asm.label());
+            for field in &self.shares[rule].fragile {
+                let is_whole = e.asm.label();
+                e.load_state(Reg::R0, *field);
+                e.asm.branch(Cond::Ne, Reg::R0, State::Undecided as i32, is_whole);
+                e.asm.load(Size::Word, Reg::R0, SCRATCH, field + 4);
+                e.store(layout::REASON, Reg::R0);
+                e.asm.jump(goes_on);
+                e.asm.bind(is_whole);
+            }
             predicate::emit(e, plan, drops, goes_on)?;
             e.asm.bind(drops);
             let staged = layout::STAGED + 8 * rule as i16;

@@ -27,6 +27,7 @@ use dtq_ir::condition::term::{NodeKind, Term};
 use dtq_value::Value;
 use field::Fields;
 use number::Comparison;
+use std::collections::BTreeSet;
 
 /// Says what is to be certain of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -202,6 +203,21 @@ fn joined(plans: Vec<Plan>, all: bool) -> Plan {
 }
 
 impl Plan {
+    /// Returns the fields of which each is known wherever the plan says yes.
+    pub(crate) fn sure_fields(&self) -> BTreeSet<i16> {
+        match self {
+            Plan::Known(_) => BTreeSet::new(),
+            Plan::Atom(atom, _) => BTreeSet::from([atom.field]),
+            Plan::Comparison(comparison, _) => comparison.fields(),
+            Plan::All(plans) => plans.iter().flat_map(Plan::sure_fields).collect(),
+            Plan::Any(plans) => {
+                let mut all = plans.iter().map(Plan::sure_fields);
+                let first = all.next().unwrap_or_default();
+                all.fold(first, |common, fields| common.intersection(&fields).copied().collect())
+            }
+        }
+    }
+
     /// Returns what it costs, roughly, in steps.
     pub(crate) fn cost(&self) -> u32 {
         match self {
