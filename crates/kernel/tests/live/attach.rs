@@ -4,8 +4,9 @@ use crate::filters::{DROPPED, KEPT, Role, command, constant, eventually, first_b
 use crate::{load, may_load};
 use dtq_kernel::attach::filter::Present;
 use dtq_kernel::attach::{find, kind};
+use dtq_kernel::object::has_program;
 use dtq_kernel::{
-    AttachError, Count, Program, ProgramKind, Socket, SocketFilter, SocketKind, SocketName, Stats, object::has_program,
+    AttachError, Count, Counters, Program, ProgramKind, Socket, SocketFilter, SocketKind, SocketName, Stats, loaded,
 };
 use rustix::event::{PollFd, PollFlags, poll};
 use std::net::{SocketAddr, UdpSocket};
@@ -379,6 +380,39 @@ fn runs_are_measured_while_that_is_asked_for() {
     assert_eq!((program.info().unwrap().run_count, filter.info().unwrap().run_count), (1000, 10));
     let info = program.info().unwrap();
     assert!(info.id > 0 && info.verified_count >= 2 && info.run_time_ns > 0);
+}
+
+/// Is a process that counts datagrams of its own socket.
+#[test]
+fn counting_child() {
+    if role().as_deref() != Some("counting") {
+        return;
+    }
+    let (sender, socket) = UnixDatagram::pair().unwrap();
+    let (program, _counters) = first_byte(b'd', 0);
+    let _filter = SocketFilter::attach(Socket::own(socket.as_fd()).unwrap(), &program, Present::Refuse).unwrap();
+    ["d", "k", "d"].iter().for_each(|text| sent(sender.send(text.as_bytes())));
+    println!("ready {}", program.info().unwrap().id);
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+#[test]
+fn what_another_process_counts_can_be_read() {
+    if !may_load("what_another_process_counts_can_be_read") {
+        return;
+    }
+    let mut counting = Role::start(command("attach::counting_child", "counting"));
+    let id: u32 = counting.said.trim().parse().unwrap();
+    let find = |prefix: &str| loaded(prefix).unwrap().into_iter().find(|program| program.info.id == id);
+    let program = find("test").expect("it is there");
+    assert_eq!((program.info.name.as_str(), program.info.is_native, find("other").is_none()), ("test", true, true));
+    let counters = Counters::over(program.map("counts").unwrap(), vec!["kept".into(), "dropped".into()]).unwrap();
+    assert_eq!(counters.named().unwrap()[1], ("dropped", Count { records: 2, bytes: 2 }));
+    assert!(program.map("nothing").is_none());
+    counting.kill();
+    // Looking at its counts does not keep the program.
+    assert!(eventually(|| !has_program(id).unwrap()), "the program stays");
+    assert_eq!(counters.get(KEPT).unwrap().records, 1);
 }
 
 #[test]
