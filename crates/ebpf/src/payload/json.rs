@@ -141,15 +141,13 @@ struct Reader {
     behind: Label,
     /// Behind a bracket that closes.
     close: Label,
-    /// Behind the object.
-    end: Label,
 }
 
 impl Reader {
     fn new(e: &mut Emitter, parts: Vec<(Part, i16)>) -> Self {
         let bad = e.undecided(Reason::Malformed);
-        let [object, key, array, value, behind, close, end] = std::array::from_fn(|_| e.asm.label());
-        Self { parts, bad, object, key, array, value, behind, close, end }
+        let [object, key, array, value, behind, close] = std::array::from_fn(|_| e.asm.label());
+        Self { parts, bad, object, key, array, value, behind, close }
     }
 
     /// Returns the cells of a part, of which the first is filled while reading.
@@ -359,24 +357,15 @@ impl Reader {
         e.asm.branch(Cond::Ne, Reg::R1, 1, self.behind);
     }
 
-    /// Adds the state `end`: only blanks and line ends may follow.
+    /// Adds the reading of what is behind the object: only blanks may follow, and one end of a line. Behind that an empty line might be one of its own.
     fn read_end(&self, e: &mut Emitter) {
-        let [is_blank, done] = std::array::from_fn(|_| e.asm.label());
-        e.asm.bind(self.end);
-        e.step();
-        e.load(Reg::R1, CURSOR);
+        let done = e.asm.label();
+        next(e);
         e.load(Reg::R5, END);
         e.asm.branch(Cond::Ge, Reg::R1, Reg::R5, done);
-        e.address(Reg::R2, Reg::R1);
-        e.asm.load(Size::Byte, Reg::R3, Reg::R2, 0);
-        for byte in [b'\n', b' ', b'\r', b'\t'] {
-            e.asm.branch(Cond::Eq, Reg::R3, i32::from(byte), is_blank);
-        }
-        e.asm.jump(self.bad);
-        e.asm.bind(is_blank);
+        e.asm.branch(Cond::Ne, Reg::R3, i32::from(b'\n'), self.bad);
         e.asm.alu(Alu::Add, Reg::R1, 1);
-        e.store(CURSOR, Reg::R1);
-        e.asm.jump(self.end);
+        e.asm.branch(Cond::Lt, Reg::R1, Reg::R5, self.bad);
         e.asm.bind(done);
     }
 
