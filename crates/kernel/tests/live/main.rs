@@ -17,6 +17,8 @@ mod reader;
 
 mod syslog;
 
+mod eligible;
+
 mod search;
 
 mod tables;
