@@ -12,6 +12,7 @@ mod questions;
 use dtq_ebpf::layout::Reason;
 use dtq_ebpf::search::{TermEdges, TextTest, emit_long_in, emit_test, emit_text_in};
 use dtq_ebpf::vm::Maps;
+use dtq_value::search::has_ignore_case;
 use part::{FALSE, Part, Subject, TRUE, packet_of_number, packet_of_text, unknown};
 use questions::{Question, Random};
 
@@ -87,6 +88,23 @@ fn a_neighbour_beyond_ascii_leaves_it_open_unless_another_occurrence_decides() {
     assert_eq!(answer(&has("\u{2192}"), b"", "a\u{2192}\u{e9}".as_bytes(), b""), TRUE);
     assert_eq!(answer(&has("\u{e9}"), b"", "a\u{e9}".as_bytes(), b""), FALSE);
     assert_eq!(answer(&has("\u{e9}"), b"", "a \u{e9}!".as_bytes(), b""), TRUE);
+}
+
+#[test]
+fn every_neighbour_delimits_or_not_as_in_user_space() {
+    for edges in [TermEdges::Both, TermEdges::Start, TermEdges::End] {
+        let has = TextTest::Has { text: b"a-1".to_vec(), is_case_ignored: true, edges };
+        let part = Part::new(Subject::Text, |e, outcome| emit_test(e, &has, outcome)).unwrap();
+        let mut maps = Maps::new(&part.maps);
+        for neighbour in 0..=u8::MAX {
+            for text in [[neighbour, b'a', b'-', b'1', b'.'], [b'.', b'A', b'-', b'1', neighbour]] {
+                let found = part.run(&mut maps, &packet_of_text(b"x", &text, b"x"));
+                let expected = if has_ignore_case(&text, b"a-1", edges) { TRUE } else { FALSE };
+                let is_open = neighbour >= 0x80 && found == unknown(Reason::NonAscii);
+                assert!(found == expected || is_open, "{text:?} {edges:?}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -190,4 +208,25 @@ fn a_set_ignores_the_case_of_letters_alone() {
     let long: [&[u8]; 2] = ["W\u{d6}Rd, And more behind it".as_bytes(), "w\u{f6}rd, and more behind it".as_bytes()];
     assert_eq!(answers_in(&texts, true, &long), [TRUE, FALSE]);
     assert_eq!(answers_in(&texts, false, &[b"Word@[7", b"word@[7", b""]), [TRUE, FALSE, TRUE]);
+}
+
+#[test]
+fn a_text_with_the_hash_of_another_is_not_in_the_set() {
+    // The hash of `search/set/texts.rs` is no secret: a longer text that begins with a shorter one can be made to have its hash.
+    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+    let scrambled = |hash: u64| hash ^ hash >> 32;
+    let mix = |hash: u64, word: u64| scrambled((hash ^ word).wrapping_mul(MULTIPLIER));
+    // Each round of Newton's doubles the bits of the inverse that are right.
+    let inverse = (0..6)
+        .fold(MULTIPLIER, |inverse, _| inverse.wrapping_mul(2_u64.wrapping_sub(MULTIPLIER.wrapping_mul(inverse))));
+    let first = |length: u64| length.wrapping_mul(MULTIPLIER);
+    let (short, other) = (*b"payments", *b"Payments");
+    let word = u64::from_le_bytes(short);
+    let wanted = mix(first(8), word);
+    let last = scrambled(wanted).wrapping_mul(inverse) ^ mix(first(16), word);
+    assert_eq!(mix(mix(first(16), word), last), wanted);
+    let long = [short, last.to_le_bytes()].concat();
+    let mut texts: Vec<Vec<u8>> = (0..20).map(|at| format!("service {at}").into_bytes()).collect();
+    texts.extend([long.clone(), other.to_vec()]);
+    assert_eq!(answers_in(&texts, false, &[&short, &long, &other]), [FALSE, TRUE, TRUE]);
 }
