@@ -4,6 +4,7 @@
 //! `DTQ_SEED=2` make another run.
 
 #![expect(clippy::print_stderr, reason = "its numbers are for people")]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod random;
 
@@ -13,9 +14,17 @@ mod reading;
 #[path = "../../../ebpf/tests/support/lines.rs"]
 mod lines;
 
+#[path = "../../../ebpf/tests/support/syslog_lines.rs"]
+mod syslog_lines;
+
+#[path = "../../../ebpf/tests/support/json_objects.rs"]
+mod json_objects;
+
 mod reader;
 
 mod syslog;
+
+mod json;
 
 mod eligible;
 
@@ -33,6 +42,22 @@ mod otlp;
 
 #[path = "../../../ebpf/tests/support/questions.rs"]
 mod questions;
+
+mod ring;
+
+mod filters;
+
+mod attach;
+
+mod guard;
+
+mod cgroup;
+
+mod relay;
+
+mod sockets;
+
+mod probe;
 
 use dtq_ebpf::asm::Assembler;
 use dtq_ebpf::callee::Helper;
