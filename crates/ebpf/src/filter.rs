@@ -18,6 +18,10 @@ use dtq_ir::condition::term::Term;
 use dtq_ir::reads::Path;
 use dtq_record::otlp::fill::FieldPath;
 
+/// Bytes of the headers of IP and UDP that are looked at together.
+const HEADERS_SIZE: i32 = 28;
+/// The number of UDP among protocols of the internet.
+const UDP: u8 = 17;
 /// Bytes of the header that stands in front of what a UDP socket receives.
 const UDP_HEADER_SIZE: i32 = 8;
 /// Where the context says how large the datagrams are that were merged (`struct __sk_buff`, `gso_size`).
@@ -38,13 +42,22 @@ pub enum Front {
     UnixDatagram,
     /// A datagram of a UDP socket: a header of eight bytes, then the payload.
     UdpDatagram,
+    /// A packet that a process of a control group sends: the headers of IP and UDP, then the payload. Of others than those
+    /// to this port, with options, or in fragments nothing is looked at or counted.
+    EgressPacket {
+        /// The port that datagrams are sent to.
+        port: u16,
+    },
 }
 
 impl Front {
-    fn payload_offset(self) -> i32 {
+    /// Returns what keeps a packet, and what drops it.
+    fn results(self) -> (i32, i32) {
         match self {
-            Front::UnixDatagram => 0,
-            Front::UdpDatagram => UDP_HEADER_SIZE,
+            // The bytes of a packet that are kept.
+            Front::UnixDatagram | Front::UdpDatagram => (-1, 0),
+            // `enum cgroup_bpf_attach_type`: dropped without a word to the sender.
+            Front::EgressPacket { .. } => (1, 2),
         }
     }
 }
@@ -238,7 +251,7 @@ impl Writer<'_> {
         self.e.bind_undecided();
         self.leave_kept();
         self.e.asm.bind(not_ready);
-        self.leave(KEEP);
+        self.leave(self.spec.front.results().0);
         self.write_words(words, after_words);
         Ok(lease_map)
     }
@@ -262,6 +275,8 @@ impl Writer<'_> {
         let (is_free, has_length) = (self.e.asm.label(), self.e.asm.label());
         let e = &mut self.e;
         e.asm.mov(Reg::R6, Reg::R1);
+        self.find_payload();
+        let e = &mut self.e;
         e.asm.store(Size::Word, Reg::FRAME, -4, 0);
         e.asm.mov_map(Reg::R1, SCRATCH_MAP);
         e.asm.mov_frame(Reg::R2, -4);
@@ -277,8 +292,7 @@ impl Writer<'_> {
         let e = &mut self.e;
         e.asm.bind(is_free);
         e.asm.load(Size::Word, Reg::R7, Reg::R6, 0);
-        let offset = self.spec.front.payload_offset();
-        e.asm.alu(Alu::Sub, Reg::R7, offset);
+        e.asm.alu(Alu::Sub, Reg::R7, Reg::R8);
         e.store(layout::LENGTH, Reg::R7);
         e.asm.mov(Reg::R0, Reg::R7);
         e.asm.alu(Alu::Sub, Reg::R0, 1);
@@ -287,9 +301,9 @@ impl Writer<'_> {
         let kept = e.kept();
         e.asm.jump(kept);
         e.asm.bind(has_length);
-        self.copy_payload(offset);
+        self.copy_payload();
         let e = &mut self.e;
-        if self.spec.front == Front::UdpDatagram {
+        if self.spec.front != Front::UnixDatagram {
             let merged = e.undecided(Reason::Merged);
             e.asm.load(Size::Word, Reg::R0, Reg::R6, GSO_SIZE);
             e.asm.branch(Cond::Ne, Reg::R0, 0, merged);
@@ -304,15 +318,63 @@ impl Writer<'_> {
         }
     }
 
+    /// Adds what finds where the payload begins, into `r8`; the context is in `r6`.
+    fn find_payload(&mut self) {
+        let port = match self.spec.front {
+            Front::UnixDatagram => return self.e.asm.mov(Reg::R8, 0),
+            Front::UdpDatagram => return self.e.asm.mov(Reg::R8, UDP_HEADER_SIZE),
+            Front::EgressPacket { port } => i32::from(port.swap_bytes()),
+        };
+        let [other, is_v6, has_port] = [(); 3].map(|()| self.e.asm.label());
+        let head = -HEADERS_SIZE as i16;
+        let load = |e: &mut Emitter, offset: i32, size: i32| {
+            e.asm.mov(Reg::R1, Reg::R6);
+            e.asm.mov(Reg::R2, offset);
+            e.asm.mov_frame(Reg::R3, -HEADERS_SIZE);
+            e.asm.mov(Reg::R4, size);
+            e.asm.call(Helper::SkbLoadBytes);
+            e.asm.branch(Cond::Ne, Reg::R0, 0, other);
+        };
+        let e = &mut self.e;
+        load(e, 0, HEADERS_SIZE);
+        e.asm.load(Size::Byte, Reg::R1, Reg::FRAME, head);
+        e.asm.mov(Reg::R8, 48);
+        e.asm.load(Size::Byte, Reg::R2, Reg::FRAME, head + 6);
+        e.asm.alu(Alu::Rsh, Reg::R1, 4);
+        e.asm.branch(Cond::Eq, Reg::R1, 6, is_v6);
+        e.asm.mov(Reg::R8, 28);
+        e.asm.load(Size::Byte, Reg::R1, Reg::FRAME, head);
+        e.asm.branch(Cond::Ne, Reg::R1, 0x45, other);
+        // More fragments, or a place behind the first.
+        e.asm.load(Size::Half, Reg::R1, Reg::FRAME, head + 6);
+        e.asm.branch(Cond::Set, Reg::R1, 0xFF3F, other);
+        e.asm.load(Size::Byte, Reg::R2, Reg::FRAME, head + 9);
+        e.asm.load(Size::Half, Reg::R1, Reg::FRAME, head + 22);
+        e.asm.jump(has_port);
+        e.asm.bind(is_v6);
+        e.asm.branch(Cond::Ne, Reg::R2, i32::from(UDP), other);
+        load(e, 40, 8);
+        e.asm.mov(Reg::R2, i32::from(UDP));
+        e.asm.load(Size::Half, Reg::R1, Reg::FRAME, head + 2);
+        e.asm.bind(has_port);
+        e.asm.branch(Cond::Ne, Reg::R1, port, other);
+        let found = e.asm.label();
+        e.asm.branch(Cond::Eq, Reg::R2, i32::from(UDP), found);
+        e.asm.bind(other);
+        let (keep, _) = self.spec.front.results();
+        self.leave(keep);
+        self.e.asm.bind(found);
+    }
+
     /// Adds what copies the payload, whose length less one is in `r0` and small; zeros come behind it.
-    fn copy_payload(&mut self, offset: i32) {
+    fn copy_payload(&mut self) {
         let e = &mut self.e;
         let unreadable = e.undecided(Reason::Unreadable);
         e.asm.mov(Reg::R7, Reg::R0);
         e.asm.mov(Reg::R4, Reg::R0);
         e.asm.alu(Alu::Add, Reg::R4, 1);
         e.asm.mov(Reg::R1, Reg::R6);
-        e.asm.mov(Reg::R2, offset);
+        e.asm.mov(Reg::R2, Reg::R8);
         e.asm.mov(Reg::R3, SCRATCH);
         e.asm.alu(Alu::Add, Reg::R3, i32::from(layout::PAYLOAD));
         e.asm.call(Helper::SkbLoadBytes);
@@ -339,7 +401,8 @@ impl Writer<'_> {
         self.e.load(Reg::R7, layout::LENGTH);
         self.count(DROPPED as i32, 1);
         self.e.store(layout::BUSY, 0);
-        self.leave(DROP);
+        let (_, drop) = self.spec.front.results();
+        self.leave(drop);
     }
 
     /// Adds the end of a run over a payload that is kept.
@@ -354,7 +417,7 @@ impl Writer<'_> {
         self.e.asm.bind(counted);
         self.count(Reg::R6, 1);
         self.e.store(layout::BUSY, 0);
-        self.leave(KEEP);
+        self.leave(self.spec.front.results().0);
     }
 
     /// Adds so many records, and as many bytes as are in `r7`, to the count of a position.
@@ -392,9 +455,10 @@ impl Writer<'_> {
             e.asm.add(Insn::Atomic { size, op, is_fetched: false, base, offset, src });
         }
         e.asm.bind(missing);
-        self.leave(KEEP);
+        self.leave(self.spec.front.results().0);
     }
 
+    /// Adds the end of the program.
     fn leave(&mut self, result: i32) {
         self.e.asm.mov(Reg::R0, result);
         self.e.asm.exit();
@@ -414,11 +478,6 @@ impl Writer<'_> {
         self.e.asm.jump(after_words);
     }
 }
-
-/// What a socket filter returns to keep a packet whole.
-const KEEP: i32 = -1;
-/// What it returns to drop one.
-const DROP: i32 = 0;
 
 /// Holds what a record is judged by.
 struct Judged<'j> {
