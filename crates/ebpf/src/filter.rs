@@ -195,7 +195,7 @@ pub fn compile(spec: &FilterSpec<'_>) -> Result<Filter, Unsupported> {
     let mut shares = Vec::new();
     for rule in spec.rules {
         let mut stays = Vec::new();
-        let plan = predicate::plan(rule.condition, rule.effect.want(), &mut fields, &mut stays).ok();
+        let plan = predicate::plan(rule.condition, rule.effect.want(), &mut fields, &mut stays);
         let mut share =
             Share { plan: plan.filter(|plan| !matches!(plan, Plan::Known(false))), stays, fragile: Vec::new() };
         if spec.format == Format::Otlp {

@@ -1,4 +1,5 @@
 //! Filters as a whole: where payloads begin, what is counted, what is kept.
+#![allow(clippy::unwrap_used)]
 
 use dtq_ebpf::filter::{Effect, Filter, FilterSpec, Front, Rule, compile};
 use dtq_ebpf::layout::Reason;
