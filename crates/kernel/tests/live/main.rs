@@ -28,6 +28,8 @@ mod json;
 
 mod eligible;
 
+mod real;
+
 mod search;
 
 mod tables;
