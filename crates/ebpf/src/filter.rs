@@ -246,6 +246,9 @@ impl Writer<'_> {
         let e = &mut self.e;
         e.store(layout::STEPS, layout::STEPS_MAX);
         e.store(layout::REASON, 0);
+        // Where a payload has several records, whoever reads them says how large each is.
+        e.load(Reg::R0, layout::LENGTH);
+        e.store(layout::RECORD_SIZE, Reg::R0);
         for rule in 0..self.spec.rules.len() {
             e.store(layout::STAGED + 8 * rule as i16, 0);
         }

@@ -1,5 +1,13 @@
 //! Payloads of a format to the fields of their records: the code that reads them. Next: `predicate`.
 
+mod scan;
+
+pub mod syslog;
+
+pub mod json;
+
+pub mod otlp;
+
 use crate::Unsupported;
 use crate::asm::Label;
 use crate::emit::Emitter;
@@ -54,8 +62,11 @@ impl Format {
     /// # Errors
     /// Why not.
     pub fn supports(self, path: &FieldPath) -> Result<(), Unsupported> {
-        let _ = path;
-        Err(Unsupported::new("it is not written yet"))
+        match self {
+            Format::Syslog => syslog::supports(path),
+            Format::Json => json::supports(path),
+            Format::Otlp => otlp::supports(path),
+        }
     }
 
     /// Adds the code that reads a payload and has each of its records judged; it goes on at `dropped` when all of them are
@@ -70,7 +81,10 @@ impl Format {
         judge: &mut Judge<'_>,
         dropped: Label,
     ) -> Result<(), Unsupported> {
-        let _ = (e, wanted, judge, dropped);
-        Err(Unsupported::new("it is not written yet"))
+        match self {
+            Format::Syslog => syslog::emit(e, wanted, judge, dropped),
+            Format::Json => json::emit(e, wanted, judge, dropped),
+            Format::Otlp => otlp::emit(e, wanted, judge, dropped),
+        }
     }
 }

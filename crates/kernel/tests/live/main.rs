@@ -7,6 +7,21 @@
 
 mod random;
 
+#[path = "../../../ebpf/tests/support/reading.rs"]
+mod reading;
+
+#[path = "../../../ebpf/tests/support/lines.rs"]
+mod lines;
+
+mod reader;
+
+mod syslog;
+
+#[path = "../../../ebpf/tests/support/mod.rs"]
+mod support;
+
+mod otlp;
+
 use dtq_ebpf::asm::Assembler;
 use dtq_ebpf::callee::Helper;
 use dtq_ebpf::insn::{AtomicOp, Cond, Insn, Reg, Size};
