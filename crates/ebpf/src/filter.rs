@@ -148,9 +148,7 @@ pub fn compile(spec: &FilterSpec<'_>) -> Result<Filter, Unsupported> {
     let mut fields = Fields::new(spec.source, &supports);
     let mut shares = Vec::new();
     for rule in spec.rules {
-        let mut stays = Vec::new();
-        let plan = predicate::plan(rule.condition, rule.effect.want(), &mut fields, &mut stays).ok();
-        shares.push(Share { plan: plan.filter(|plan| !matches!(plan, Plan::Known(false))), stays });
+        shares.push(share(rule, &mut fields));
     }
     if shares.iter().all(|share| share.plan.is_none()) {
         return Err(Unsupported::new("no rule can be sure of dropping a record from what the kernel sees"));
@@ -160,6 +158,18 @@ pub fn compile(spec: &FilterSpec<'_>) -> Result<Filter, Unsupported> {
     let (program, maps) = writer.e.finish();
     let program = crate::reached::reached(&program);
     Ok(Filter { program, maps, shares, lease_map })
+}
+
+/// Returns the parts of a rule that stay in user space, each with its reason, by itself and whatever else a filter does.
+pub fn stays(rule: &Rule<'_>, format: Format, source: &dyn Fn(&Path) -> Result<Source, Unsupported>) -> Vec<Stays> {
+    let supports = |path: &_| format.supports(path);
+    share(rule, &mut Fields::new(source, &supports)).stays
+}
+
+fn share(rule: &Rule<'_>, fields: &mut Fields<'_>) -> Share {
+    let mut stays = Vec::new();
+    let plan = predicate::plan(rule.condition, rule.effect.want(), fields, &mut stays).ok();
+    Share { plan: plan.filter(|plan| !matches!(plan, Plan::Known(false))), stays }
 }
 
 struct Writer<'w> {

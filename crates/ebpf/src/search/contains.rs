@@ -214,7 +214,8 @@ fn emit_constants(e: &mut Emitter, needle: &Needle<'_>) {
 /// Adds what brings into `r7`, from eight places of a distance behind the address in `r1`, a number whose bytes have their
 /// highest bit where the constant cannot begin. Clobbers `r0`.
 fn emit_word(e: &mut Emitter, needle: &Needle<'_>, distance: usize) {
-    let load = |e: &mut Emitter, reg: Reg, probe: usize| e.asm.load(Size::Double, reg, Reg::R1, (distance + probe) as i16);
+    let load =
+        |e: &mut Emitter, reg: Reg, probe: usize| e.asm.load(Size::Double, reg, Reg::R1, (distance + probe) as i16);
     load(e, Reg::R0, needle.probes[0]);
     e.asm.alu(Alu::Xor, Reg::R0, Reg::R2);
     if let Some(second) = needle.probes.get(1) {

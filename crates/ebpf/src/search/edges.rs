@@ -22,9 +22,8 @@ impl Edges {
     pub(super) fn new(text: &[u8], edges: TermEdges) -> Option<Self> {
         // Beside a letter, only an edge that is none itself is one of a term.
         let between_letters = [b"a", text, b"a"].concat();
-        let is_checked = |edge: TermEdges, other: TermEdges| {
-            edges != other && !is_between_edges(&between_letters, 1, text, edge)
-        };
+        let is_checked =
+            |edge: TermEdges, other: TermEdges| edges != other && !is_between_edges(&between_letters, 1, text, edge);
         let found = Self {
             is_start_checked: is_checked(TermEdges::Start, TermEdges::End),
             is_end_checked: is_checked(TermEdges::End, TermEdges::Start),

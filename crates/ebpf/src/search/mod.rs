@@ -118,5 +118,8 @@ fn check_length(text: &[u8]) -> Result<(), Unsupported> {
     if text.len() <= TEXT_MAX {
         return Ok(());
     }
-    Err(Unsupported::new(format!("texts are tested for at most {TEXT_MAX} bytes, and this constant has {}", text.len())))
+    Err(Unsupported::new(format!(
+        "texts are tested for at most {TEXT_MAX} bytes, and this constant has {}",
+        text.len()
+    )))
 }

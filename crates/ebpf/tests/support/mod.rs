@@ -157,7 +157,8 @@ impl Reading {
         let size = self.field_count * FIELD_SIZE as usize;
         let judged = judged.min(TRACE_MASK as usize);
         let records = trace[..judged].chunks_exact(size.max(1));
-        let records = records.map(|record| record.chunks(FIELD_SIZE as usize).map(|cell| read(cell, payload)).collect());
+        let records =
+            records.map(|record| record.chunks(FIELD_SIZE as usize).map(|cell| read(cell, payload)).collect());
         Said { result, records: records.collect() }
     }
 }

@@ -43,8 +43,18 @@ impl Random {
 
 /// Keys that occur, some of one size and some that begin with another.
 const KEYS: [&str; 12] = [
-    "EventName", "k", "kk", "http.status_code", "http.request.method", "service.name", "host.name", "n", "abc", "abd",
-    "service.namf", "eventname",
+    "EventName",
+    "k",
+    "kk",
+    "http.status_code",
+    "http.request.method",
+    "service.name",
+    "host.name",
+    "n",
+    "abc",
+    "abd",
+    "service.namf",
+    "eventname",
 ];
 
 /// Returns the fields that tests read.
@@ -77,11 +87,8 @@ pub fn paths() -> Vec<FieldPath> {
 
 /// Returns the program that reads fields.
 pub fn reading(paths: &[FieldPath]) -> Reading {
-    let wanted: Vec<Wanted> = paths
-        .iter()
-        .enumerate()
-        .map(|(index, path)| Wanted { path: path.clone(), field: field(index) })
-        .collect();
+    let wanted: Vec<Wanted> =
+        paths.iter().enumerate().map(|(index, path)| Wanted { path: path.clone(), field: field(index) }).collect();
     Reading::new(paths.len(), |e, judge, dropped| otlp::emit(e, &wanted, judge, dropped))
 }
 

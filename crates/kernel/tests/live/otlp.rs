@@ -5,10 +5,10 @@ mod requests;
 
 use crate::support::{self, DROPPED, Said};
 use crate::{ETHERNET_SIZE, load, may_load, number};
-use dtq_ebpf::layout::{FIELD_SIZE, State, field};
 use dtq_ebpf::asm::Label;
 use dtq_ebpf::emit::Emitter;
 use dtq_ebpf::insn::{Alu, Cond, Reg, Size};
+use dtq_ebpf::layout::{FIELD_SIZE, State, field};
 use dtq_ebpf::payload::{Wanted, otlp};
 use dtq_ebpf::vm::Maps;
 use dtq_ebpf::{Insn, MapDef};

@@ -63,7 +63,9 @@ fn json(random: &mut Random) -> Vec<u8> {
             continue;
         }
         let value = match (key, random.below(12)) {
-            ("n", 0..9) => random.pick(&["0", "5", "17", "42", "-1", "500", "9007199254740993", "4294967303"]).to_owned(),
+            ("n", 0..9) => {
+                random.pick(&["0", "5", "17", "42", "-1", "500", "9007199254740993", "4294967303"]).to_owned()
+            }
             ("r", 0..9) => random.pick(&["2.5", "499.5", "500.0", "1e3", "17", "-0.0"]).to_owned(),
             ("level", 0..9) => format!("\"{}\"", random.pick(&["info", "WARN", "error", "debug", "odd"])),
             (_, 0..9) => format!("\"{}\"", words(random, 4)),

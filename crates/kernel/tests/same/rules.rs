@@ -5,8 +5,22 @@ use dtq_ebpf::payload::Format;
 
 /// Texts that payloads hold, overlap and nearly equal one another.
 pub const WORDS: [&str; 16] = [
-    "error", "ERROR", "Error", "err", "time", "timeout", "TimeOut", "out of time", "a-b", "x_y", "7", "42", "", "info",
-    "LogWelcomeBanner", "\u{e9}t\u{e9}",
+    "error",
+    "ERROR",
+    "Error",
+    "err",
+    "time",
+    "timeout",
+    "TimeOut",
+    "out of time",
+    "a-b",
+    "x_y",
+    "7",
+    "42",
+    "",
+    "info",
+    "LogWelcomeBanner",
+    "\u{e9}t\u{e9}",
 ];
 
 fn texts(format: Format) -> &'static [&'static str] {
@@ -44,8 +58,12 @@ fn texts(format: Format) -> &'static [&'static str] {
 
 fn numbers(format: Format) -> &'static [&'static str] {
     match format {
-        Format::Syslog => &["SeverityNumber", "Attributes[\"syslog.version\"]", "tolong(Attributes[\"syslog.procid\"])"],
-        Format::Json => &["Attributes[\"n\"]", "tolong(Attributes[\"n\"])", "toint(Attributes[\"n\"])", "toreal(Attributes[\"r\"])"],
+        Format::Syslog => {
+            &["SeverityNumber", "Attributes[\"syslog.version\"]", "tolong(Attributes[\"syslog.procid\"])"]
+        }
+        Format::Json => {
+            &["Attributes[\"n\"]", "tolong(Attributes[\"n\"])", "toint(Attributes[\"n\"])", "toreal(Attributes[\"r\"])"]
+        }
         Format::Otlp => &[
             "SeverityNumber",
             "Attributes[\"n\"]",
@@ -97,8 +115,21 @@ fn leaf(random: &mut Random, format: Format) -> String {
     match random.below(16) {
         0..6 => {
             let operators = [
-                "==", "!=", "contains", "contains_cs", "!contains", "has", "has_cs", "!has", "startswith", "startswith_cs",
-                "endswith", "endswith_cs", "hasprefix", "hassuffix_cs", "!startswith",
+                "==",
+                "!=",
+                "contains",
+                "contains_cs",
+                "!contains",
+                "has",
+                "has_cs",
+                "!has",
+                "startswith",
+                "startswith_cs",
+                "endswith",
+                "endswith_cs",
+                "hasprefix",
+                "hassuffix_cs",
+                "!startswith",
             ];
             format!("{text} {} \"{word}\"", random.pick(&operators))
         }

@@ -93,12 +93,7 @@ impl Reader<'_> {
                 8 => 5,
                 _ => 2,
             };
-            self.e.asm.branch(
-                Cond::Eq,
-                Reg::R2,
-                tag(number as i32, wire_type),
-                self.heads[Level::Record as usize],
-            );
+            self.e.asm.branch(Cond::Eq, Reg::R2, tag(number as i32, wire_type), self.heads[Level::Record as usize]);
         }
         self.pass_over(Level::Record, &NUMBERS);
     }
