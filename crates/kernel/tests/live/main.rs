@@ -4,6 +4,7 @@
 //! `DTQ_SEED=2` make another run.
 
 #![expect(clippy::print_stderr, reason = "its numbers are for people")]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod random;
 
@@ -21,6 +22,20 @@ mod syslog;
 mod support;
 
 mod otlp;
+
+mod ring;
+
+mod filters;
+
+mod attach;
+
+mod guard;
+
+mod cgroup;
+
+mod relay;
+
+mod sockets;
 
 use dtq_ebpf::asm::Assembler;
 use dtq_ebpf::callee::Helper;
