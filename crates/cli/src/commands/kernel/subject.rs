@@ -49,7 +49,7 @@ pub fn of_query(query: &SourceText, now_ticks: i64, limits: &Limits) -> rule_set
     let files = vec![file];
     let compiled = rule_set::compile(&files, now_ticks, limits, true);
     diagnostics.extend(compiled.diagnostics);
-    rule_set::Loaded { files, diagnostics, set: compiled.set }
+    rule_set::Loaded { files, diagnostics, set: compiled.set, paths: Vec::new() }
 }
 
 /// The file beside the rule of a query.
