@@ -12,9 +12,11 @@ use crate::layout::{self, Reason, State};
 use crate::map::{MapDef, MapKind};
 use crate::payload::Format;
 use crate::predicate::field::{Derived, Fields, Source};
+use crate::predicate::passes::{Pass, share_passes};
 use crate::predicate::{self, Plan, Stays, Want};
 use dtq_ir::condition::term::Term;
 use dtq_ir::reads::Path;
+use dtq_record::otlp::fill::FieldPath;
 
 /// Bytes of the header that stands in front of what a UDP socket receives.
 const UDP_HEADER_SIZE: i32 = 8;
@@ -83,6 +85,9 @@ pub struct FilterSpec<'t> {
     pub rules: &'t [Rule<'t>],
     /// What the paths in their conditions are, such as [`predicate::field::field_of_logs`].
     pub source: &'t dyn Fn(&Path) -> Result<Source, Unsupported>,
+    /// What user space reads of a record besides what these conditions read: a record in which that is malformed passes all
+    /// rules, so that it is looked at here too, as far as it is read here.
+    pub also_read: &'t [FieldPath],
     /// Whether it keeps everything unless its owner renews a lease: the map `lease` holds, in nanoseconds of the clock that
     /// counts from the start of the machine, until when it filters.
     pub has_lease: bool,
@@ -153,7 +158,13 @@ pub fn compile(spec: &FilterSpec<'_>) -> Result<Filter, Unsupported> {
     if shares.iter().all(|share| share.plan.is_none()) {
         return Err(Unsupported::new("no rule can be sure of dropping a record from what the kernel sees"));
     }
-    let mut writer = Writer { e: Emitter::new(RULES as usize + spec.rules.len()), spec, shares: &shares };
+    if spec.format == Format::Otlp {
+        spec.also_read.iter().for_each(|path| fields.also_read(path));
+    }
+    let mut plans: Vec<Option<&mut Plan>> = shares.iter_mut().map(|share| share.plan.as_mut()).collect();
+    let passes = share_passes(&mut plans);
+    let mut writer =
+        Writer { e: Emitter::new(RULES as usize + spec.rules.len()), spec, shares: &shares, passes: &passes };
     let lease_map = writer.write(&fields)?;
     let (program, maps) = writer.e.finish();
     let program = crate::reached::reached(&program);
@@ -176,6 +187,7 @@ struct Writer<'w> {
     e: Emitter,
     spec: &'w FilterSpec<'w>,
     shares: &'w [Share],
+    passes: &'w [Pass],
 }
 
 impl Writer<'_> {
@@ -190,10 +202,10 @@ impl Writer<'_> {
         self.e.load(Reg::R0, layout::WORDS);
         self.e.asm.branch(Cond::Eq, Reg::R0, 0, words);
         self.e.asm.bind(after_words);
-        let shares = self.shares;
+        let judged = Judged { shares: self.shares, passes: self.passes, derived: fields.derived() };
         let mut judge_error = None;
         let mut judge = |e: &mut Emitter, next: Label| {
-            judge_error = judge_error.take().or(write_judge(e, shares, fields.derived(), next).err());
+            judge_error = judge_error.take().or(judged.emit(e, next).err());
         };
         self.spec.format.emit(&mut self.e, fields.wanted(), &mut judge, dropped)?;
         if let Some(error) = judge_error {
@@ -380,27 +392,41 @@ const KEEP: i32 = -1;
 /// What it returns to drop one.
 const DROP: i32 = 0;
 
-/// Adds the code that judges a record: it goes on at `next` when a rule surely drops it.
-fn write_judge(e: &mut Emitter, shares: &[Share], derived: &[Derived], next: Label) -> Result<(), Unsupported> {
-    e.store(layout::REASON, 0);
-    derived.iter().for_each(|derived| derive(e, *derived));
-    for (rule, plan) in shares.iter().enumerate().filter_map(|(rule, share)| Some((rule, share.plan.as_ref()?))) {
-        let (drops, goes_on) = (e.asm.label(), e.asm.label());
-        predicate::emit(e, plan, drops, goes_on)?;
-        e.asm.bind(drops);
-        let staged = layout::STAGED + 8 * rule as i16;
-        e.load(Reg::R1, layout::RECORD_SIZE);
-        e.asm.alu(Alu::Lsh, Reg::R1, 32);
-        e.load(Reg::R0, staged);
-        e.asm.alu(Alu::Add, Reg::R0, Reg::R1);
-        e.asm.alu(Alu::Add, Reg::R0, 1);
-        e.store(staged, Reg::R0);
-        e.asm.jump(next);
-        e.asm.bind(goes_on);
+/// Holds what a record is judged by.
+struct Judged<'j> {
+    shares: &'j [Share],
+    passes: &'j [Pass],
+    derived: &'j [Derived],
+}
+
+impl Judged<'_> {
+    /// Adds the code that judges a record: it goes on at `next` when a rule surely drops it.
+    fn emit(&self, e: &mut Emitter, next: Label) -> Result<(), Unsupported> {
+        e.store(layout::REASON, 0);
+        self.derived.iter().for_each(|derived| derive(e, *derived));
+        for (rule, plan) in
+            self.shares.iter().enumerate().filter_map(|(rule, share)| Some((rule, share.plan.as_ref()?)))
+        {
+            for (position, pass) in self.passes.iter().enumerate().filter(|(_, pass)| pass.first_plan == rule) {
+                pass.emit(e, position)?;
+            }
+            let (drops, goes_on) = (e.asm.label(), e.asm.label());
+            predicate::emit(e, plan, drops, goes_on)?;
+            e.asm.bind(drops);
+            let staged = layout::STAGED + 8 * rule as i16;
+            e.load(Reg::R1, layout::RECORD_SIZE);
+            e.asm.alu(Alu::Lsh, Reg::R1, 32);
+            e.load(Reg::R0, staged);
+            e.asm.alu(Alu::Add, Reg::R0, Reg::R1);
+            e.asm.alu(Alu::Add, Reg::R0, 1);
+            e.store(staged, Reg::R0);
+            e.asm.jump(next);
+            e.asm.bind(goes_on);
+        }
+        let kept = e.kept();
+        e.asm.jump(kept);
+        Ok(())
     }
-    let kept = e.kept();
-    e.asm.jump(kept);
-    Ok(())
 }
 
 /// Adds what fills a field from two others.
@@ -412,7 +438,8 @@ fn derive(e: &mut Emitter, Derived { field, key, other }: Derived) {
             e.store(field + offset, Reg::R1);
         }
     };
-    e.load_state(Reg::R0, key);
+    // One that is there and holds nothing has a length.
+    e.load(Reg::R0, key);
     e.asm.branch(Cond::Eq, Reg::R0, State::Missing as i32, take_other);
     copy(e, key);
     e.asm.jump(done);

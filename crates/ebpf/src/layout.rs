@@ -68,7 +68,7 @@ pub fn field(index: usize) -> i16 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum State {
-    /// Nothing: the record has no such field.
+    /// Nothing: the record has no such field, or, with a length of 1, one that holds nothing.
     Missing = 0,
     /// A text: its length, and the offset of its first byte from the beginning of the scratch.
     Text = 1,

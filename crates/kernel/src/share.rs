@@ -92,21 +92,21 @@ pub fn share(set: &RuleSet, options: &ShareOptions) -> Result<Shared, Unsupporte
         }
         rules.push(shared);
     }
-    let filter = compile(&goes, &sources, options, &mut rules)?;
+    let filter = compile(&goes, (&sources, cells.paths()), options, &mut rules)?;
     Ok(Shared { filter, rules })
 }
 
 /// Compiles what goes down, and writes what became of it.
 fn compile(
     goes: &[(usize, &Term, Effect)],
-    sources: &Sources,
+    (sources, also_read): (&Sources, &[FieldPath]),
     options: &ShareOptions,
     rules: &mut [SharedRule],
 ) -> Result<Option<Filter>, Unsupported> {
     let source = |path: &Path| sources.find(path);
     let of = |rules: &[filter::Rule<'_>]| {
         let ShareOptions { format, front, has_lease } = *options;
-        filter::compile(&FilterSpec { format, front, rules, source: &source, has_lease })
+        filter::compile(&FilterSpec { format, front, rules, source: &source, also_read, has_lease })
     };
     let mut kept: Vec<filter::Rule<'_>> = Vec::new();
     for (position, condition, effect) in goes {

@@ -8,6 +8,8 @@ use crate::emit::{Emitter, Outcome};
 use crate::insn::Cond;
 use crate::layout::State;
 use crate::predicate::field::Fields;
+use crate::search::dfa::Automaton;
+use crate::search::many::emit_match;
 use crate::search::{TermEdges, TextTest, emit_long_in, emit_test, emit_text_in};
 use dtq_ir::condition::term::Term;
 use dtq_value::{Str, Type, Value};
@@ -40,13 +42,20 @@ impl Answer {
 }
 
 /// Says what is asked of a text.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) enum OnText {
     Answer(Answer),
     IsEmpty,
     /// One of these tests holds, or all of them.
     Tests(Vec<TextTest>, bool),
     In(Vec<Vec<u8>>, bool),
+    Regex(Box<Automaton>),
+    /// One of these bits is among what a pass found, or all of them.
+    Found {
+        pass: usize,
+        bits: u64,
+        all: bool,
+    },
 }
 
 /// Says what is asked of an integer or of a datetime.
@@ -118,7 +127,7 @@ impl Atom {
         let (long, real) = parts.on_number(base_name, is_negated);
         let atom = Atom {
             field: fields.cell(path)?,
-            missing: parts.answer(&Value::missing(parts.ty)),
+            missing: parts.answer(&fields.missing(path, parts.ty)?),
             bools: [false, true].map(|value| parts.answer(&Value::Bool(value))),
             text,
             long,
@@ -136,7 +145,7 @@ impl Atom {
 
     /// Says whether it is unknown whatever the field holds.
     fn says_nothing(&self) -> bool {
-        self.text == OnText::Answer(Answer::Unknown)
+        matches!(self.text, OnText::Answer(Answer::Unknown))
             && self.long == OnLong::Answer(Answer::Unknown)
             && self.real == OnReal::Answer(Answer::Unknown)
             && self.bools == [Answer::Unknown; 2]
@@ -150,7 +159,8 @@ impl Atom {
         match &self.text {
             OnText::Tests(tests, _) => tests.iter().try_for_each(|test| emit_test(&mut trial, test, &outcome))?,
             OnText::In(texts, is_case_ignored) => emit_text_in(&mut trial, texts, *is_case_ignored, &outcome)?,
-            OnText::Answer(_) | OnText::IsEmpty => {}
+            OnText::Regex(automaton) => emit_match(&mut trial, automaton, &outcome)?,
+            OnText::Answer(_) | OnText::IsEmpty | OnText::Found { .. } => {}
         }
         match &self.long {
             OnLong::In(values) => emit_long_in(&mut trial, values, &outcome),
@@ -168,7 +178,8 @@ impl Atom {
         match &self.text {
             OnText::Tests(tests, _) => tests.iter().map(of_test).sum::<u32>() + 4,
             OnText::In(..) => 20,
-            OnText::Answer(_) | OnText::IsEmpty => 4,
+            OnText::Regex(_) => 120,
+            OnText::Answer(_) | OnText::IsEmpty | OnText::Found { .. } => 4,
         }
     }
 }
@@ -299,6 +310,11 @@ impl<'t> Parts<'t> {
             let answer = if is_null { self.answer(&Value::string("x")) } else { Answer::Unknown };
             return Ok(OnText::Answer(answer));
         };
+        if name == "matches regex" {
+            let pattern =
+                std::str::from_utf8(text.as_bytes()).map_err(|_| Unsupported::new("the pattern is no UTF-8"))?;
+            return Ok(OnText::Regex(Box::new(Automaton::of_regex(pattern)?)));
+        }
         match text_test(name, text) {
             Some(test) => Ok(OnText::Tests(vec![test], true)),
             None if is_negated || name.contains(' ') => {

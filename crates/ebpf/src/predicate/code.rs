@@ -7,6 +7,8 @@ use crate::insn::{Alu, Cond, Insn, Reg, Size, Width};
 use crate::layout::{self, Reason, State};
 use crate::predicate::atom::{Answer, Atom, LONG_STATES, OnLong, OnReal, OnText};
 use crate::predicate::{Plan, Want};
+use crate::search::dfa::NON_ASCII;
+use crate::search::many::emit_match;
 use crate::search::{emit_long_in, emit_test, emit_text_in};
 
 /// The bits of a double without its sign from which on it is no number.
@@ -115,6 +117,11 @@ fn emit_text(e: &mut Emitter, atom: &Atom, outcome: &Outcome, tested: &Outcome) 
             e.load_text(Reg::R6, Reg::R7, atom.field);
             emit_text_in(e, texts, *is_case_ignored, tested)?;
         }
+        OnText::Regex(automaton) => {
+            e.load_text(Reg::R6, Reg::R7, atom.field);
+            emit_match(e, automaton, tested)?;
+        }
+        OnText::Found { pass, bits, all } => emit_found(e, (*pass, *bits, *all), tested),
         OnText::Tests(tests, all) => {
             for test in tests {
                 let next = e.asm.label();
@@ -129,6 +136,24 @@ fn emit_text(e: &mut Emitter, atom: &Atom, outcome: &Outcome, tested: &Outcome) 
         }
     }
     Ok(())
+}
+
+/// Adds a look at what a pass found.
+fn emit_found(e: &mut Emitter, (pass, bits, all): (usize, u64, bool), tested: &Outcome) {
+    e.load(Reg::R0, layout::FACTS + 8 * pass as i16);
+    e.asm.mov_imm(Reg::R1, bits);
+    e.asm.mov(Reg::R2, Reg::R0);
+    e.asm.alu(Alu::And, Reg::R2, Reg::R1);
+    match all {
+        true => e.asm.branch(Cond::Eq, Reg::R2, Reg::R1, tested.is_true),
+        false => e.asm.branch(Cond::Ne, Reg::R2, 0, tested.is_true),
+    }
+    let is_unclear = e.asm.label();
+    e.asm.mov_imm(Reg::R1, NON_ASCII);
+    e.asm.branch(Cond::Set, Reg::R0, Reg::R1, is_unclear);
+    e.asm.jump(tested.is_false);
+    e.asm.bind(is_unclear);
+    e.unknown(Reason::NonAscii, tested.unknown);
 }
 
 fn emit_long(e: &mut Emitter, atom: &Atom, outcome: &Outcome, tested: &Outcome) -> Result<(), Unsupported> {

@@ -5,8 +5,9 @@ use crate::layout;
 use crate::payload::Wanted;
 use dtq_ir::reads::Path;
 use dtq_record::otlp::fill::FieldPath;
+use dtq_record::otlp::logs::column;
 use dtq_record::tables;
-use dtq_value::Str;
+use dtq_value::{Str, Type, Value};
 
 /// Says where the value of a path comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +58,18 @@ impl<'s> Fields<'s> {
         &self.derived
     }
 
+    /// Returns what a path of some type is where the record has nothing there.
+    ///
+    /// # Errors
+    /// As for [`Fields::cell`].
+    pub fn missing(&self, path: &Path, ty: Type) -> Result<Value, Unsupported> {
+        // The name and the version of a scope are texts inside of a dynamic.
+        Ok(match (self.source)(path)? {
+            Source::Field(FieldPath { column: column::SCOPE, key: Some(_) }) => Value::string(""),
+            _ => Value::missing(ty),
+        })
+    }
+
     /// Returns the cell of a path.
     ///
     /// # Errors
@@ -75,6 +88,12 @@ impl<'s> Fields<'s> {
                 Ok(field)
             }
         }
+    }
+
+    /// Adds a field that is only looked at, if it can be read here.
+    pub fn also_read(&mut self, path: &FieldPath) {
+        // What cannot be read here was told to those who asked for its value.
+        let _ = self.read(path.clone());
     }
 
     fn read(&mut self, path: FieldPath) -> Result<i16, Unsupported> {

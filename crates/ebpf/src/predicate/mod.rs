@@ -4,13 +4,15 @@
 //! on one certainty ([`Want`]): that its condition is surely true, or surely not true. How certainties of `and`, `or` and
 //! `not` follow from those of their operands is settled here, before any code: what cannot become certain is left out where
 //! the rest decides without it, and refused with its reason where not. Nothing here knows rules or payloads. Read in
-//! order: [`field`], [`atom`], `number`, `code`.
+//! order: [`field`], [`atom`], `number`, `passes`, `code`.
 
 pub mod field;
 
 pub mod atom;
 
 mod number;
+
+pub(crate) mod passes;
 
 mod code;
 

@@ -11,6 +11,7 @@ use crate::emit::{Emitter, Outcome};
 use crate::insn::{Alu, Cond, Insn, Reg, Size, Width};
 use crate::layout::{self, Reason};
 use dtq_value::search::substring::commonness;
+use std::cmp::Reverse;
 
 /// The last place where an occurrence may begin.
 pub(super) const LAST: i16 = layout::SEARCH;
@@ -29,11 +30,11 @@ pub(super) const DOUBT: i16 = layout::SEARCH + 40;
 const STEP: usize = 32;
 /// How far into the constant the bytes are that are looked for, so that they can be read behind one address.
 const DEPTH_MAX: usize = 128;
-/// How often eight bytes are compared at most; a text that asks for more is undecided. A text of the greatest length in which
-/// every eighth place seems to be an occurrence of a short constant needs half of that.
-const PIECES_MAX: usize = 1_024;
-/// The fewest places that may be compared, however long the constant is.
-const COMPARES_MIN: usize = 64;
+/// How many places may be compared; a text that asks for more is undecided. A place at which more than [`CHEAP_SIZE`] bytes
+/// are those of the constant counts for as many more as it takes to compare all of them eight at once.
+const COMPARES_MAX: i32 = 1_024;
+/// So many bytes are compared for the price of a place.
+const CHEAP_SIZE: usize = 32;
 
 /// A byte in each of the eight of a number.
 const EACH: u64 = 0x0101_0101_0101_0101;
@@ -81,7 +82,7 @@ pub(super) fn emit_contains(
     e.asm.alu(Alu::Add, Reg::R7, Reg::R6);
     e.asm.alu(Alu::Sub, Reg::R7, text.len() as i32);
     e.store(LAST, Reg::R7);
-    e.store(COMPARES, compares_max(text.len()) as i32);
+    e.store(COMPARES, COMPARES_MAX);
     if edges.is_some() {
         e.store(START, Reg::R6);
         e.store(DOUBT, 0);
@@ -89,7 +90,7 @@ pub(super) fn emit_contains(
     emit_sweep(e, &needle, &places);
     emit_places(e, &needle, &places);
     emit_candidate(e, &places);
-    emit_compare(e, CURSOR_REG, text, is_case_ignored, places.candidate);
+    emit_whole(e, &needle, &places);
     match edges {
         Some(edges) => edges::emit_check(e, edges, text.len(), places.candidate, outcome.is_true),
         None => e.asm.jump(outcome.is_true),
@@ -104,19 +105,37 @@ pub(super) fn emit_contains(
     e.unknown(Reason::Budget, outcome.unknown);
 }
 
-/// Returns how many places may be compared with a constant of a length.
-fn compares_max(length: usize) -> usize {
-    (PIECES_MAX / length.div_ceil(8)).max(COMPARES_MIN)
+/// Adds the comparison of the constant with what stands at the place in the register of the cursor.
+fn emit_whole(e: &mut Emitter, needle: &Needle<'_>, places: &Places) {
+    let (cheap, rest) = needle.text.split_at(needle.text.len().min(CHEAP_SIZE));
+    emit_compare(e, CURSOR_REG, cheap, needle.is_case_ignored, places.candidate);
+    if rest.is_empty() {
+        return;
+    }
+    emit_charge(e, rest.len().div_ceil(8) as i32, places.over);
+    e.asm.alu(Alu::Add, CURSOR_REG, CHEAP_SIZE as i32);
+    emit_compare(e, CURSOR_REG, rest, needle.is_case_ignored, places.candidate);
+    e.asm.alu(Alu::Sub, CURSOR_REG, CHEAP_SIZE as i32);
+}
+
+/// Adds what takes so many from the places that may still be compared. Clobbers `r1`.
+fn emit_charge(e: &mut Emitter, count: i32, over: Label) {
+    e.load(Reg::R1, COMPARES);
+    e.asm.branch(Cond::Lt, Reg::R1, count, over);
+    e.asm.alu(Alu::Sub, Reg::R1, count);
+    e.store(COMPARES, Reg::R1);
 }
 
 /// Returns where in a constant the bytes are that stand together least often, as a guess.
 fn probes(text: &[u8], is_case_ignored: bool) -> Vec<usize> {
     let text = &text[..text.len().min(DEPTH_MAX)];
-    // Twice as common as its place in an order says; capitals are half as common as their small letters.
+    // Capitals are taken for half as common as their small letters.
     let cost = |at: usize| commonness(text[at]) * if !is_case_ignored && text[at].is_ascii_uppercase() { 1 } else { 2 };
     let pairs = (0..text.len()).flat_map(|second| (0..second).map(move |first| (first, second)));
-    // The same byte twice rules out little where bytes repeat.
-    let pair = pairs.min_by_key(|(first, second)| (text[*first] == text[*second], cost(*first) + cost(*second)));
+    // The same byte twice rules out little where bytes repeat, and neighbours are often neighbours elsewhere too.
+    let pair = pairs.min_by_key(|(first, second)| {
+        (text[*first] == text[*second], cost(*first) + cost(*second), Reverse(second - first))
+    });
     pair.map_or(vec![0], |(first, second)| vec![first, second])
 }
 
@@ -176,10 +195,7 @@ fn emit_places(e: &mut Emitter, needle: &Needle<'_>, places: &Places) {
 
 /// Adds what takes the first of the places in `r0`, and leaves it in the register of the cursor.
 fn emit_candidate(e: &mut Emitter, places: &Places) {
-    e.load(Reg::R1, COMPARES);
-    e.asm.branch(Cond::Eq, Reg::R1, 0, places.over);
-    e.asm.alu(Alu::Sub, Reg::R1, 1);
-    e.store(COMPARES, Reg::R1);
+    emit_charge(e, 1, places.over);
     // The lowest bit that is set, alone; without it the number is kept for next time.
     e.asm.mov(Reg::R1, Reg::R0);
     e.asm.add(Insn::Neg { width: Width::Double, dst: Reg::R1 });

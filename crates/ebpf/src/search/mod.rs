@@ -3,7 +3,7 @@
 //! Every test is that of `dtq_value::search` and of Kusto's string operators, byte for byte, or goes on at `unknown`. On
 //! entry the offset of the text's first byte is in `r6` and its length in `r7`; both were checked when the text was found,
 //! of which the verifier knows nothing. The code leaves by a label of its outcome and in no other way. Read in order:
-//! `compare`, `contains`, `edges`, `set`. Next: `payload`.
+//! `compare`, `contains`, `edges`, `set`, `dfa`, `many`. Next: `payload`.
 
 mod compare;
 
@@ -12,6 +12,10 @@ mod contains;
 mod edges;
 
 pub mod set;
+
+pub mod dfa;
+
+pub mod many;
 
 pub use dtq_value::search::TermEdges;
 pub use set::{emit_long_in, emit_text_in};

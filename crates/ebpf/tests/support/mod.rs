@@ -3,6 +3,7 @@
 //! The program begins as a filter does. Its judge writes the cells of each record's fields into a map, one record behind
 //! the other, and drops the record; so that a payload is gone through to its end.
 #![allow(dead_code, reason = "no test uses all of it")]
+#![allow(clippy::unwrap_used)]
 
 use dtq_ebpf::asm::Label;
 use dtq_ebpf::callee::Helper;

@@ -18,10 +18,20 @@ mod reader;
 
 mod syslog;
 
+mod search;
+
+mod tables;
+
 #[path = "../../../ebpf/tests/support/mod.rs"]
 mod support;
 
+#[path = "../../../ebpf/tests/support/part.rs"]
+mod part;
+
 mod otlp;
+
+#[path = "../../../ebpf/tests/support/questions.rs"]
+mod questions;
 
 mod ring;
 

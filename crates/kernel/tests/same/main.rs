@@ -18,6 +18,7 @@ mod rules;
 mod runs;
 
 use dtq_ebpf::filter::Front;
+use dtq_ebpf::layout::Reason;
 use dtq_ebpf::payload::Format;
 use dtq_kernel::share::{ShareOptions, Shared, share};
 use oracle::Oracle;
@@ -37,6 +38,8 @@ struct Tally {
     dropped: u64,
     kept: u64,
     undecided: u64,
+    /// Undecided ones that user space drops, by the reason.
+    missed: [u64; Reason::ALL.len() + 1],
     /// Payloads that user space drops.
     droppable: u64,
     live: u64,
@@ -103,6 +106,7 @@ fn check(shared: &Shared, verdict: Verdict, oracle: &mut Oracle, payload: &[u8],
         return;
     }
     tally.undecided += u64::from(verdict.reason != 0);
+    tally.missed[verdict.reason] += u64::from(is_dropped);
     tally.kept += u64::from(verdict.reason == 0);
     let is_whole = shared.rules.iter().all(|rule| rule.filter_rule.is_some() && rule.stays.is_empty());
     if is_whole && verdict.reason == 0 {

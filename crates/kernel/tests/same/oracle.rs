@@ -4,6 +4,7 @@ use dtq_ebpf::payload::Format;
 use dtq_record::input::Options as InputOptions;
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::encode::request::RequestBuilder;
+use dtq_record::otlp::index::RequestIndex;
 use dtq_record::{Format as Lines, Input, Inputs};
 use dtq_rules::compile::{Options, RuleSet, compile};
 use dtq_rules::engine::{Output, Processor};
@@ -44,8 +45,19 @@ impl Oracle {
             Format::Json => request_of_line(payload, Lines::Ndjson),
         };
         let Some(request) = request else { return false };
-        matches!(self.processor.apply(Signal::Logs, &request, NOW, None).output, Output::Empty)
+        match self.processor.apply(Signal::Logs, &request, NOW, None).output {
+            Output::Empty => true,
+            Output::Unchanged => false,
+            // Resources without records stay.
+            Output::Bytes(left) => has_no_record(&left),
+        }
     }
+}
+
+fn has_no_record(request: &[u8]) -> bool {
+    let mut index = RequestIndex::default();
+    index.read(Signal::Logs, request).expect("what rules leave is sound");
+    index.records().is_empty()
 }
 
 /// Returns the request of the one record that a payload is; `None` when it is none, or malformed.

@@ -79,7 +79,9 @@ fn numbers(format: Format) -> &'static [&'static str] {
 /// Returns a rule file.
 pub fn set(random: &mut Random, format: Format) -> String {
     let mut yaml = "apiVersion: dtq/v1\nrules:\n".to_owned();
-    for rule in 0..1 + random.below(3) {
+    // Most sets are small, so that single rules are seen; a few are as large as a filter may be.
+    let count = if random.one_in(60) { 64 } else { 1 + random.below(3) };
+    for rule in 0..count {
         let to = if random.one_in(3) { "replace" } else { "drop" };
         let table = if format == Format::Otlp && random.one_in(5) { "traces" } else { "logs" };
         let depth = random.below(3);
