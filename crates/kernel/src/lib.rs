@@ -3,7 +3,8 @@
 //! They are loaded, attached to sockets and control groups, run on packets of a test, and read. What a program is and does
 //! is `dtq-ebpf`. Nothing stays in the kernel when its owner has ended: maps and programs are held by descriptors, and what
 //! is attached to a socket of another process has a guard and a lease. Read in order: `sys`, [`object`], [`ring`],
-//! [`attach`], [`lease`], [`counters`], [`relay`], [`host`].
+//! [`attach`], [`lease`], [`counters`], [`relay`],
+//! [`probe`], [`host`].
 
 mod sys;
 
@@ -21,6 +22,8 @@ pub mod counters;
 
 pub mod relay;
 
+pub mod probe;
+
 pub mod host;
 
 pub use attach::{AttachError, CgroupEgress, Guard, Owner, Socket, SocketFilter, SocketKind, SocketName};
@@ -28,5 +31,6 @@ pub use counters::{Count, Counters};
 pub use host::Ends;
 pub use lease::Lease;
 pub use object::{LoadError, Map, Program, ProgramInfo, ProgramKind, Stats, TestRun};
+pub use probe::Probe;
 pub use relay::{Address, Relay, RelayCounts, RelayError, RelayOptions, Target};
 pub use ring::{RingError, RingReader};

@@ -156,7 +156,7 @@ pub enum ProgramKind {
 
 impl ProgramKind {
     /// Returns the kernel's number (`enum bpf_prog_type`).
-    fn number(self) -> u32 {
+    pub(crate) fn number(self) -> u32 {
         match self {
             ProgramKind::SocketFilter => 1,
             ProgramKind::CgroupEgress => 8,
@@ -164,7 +164,7 @@ impl ProgramKind {
     }
 
     /// Returns the kernel's number of the place (`enum bpf_attach_type`), which says what may be returned.
-    fn attach_type(self) -> u32 {
+    pub(crate) fn attach_type(self) -> u32 {
         match self {
             ProgramKind::SocketFilter => 0,
             ProgramKind::CgroupEgress => sys::CGROUP_INET_EGRESS,
@@ -177,6 +177,8 @@ impl ProgramKind {
 pub struct Program {
     descriptor: OwnedFd,
     kind: ProgramKind,
+    /// Whether another process has loaded it.
+    is_inherited: bool,
 }
 
 impl Program {
@@ -195,7 +197,7 @@ impl Program {
         let spec = sys::ProgSpec { kind: kind.number(), attach_type: kind.attach_type(), insns: &insns, name };
         // What the verifier says costs time, and is wanted only where it refuses.
         match load_again(&spec, &mut []) {
-            Ok(descriptor) => Ok(Self { descriptor, kind }),
+            Ok(descriptor) => Ok(Self { descriptor, kind, is_inherited: false }),
             Err(error) => Err(refusal(&spec, error)),
         }
     }
@@ -210,7 +212,12 @@ impl Program {
             let message = format!("the program is of kind {found}, not {} ({kind:?})", kind.number());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        Ok(Self { descriptor, kind })
+        Ok(Self { descriptor, kind, is_inherited: true })
+    }
+
+    /// Says whether another process has loaded it.
+    pub fn is_inherited(&self) -> bool {
+        self.is_inherited
     }
 
     /// Returns what it is attached to.

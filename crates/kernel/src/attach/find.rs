@@ -1,7 +1,7 @@
 //! Names of sockets to the sockets: a process and its descriptor, the path of a unix socket, or the address of a UDP one.
 //!
 //! What is found is in this process's network namespace: a socket in a container is found by process and descriptor.
-//! Next: `filter.rs`. Tests: `tests/live/attach.rs`.
+//! Next: `switch.rs`. Tests: `tests/live/attach.rs`.
 //!
 //! # Source
 //! `proc_pid_net(5)`; `net/unix/af_unix.c`, `unix_seq_show`; `net/ipv4/udp.c`, `udp4_format_sock`.

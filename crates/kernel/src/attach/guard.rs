@@ -1,9 +1,10 @@
 //! A process of its own that detaches the filters on other processes' sockets when the one that attached them has ended.
 //!
-//! A program on another process's socket stays there when the process that attached it is killed. The guard holds one end
+//! What is on another process's socket stays there when the process that attached it is killed, though it drops nothing
+//! any more. The guard holds one end
 //! of a connection whose other end closes with that process, however it ends. It is started as a command, since a host
-//! with threads may not fork and go on; the command is one that calls [`run`], such as the host's own binary. Where the
-//! guard is killed too, a [`crate::Lease`] ends what the program does. Next: `cgroup.rs`. Tests: `tests/live/guard.rs`.
+//! with threads may not fork and go on; the command is one that calls [`run`], such as the host's own binary.
+//! Next: `cgroup.rs`. Tests: `tests/live/guard.rs`.
 
 use super::process::open_process;
 use super::{AttachError, Socket, filter};

@@ -47,6 +47,10 @@ mod relay;
 
 mod sockets;
 
+mod host;
+
+mod probe;
+
 use dtq_ebpf::asm::Assembler;
 use dtq_ebpf::callee::Helper;
 use dtq_ebpf::insn::{AtomicOp, Cond, Insn, Reg, Size};
