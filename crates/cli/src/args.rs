@@ -2,7 +2,11 @@
 
 mod kernel;
 
-pub use kernel::{FrontWord, KernelAction, KernelArguments, KernelCompileArguments, Payload};
+pub use kernel::{
+    Framing, FrontWord, KernelAction, KernelArguments, KernelAttachArguments, KernelCompileArguments,
+    KernelDetachArguments, KernelProbeArguments, KernelRelayArguments, KernelRunArguments, KernelStatusArguments,
+    Payload,
+};
 
 use crate::output::Form;
 use clap::{Args, Parser, Subcommand, ValueEnum};

@@ -27,7 +27,8 @@ impl Extent {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// Returns the word for it.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Whole => "whole",
             Self::Part => "part",
