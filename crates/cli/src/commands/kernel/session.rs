@@ -31,6 +31,8 @@ const TURN: Duration = Duration::from_millis(250);
 const LOOK_TURNS: u64 = 4;
 /// Of so many turns one is measured: the kernel then looks at the clock twice for each run of any program.
 const MEASURED_TURNS: u64 = 20;
+/// As long as fewer runs were measured, all turns are.
+const MEASURED_RUNS: u64 = 1_000;
 /// How long a program that was replaced may still run on another processor; it is then over in any case.
 const LAST_RUNS: Duration = Duration::from_secs(2);
 
@@ -214,7 +216,12 @@ impl<'s> Session<'s> {
     /// Does what there is to do now and then; says whether a socket is left.
     fn take_turn(&mut self, console: &Console) -> Result<bool, Failure> {
         // Where the kernel does not let it measure, no time is shown.
-        self.stats = if self.turn % MEASURED_TURNS == 0 { Stats::start().ok() } else { None };
+        let is_measured = self.turn % MEASURED_TURNS == 0 || self.measured().0 < MEASURED_RUNS;
+        match (is_measured, &self.stats) {
+            (true, None) => self.stats = Stats::start().ok(),
+            (true, Some(_)) => {}
+            (false, _) => self.stats = None,
+        }
         let is_look = self.turn % LOOK_TURNS == 0;
         self.turn += 1;
         if self.is_filtering {
@@ -271,6 +278,13 @@ impl<'s> Session<'s> {
     fn retire(&mut self) {
         let (account, runs) = &mut self.done;
         self.replaced.retain(|(since, loaded)| since.elapsed() < LAST_RUNS || loaded.count(account, runs).is_err());
+    }
+
+    /// Returns how often programs ran that were measured, and for how long.
+    fn measured(&self) -> (u64, u64) {
+        let info = self.current.program.info().unwrap_or_default();
+        let (runs, time_ns) = self.done.1;
+        (runs.saturating_add(info.run_count), time_ns.saturating_add(info.run_time_ns))
     }
 
     /// Returns the account of now.
