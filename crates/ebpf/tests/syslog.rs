@@ -6,6 +6,9 @@ mod reading;
 #[path = "support/lines.rs"]
 mod lines;
 
+#[path = "support/syslog_lines.rs"]
+mod syslog_lines;
+
 use dtq_ebpf::payload::syslog;
 use dtq_record::Format;
 use dtq_value::Value;
@@ -14,16 +17,16 @@ use reading::{Field, Reading, compare};
 
 #[test]
 fn decided_lines_are_as_user_space_reads_them() {
-    let reading = Reading::new(&lines::syslog_paths(), syslog::emit);
+    let reading = Reading::new(&syslog_lines::paths(), syslog::emit);
     let mut maps = reading.maps();
     let cases = std::env::var("DTQ_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(6_000);
     let mut random = Random(7);
     let (mut decided, mut mutated_decided) = (0, 0);
     for case in 0..cases {
-        let mut line = lines::syslog(&mut random);
+        let mut line = syslog_lines::line(&mut random);
         let is_mutated = case % 2 == 1;
         if is_mutated {
-            lines::mutate(&mut random, &mut line);
+            syslog_lines::mutate(&mut random, &mut line);
         }
         let found = reading.run(&mut maps, &line);
         let count = compare(&reading, Format::Syslog, &line, lines::now_ticks(), &found);
@@ -35,7 +38,7 @@ fn decided_lines_are_as_user_space_reads_them() {
 
 #[test]
 fn real_lines_are_decided() {
-    let reading = Reading::new(&lines::syslog_paths(), syslog::emit);
+    let reading = Reading::new(&syslog_lines::paths(), syslog::emit);
     let mut maps = reading.maps();
     for name in ["rfc3164", "rfc5424", "traditional", "iso"] {
         for line in lines::real(&format!("syslog-{name}.log")) {
@@ -48,23 +51,23 @@ fn real_lines_are_decided() {
 
 #[test]
 fn odd_lines() {
-    let reading = Reading::new(&lines::syslog_paths(), syslog::emit);
+    let reading = Reading::new(&syslog_lines::paths(), syslog::emit);
     let mut maps = reading.maps();
     let mut is_decided = |line: &[u8]| {
         let found = reading.run(&mut maps, line);
         compare(&reading, Format::Syslog, line, lines::now_ticks(), &found) > 0
     };
-    for line in lines::ODD_DECIDED {
+    for line in syslog_lines::DECIDED {
         assert!(is_decided(line), "{:?}", line.escape_ascii());
     }
-    for line in lines::ODD_KEPT {
+    for line in syslog_lines::KEPT {
         assert!(!is_decided(line), "{:?}", line.escape_ascii());
     }
 }
 
 #[test]
 fn a_line_has_its_parts() {
-    let reading = Reading::new(&lines::syslog_paths(), syslog::emit);
+    let reading = Reading::new(&syslog_lines::paths(), syslog::emit);
     let mut maps = reading.maps();
     let fields = reading.run(&mut maps, b"<34>Oct 11 22:14:15 mymachine su[7]: 'su root' failed\n").unwrap();
     let text = |text: &str| Field::Known(Value::string(text));

@@ -2,9 +2,34 @@
 //!
 //! They are loaded, attached to sockets and control groups, run on packets of a test, and read. What a program is and does
 //! is `dtq-ebpf`. Nothing stays in the kernel when its owner has ended: maps and programs are held by descriptors, and what
-//! is attached to a socket of another process has a guard and a lease. Read in order: `sys`, [`object`], [`ring`],
+//! is attached to a socket of another process is emptied by the kernel and removed by a guard. Read in order: `sys`, [`object`], [`ring`],
 //! [`attach`], [`lease`], [`counters`], [`relay`],
-//! [`probe`], [`host`].
+//! [`probe`].
+//!
+//! # Example
+//! ```no_run
+//! use dtq_ebpf::asm::Assembler;
+//! use dtq_ebpf::insn::{Cond, Reg, Size};
+//! use dtq_kernel::{Address, Program, ProgramKind, Relay, RelayOptions, Target};
+//!
+//! // Drops what is longer than a kilobyte, and hands on the rest to another socket.
+//! let mut asm = Assembler::default();
+//! let end = asm.label();
+//! asm.load(Size::Word, Reg::R2, Reg::R1, 0);
+//! asm.mov(Reg::R0, -1);
+//! asm.branch(Cond::Le, Reg::R2, 1024, end);
+//! asm.mov(Reg::R0, 0);
+//! asm.bind(end);
+//! asm.exit();
+//! let program = Program::load("short_ones", ProgramKind::SocketFilter, &asm.finish(), &[])?;
+//! let (from, to) = (Address::Unix("/run/in".into()), Address::Unix("/run/out".into()));
+//! let mut relay = Relay::bind(&from, Some(&program), Target::Socket(to), RelayOptions::default())?;
+//! loop {
+//!     relay.run_once(std::time::Duration::from_secs(1))?;
+//! }
+//! # #[allow(unreachable_code)]
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod sys;
 

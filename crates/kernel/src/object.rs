@@ -225,19 +225,12 @@ impl Program {
         self.kind
     }
 
-    /// Returns its number and what it has done.
+    /// Returns its number and what it has done. Runs to which another program went on count to that one.
     ///
     /// # Errors
     /// What the kernel says.
     pub fn info(&self) -> io::Result<ProgramInfo> {
-        let info = sys::program_info(&self.descriptor)?;
-        Ok(ProgramInfo {
-            id: info.id,
-            is_native: info.native_size > 0,
-            verified_count: info.verified_count,
-            run_count: info.run_count,
-            run_time_ns: info.run_time_ns,
-        })
+        ProgramInfo::of(self)
     }
 
     /// Runs it over a packet so many times; the first fourteen bytes are an Ethernet header, which a socket filter does not
@@ -269,6 +262,20 @@ pub struct ProgramInfo {
     pub run_count: u64,
     /// How long it ran while a [`Stats`] was there.
     pub run_time_ns: u64,
+}
+
+impl ProgramInfo {
+    /// Returns what the kernel says of the program of a descriptor.
+    pub(crate) fn of(program: &impl AsFd) -> io::Result<Self> {
+        let info = sys::program_info(program)?;
+        Ok(Self {
+            id: info.id,
+            is_native: info.native_size > 0,
+            verified_count: info.verified_count,
+            run_count: info.run_count,
+            run_time_ns: info.run_time_ns,
+        })
+    }
 }
 
 /// Says whether a program of this number is in the kernel.

@@ -4,6 +4,7 @@ use super::{ReportForm, RuleArguments, parse_duration};
 use clap::{Args, Subcommand, ValueEnum};
 use dtq_ebpf::filter::Front;
 use dtq_ebpf::payload::Format;
+use dtq_kernel::SocketName;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,7 +34,10 @@ pub enum KernelAction {
     Relay(KernelRelayArguments),
     /// Show what is attached by this user, with counts
     Status(KernelStatusArguments),
-    /// End what is attached by this user
+    /// End what is attached by this user, or remove the filter of a socket
+    #[command(override_usage = "dtq kernel detach [OPTIONS] PROCESS...\n       \
+                          dtq kernel detach [OPTIONS] --all\n       \
+                          dtq kernel detach --socket PATH | --udp ADDRESS | --pid PID --fd FD")]
     Detach(KernelDetachArguments),
     /// Say what this process may do in the kernel, and what would help
     Probe(KernelProbeArguments),
@@ -118,9 +122,9 @@ pub struct KernelRunArguments {
     pub report: Option<PathBuf>,
 }
 
-/// The arguments of `kernel attach`.
+/// Names a socket.
 #[derive(Args, Debug)]
-pub struct KernelAttachArguments {
+pub struct KernelSocketArguments {
     /// Path of a unix datagram socket, such as /dev/log; `@name` is one without a file
     #[arg(long, value_name = "PATH", help_heading = "Socket", conflicts_with_all = ["udp", "pid", "fd"])]
     pub socket: Option<PathBuf>,
@@ -133,6 +137,26 @@ pub struct KernelAttachArguments {
     /// Its descriptor in that process
     #[arg(long, value_name = "FD", help_heading = "Socket", requires = "pid")]
     pub fd: Option<u32>,
+}
+
+impl KernelSocketArguments {
+    /// Returns the socket, where one is named.
+    pub fn name(&self) -> Option<SocketName> {
+        match (&self.socket, self.udp, self.pid, self.fd) {
+            (Some(path), ..) => Some(SocketName::Path(path.clone())),
+            (None, Some(address), ..) => Some(SocketName::Udp(address)),
+            (None, None, Some(pid), Some(descriptor)) => Some(SocketName::Process { pid, descriptor }),
+            _ => None,
+        }
+    }
+}
+
+/// The arguments of `kernel attach`.
+#[derive(Args, Debug)]
+pub struct KernelAttachArguments {
+    /// The socket
+    #[command(flatten)]
+    pub socket: KernelSocketArguments,
     /// Replace a filter that is on the socket, such as one that nobody detached; what it was is lost
     #[arg(long, help_heading = "Socket")]
     pub replace: bool,
@@ -174,7 +198,7 @@ pub enum Framing {
 #[derive(Args, Debug)]
 pub struct KernelStatusArguments {
     /// Processes that attached something; none is all
-    #[arg(value_name = "PID")]
+    #[arg(value_name = "PROCESS")]
     pub pids: Vec<u32>,
     /// Form of the accounts on stdout; json is an object a line
     #[arg(short, long, value_name = "FORM", default_value = "text")]
@@ -184,12 +208,15 @@ pub struct KernelStatusArguments {
 /// The arguments of `kernel detach`.
 #[derive(Args, Debug)]
 pub struct KernelDetachArguments {
-    /// Processes that attached something
-    #[arg(value_name = "PID", conflicts_with = "all")]
+    /// Processes that attached something, as `dtq kernel status` lists them
+    #[arg(value_name = "PROCESS", conflicts_with_all = ["all", "socket", "udp", "pid", "fd"])]
     pub pids: Vec<u32>,
-    /// All of this user
-    #[arg(long)]
+    /// All processes of this user that attached something
+    #[arg(long, conflicts_with_all = ["socket", "udp", "pid", "fd"])]
     pub all: bool,
+    /// A socket, whose filter is removed, whoever attached it
+    #[command(flatten)]
+    pub socket: KernelSocketArguments,
     /// Form of the last accounts on stdout; json is an object a line
     #[arg(short, long, value_name = "FORM", default_value = "text")]
     pub output: ReportForm,

@@ -49,7 +49,7 @@ impl Reading {
         let dropped = e.asm.label();
         let wanted: Vec<Wanted> =
             (0..paths.len()).map(|index| Wanted { path: paths[index].clone(), field: layout::field(index) }).collect();
-        emit(&mut e, &wanted, &mut judge, dropped).unwrap();
+        emit(&mut e, &wanted, &mut judge, dropped).expect("the fields can be read");
         e.asm.bind(dropped);
         e.asm.mov(Reg::R0, 0);
         e.asm.exit();
@@ -74,7 +74,7 @@ impl Reading {
         let outcome = Machine::new(&self.program, maps).run(&input);
         let outcome = outcome
             .unwrap_or_else(|trap| panic!("{trap}\n{:?}\n{}", payload.escape_ascii(), text::print(&self.program)));
-        let scratch = maps.get(0, &[0; 4]).unwrap();
+        let scratch = maps.get(0, &[0; 4]).expect("there is one scratch");
         self.fields(outcome.result as u32, scratch)
     }
 
@@ -86,7 +86,7 @@ impl Reading {
 
     /// Returns what a run left.
     pub fn fields(&self, result: u32, scratch: &[u8]) -> Fields {
-        let cell = |at: usize| u64::from_le_bytes(scratch[at..at + 8].try_into().unwrap());
+        let cell = |at: usize| u64::from_le_bytes(scratch[at..at + 8].try_into().expect("eight bytes"));
         if result != 0 {
             return Err(cell(layout::REASON as usize));
         }
@@ -149,11 +149,12 @@ pub fn path(column: usize, key: Option<&str>) -> FieldPath {
 /// Returns the rows that user space reads of a payload.
 pub fn rows(format: Format, payload: &[u8], now_ticks: i64) -> Vec<Vec<Value>> {
     let input = dtq_record::Input::from_bytes("payload", "T", payload.to_vec()).with_format(format);
-    let inputs = Inputs::probe(vec![input], &Options { now_ticks }, &Limits::default()).unwrap();
-    let Some(mut originals) = inputs.originals(0).unwrap() else { return Vec::new() };
+    let inputs =
+        Inputs::probe(vec![input], &Options { now_ticks }, &Limits::default()).expect("it is read from memory");
+    let Some(mut originals) = inputs.originals(0).expect("it is read from memory") else { return Vec::new() };
     let mut rows = Vec::new();
     let _ = originals.mark();
-    while let Some(Original { row, is_malformed, .. }) = originals.next_record().unwrap() {
+    while let Some(Original { row, is_malformed, .. }) = originals.next_record().expect("it is read from memory") {
         // What is malformed counts as a record, so that there is not one alone.
         rows.extend(row);
         if is_malformed {

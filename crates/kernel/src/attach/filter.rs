@@ -9,9 +9,10 @@
 
 use super::switch::Switch;
 use super::{AttachError, Guard, Socket};
-use crate::object::{Program, ProgramKind};
+use crate::object::{Program, ProgramInfo, ProgramKind};
 use crate::sys::socket::{self, FilterState};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 /// Says what becomes of a filter that is on a socket already.
@@ -28,11 +29,37 @@ pub enum Present {
 #[derive(Debug)]
 pub struct SocketFilter {
     socket: Socket,
-    /// What is on the socket and goes on to the program; `None` where the program itself is.
-    switch: Option<Switch>,
+    attached: Attached,
     /// Who detaches what is left on the socket when this process is killed.
     guard: Option<Arc<Guard>>,
     is_attached: bool,
+}
+
+/// Says what is on the socket.
+#[derive(Debug)]
+enum Attached {
+    /// What goes on to the program.
+    Switch(Switch),
+    /// The program itself.
+    Program(OwnedFd),
+}
+
+impl Attached {
+    fn new(program: &Program) -> io::Result<Self> {
+        match program.is_inherited() {
+            true => Ok(Self::Program(program.as_fd().try_clone_to_owned()?)),
+            false => Ok(Self::Switch(Switch::new(program)?)),
+        }
+    }
+}
+
+impl AsFd for Attached {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Switch(switch) => switch.as_fd(),
+            Self::Program(program) => program.as_fd(),
+        }
+    }
 }
 
 impl SocketFilter {
@@ -57,13 +84,9 @@ impl SocketFilter {
             FilterState::Present if present == Present::Refuse => return Err(AttachError::HasFilter),
             FilterState::Present | FilterState::None => {}
         }
-        let switch = if program.is_inherited() { None } else { Some(Switch::new(program)) };
-        let switch = switch.transpose().map_err(AttachError::system("loading what goes on to the program"))?;
-        match &switch {
-            Some(switch) => set(&opened, switch)?,
-            None => set(&opened, program)?,
-        }
-        Ok(Self { socket, switch, guard: None, is_attached: true })
+        let attached = Attached::new(program).map_err(AttachError::system("loading what goes on to the program"))?;
+        set(&opened, &attached)?;
+        Ok(Self { socket, attached, guard: None, is_attached: true })
     }
 
     /// Attaches a program that a guard detaches when this process is killed.
@@ -103,10 +126,27 @@ impl SocketFilter {
     /// closed.
     pub fn replace(&mut self, program: &Program) -> Result<(), AttachError> {
         check(program)?;
-        match &self.switch {
-            Some(switch) => switch.set(program).map_err(AttachError::system("replacing the program")),
-            None => set(&self.socket.open()?, program),
+        match &self.attached {
+            Attached::Switch(switch) => switch.set(program).map_err(AttachError::system("replacing the program")),
+            Attached::Program(_) => {
+                let copy = program.as_fd().try_clone_to_owned();
+                let attached = Attached::Program(copy.map_err(AttachError::system("copying a descriptor"))?);
+                set(&self.socket.open()?, &attached)?;
+                self.attached = attached;
+                Ok(())
+            }
         }
+    }
+
+    /// Returns how often programs have run here and for how long, while a [`crate::Stats`] was there.
+    ///
+    /// Where the program was loaded by this process, the number is that of what goes on to it, whose runs the kernel counts
+    /// in the program's place, over all programs that it was replaced with.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn info(&self) -> io::Result<ProgramInfo> {
+        ProgramInfo::of(&self.attached)
     }
 
     /// Detaches the program; nothing is left to do where the socket has been closed.
@@ -149,11 +189,28 @@ fn set(socket: &OwnedFd, program: &impl AsFd) -> Result<(), AttachError> {
     }
 }
 
-/// Removes the filter of a socket, where it has one and is still there.
-pub(crate) fn remove(socket: &Socket) -> Result<(), AttachError> {
+/// Says whether a socket has a filter, whoever attached it.
+///
+/// # Errors
+/// When the socket has been closed or its filter is locked, and what the kernel says.
+pub fn is_present(socket: &Socket) -> Result<bool, AttachError> {
+    let state = socket::filter_state(&socket.open()?);
+    match state.map_err(AttachError::system("asking for the socket's filter"))? {
+        FilterState::None => Ok(false),
+        FilterState::Present => Ok(true),
+        FilterState::Locked => Err(AttachError::Locked),
+    }
+}
+
+/// Removes the filter of a socket, whoever attached it, such as one that a process left that was killed; says whether there
+/// was one. Nothing is left to do where the socket has been closed.
+///
+/// # Errors
+/// What the kernel says.
+pub fn remove(socket: &Socket) -> Result<bool, AttachError> {
     let opened = match socket.open() {
-        Err(AttachError::Closed) => return Ok(()),
+        Err(AttachError::Closed) => return Ok(false),
         opened => opened?,
     };
-    socket::detach(&opened).map_err(AttachError::system("detaching the program from the socket")).map(|_| ())
+    socket::detach(&opened).map_err(AttachError::system("detaching the program from the socket"))
 }

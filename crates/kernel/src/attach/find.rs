@@ -45,7 +45,7 @@ impl fmt::Display for SocketName {
 /// A socket that only this process has counts as another's too; [`Socket::own`] is for one's own.
 ///
 /// # Errors
-/// When there is none, when none can be reached, or when no filter on it decides over datagrams.
+/// When there is none, when one of them cannot be reached, or when no filter on any decides over datagrams.
 pub fn find(name: &SocketName) -> Result<Vec<Socket>, AttachError> {
     let bound = match name {
         SocketName::Process { pid, descriptor } => return Ok(vec![Socket::of_process(*pid, *descriptor)?]),
@@ -55,14 +55,17 @@ pub fn find(name: &SocketName) -> Result<Vec<Socket>, AttachError> {
     if bound.is_empty() {
         return Err(AttachError::NotFound { name: name.to_string(), hint: hint(name) });
     }
-    let (mut sockets, mut last_error) = (Vec::new(), None);
+    let (mut sockets, mut unfit) = (Vec::new(), None);
     for (inode, uid) in bound {
         match reach(name, inode, uid) {
             Ok(socket) => sockets.push(socket),
-            Err(error) => last_error = Some(error),
+            // Such as a listening socket beside its connections.
+            Err(error @ AttachError::Kind { .. }) => unfit = Some(error),
+            // Datagrams would come past a filter that is on some of them.
+            Err(error) => return Err(error),
         }
     }
-    match last_error {
+    match unfit {
         Some(error) if sockets.is_empty() => Err(error),
         _ => Ok(sockets),
     }

@@ -14,9 +14,19 @@ mod reading;
 #[path = "../../../ebpf/tests/support/lines.rs"]
 mod lines;
 
+#[path = "../../../ebpf/tests/support/syslog_lines.rs"]
+mod syslog_lines;
+
+#[path = "../../../ebpf/tests/support/json_objects.rs"]
+mod json_objects;
+
 mod reader;
 
 mod syslog;
+
+mod json;
+
+mod eligible;
 
 mod search;
 

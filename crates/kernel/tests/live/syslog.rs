@@ -1,12 +1,10 @@
 //! Syslog lines read in the kernel: the same as by the interpreter.
 
 use crate::lines::{self, Random};
-use crate::reader::{Reader, nothing};
+use crate::reader::{Reader, is_below_warning, nothing};
 use crate::reading::{Field, Reading, compare, path};
-use crate::{may_load, number};
-use dtq_ebpf::emit::Emitter;
-use dtq_ebpf::insn::{Cond, Reg};
-use dtq_ebpf::{layout, payload::syslog};
+use crate::{may_load, number, syslog_lines};
+use dtq_ebpf::payload::syslog;
 use dtq_record::Format;
 use dtq_record::otlp::logs::column;
 
@@ -15,16 +13,16 @@ fn syslog_lines_give_the_same() {
     if !may_load("syslog_lines_give_the_same") {
         return;
     }
-    let reader = Reader::load(Reading::new(&lines::syslog_paths(), syslog::emit));
+    let reader = Reader::load(Reading::new(&syslog_lines::paths(), syslog::emit));
     let mut maps = reader.reading.maps();
     let mut random = Random(number("DTQ_SEED", 3));
     let real = ["rfc3164", "rfc5424", "iso"].iter().flat_map(|name| lines::real(&format!("syslog-{name}.log")));
     let mut payloads: Vec<Vec<u8>> = real.collect();
-    payloads.extend(lines::ODD_DECIDED.iter().chain(&lines::ODD_KEPT).map(|line| line.to_vec()));
+    payloads.extend(syslog_lines::DECIDED.iter().chain(&syslog_lines::KEPT).map(|line| line.to_vec()));
     for case in 0..number("DTQ_CASES", 3_000) {
-        let mut line = lines::syslog(&mut random);
+        let mut line = syslog_lines::line(&mut random);
         if case % 2 == 1 {
-            lines::mutate(&mut random, &mut line);
+            syslog_lines::mutate(&mut random, &mut line);
         }
         payloads.push(line);
     }
@@ -39,14 +37,6 @@ fn syslog_lines_give_the_same() {
     assert!(decided * 2 > payloads.len());
 }
 
-/// Judges by the first field, a number.
-fn is_below_warning(e: &mut Emitter, dropped: dtq_ebpf::asm::Label) {
-    let kept = e.kept();
-    e.load(Reg::R1, layout::field(0) + 8);
-    e.asm.branch(Cond::SignedLt, Reg::R1, 13, dropped);
-    e.asm.jump(kept);
-}
-
 #[test]
 fn cost_of_syslog_lines() {
     if !may_load("cost_of_syslog_lines") {
@@ -54,7 +44,7 @@ fn cost_of_syslog_lines() {
     }
     let severity = [path(column::SEVERITY_NUMBER, None)];
     let one = Reader::load(Reading::judged(&severity, syslog::emit, is_below_warning));
-    let all = Reader::load(Reading::judged(&lines::syslog_paths(), syslog::emit, is_below_warning));
+    let all = Reader::load(Reading::judged(&syslog_lines::paths(), syslog::emit, is_below_warning));
     let nothing = nothing();
     for name in ["rfc3164", "rfc5424"] {
         let line = lines::real(&format!("syslog-{name}.log")).swap_remove(1);

@@ -70,8 +70,15 @@ fn request_of_line(payload: &[u8], format: Lines) -> Option<Vec<u8>> {
     let mut builder = RequestBuilder::new(Signal::Logs);
     let mut count = 0;
     while let Some(original) = originals.next_record().ok()? {
-        count += 1;
-        builder.push_row(original.row.as_ref()?).ok()?;
+        match original.row {
+            // A blank line is no record.
+            None if !original.is_malformed => {}
+            None => return None,
+            Some(row) => {
+                count += 1;
+                builder.push_row(&row).ok()?;
+            }
+        }
     }
     (count == 1).then(|| builder.take())
 }

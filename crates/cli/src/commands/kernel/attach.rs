@@ -8,7 +8,7 @@ use crate::console::Console;
 use crate::failure::{Failure, Outcome};
 use dtq_kernel::attach::filter::Present;
 use dtq_kernel::attach::{find, guard};
-use dtq_kernel::{Ends, Guard, Socket, SocketName};
+use dtq_kernel::{Ends, Guard, Socket};
 use std::io;
 use std::os::fd::AsFd;
 use std::process::Command;
@@ -16,7 +16,8 @@ use std::sync::Arc;
 
 /// Runs `dtq kernel attach`.
 pub fn execute(arguments: &KernelAttachArguments, console: &Console) -> Outcome {
-    let sockets = find(&name(arguments)?).map_err(|error| Failure::Kernel(error.to_string()))?;
+    let name = arguments.socket.name().ok_or_else(not_named)?;
+    let sockets = find(&name).map_err(|error| Failure::Kernel(error.to_string()))?;
     let front = front(&sockets)?;
     let prepared = Prepared::new(&arguments.run, front, console)?;
     let ends = Ends::hold().map_err(|error| refusal::of_system("waiting for signals", &error))?;
@@ -37,13 +38,8 @@ pub fn guard() -> Outcome {
     served.map_err(|error| Failure::Kernel(format!("guarding sockets: {error}")))
 }
 
-fn name(arguments: &KernelAttachArguments) -> Result<SocketName, Failure> {
-    match (&arguments.socket, arguments.udp, arguments.pid, arguments.fd) {
-        (Some(path), ..) => Ok(SocketName::Path(path.clone())),
-        (None, Some(address), ..) => Ok(SocketName::Udp(address)),
-        (None, None, Some(pid), Some(descriptor)) => Ok(SocketName::Process { pid, descriptor }),
-        _ => Err(Failure::Usage("no socket is named: use --socket, --udp, or --pid with --fd".into())),
-    }
+fn not_named() -> Failure {
+    Failure::Usage("no socket is named: use --socket, --udp, or --pid with --fd".into())
 }
 
 /// Returns where payloads begin, which is the same of all sockets of a name.

@@ -4,17 +4,19 @@ use super::account::{Account, RuleAccount};
 use super::refusal;
 use super::report::Extent;
 use crate::failure::Failure;
+use dtq_ebpf::asm::Assembler;
 use dtq_ebpf::filter::Filter;
+use dtq_ebpf::insn::Reg;
 use dtq_ebpf::layout::Reason;
 use dtq_kernel::share::{ShareOptions, Shared, SharedRule, share};
-use dtq_kernel::{Counters, Lease, Map, Program, ProgramKind};
+use dtq_kernel::{Counters, Map, Program, ProgramKind};
 use dtq_rules::compile::RuleSet;
 use std::io;
 
 /// The name under which the kernel shows a program.
 const NAME: &str = "dtq_filter";
 
-/// Returns what the kernel does of a rule set, under a lease.
+/// Returns what the kernel does of a rule set.
 ///
 /// # Errors
 /// [`Failure::Kernel`] when no program can be made of it.
@@ -26,35 +28,31 @@ pub fn shared(set: &RuleSet, options: &ShareOptions) -> Result<Shared, Failure> 
 pub struct Loaded {
     /// The program.
     pub program: Program,
-    /// Until when it drops.
-    pub lease: Lease,
     /// The rules that it was made from.
-    pub rules: Vec<SharedRule>,
+    rules: Vec<SharedRule>,
     counters: Counters,
     instructions: usize,
 }
 
 impl Loaded {
-    /// Loads the program of a filter that has a lease.
+    /// Loads the program of a filter.
     ///
     /// # Errors
     /// [`Failure::Kernel`] when the kernel refuses it, with what is missing.
     pub fn load(filter: &Filter, rules: &[SharedRule]) -> Result<Self, Failure> {
         let map_refused = |error: io::Error| refusal::of_system("making a map for the kernel", &error);
         let maps: Vec<Map> = filter.maps.iter().map(Map::create).collect::<io::Result<_>>().map_err(map_refused)?;
-        let lease = filter.lease_map.map(|position| Lease::over(&maps[position as usize]));
-        let lease = lease.expect("the filter was made with a lease").map_err(map_refused)?;
         let counters = Counters::over(&maps[Filter::COUNTS_MAP as usize], names(rules)).map_err(map_refused)?;
         let program = Program::load(NAME, ProgramKind::SocketFilter, &filter.program, &maps)
             .map_err(|error| refusal::of_load(&error))?;
-        Ok(Self { program, lease, rules: rules.to_vec(), counters, instructions: filter.program.len() })
+        Ok(Self { program, rules: rules.to_vec(), counters, instructions: filter.program.len() })
     }
 
-    /// Adds what the program has counted to an account, and how often it ran for how long to `runs`.
+    /// Adds what the program has counted to an account.
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn count(&self, account: &mut Account, runs: &mut (u64, u64)) -> io::Result<()> {
+    pub fn count(&self, account: &mut Account) -> io::Result<()> {
         account.kept.add(self.counters.get(Filter::kept_position())?);
         account.dropped.add(self.counters.get(Filter::dropped_position())?);
         for reason in Reason::ALL {
@@ -69,8 +67,6 @@ impl Loaded {
                 account.rules[place].dropped.add(self.counters.get(Filter::rule_position(position))?);
             }
         }
-        let info = self.program.info()?;
-        *runs = (runs.0.saturating_add(info.run_count), runs.1.saturating_add(info.run_time_ns));
         Ok(())
     }
 
@@ -83,6 +79,18 @@ impl Loaded {
         account.instructions = self.instructions;
         Ok(())
     }
+}
+
+/// Loads a program that keeps everything, for when nothing of the rules of now goes into the kernel.
+///
+/// # Errors
+/// [`Failure::Kernel`] when the kernel refuses it, with what is missing.
+pub fn load_keeping() -> Result<Program, Failure> {
+    let mut asm = Assembler::default();
+    asm.mov(Reg::R0, -1);
+    asm.exit();
+    let loaded = Program::load("dtq_keep", ProgramKind::SocketFilter, &asm.finish(), &[]);
+    loaded.map_err(|error| refusal::of_load(&error))
 }
 
 /// Returns the place of a rule in an account, which it gets where it has none yet.

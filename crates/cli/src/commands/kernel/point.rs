@@ -5,7 +5,7 @@ use super::refusal;
 use crate::failure::{Failure, Outcome};
 use dtq_ebpf::filter::Front;
 use dtq_kernel::attach::filter::Present;
-use dtq_kernel::{AttachError, Count, Guard, Program, Relay, Socket, SocketFilter, SocketKind};
+use dtq_kernel::{AttachError, Count, Guard, Program, ProgramInfo, Relay, Socket, SocketFilter, SocketKind};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,11 +47,11 @@ impl Point {
         Ok(Self::Sockets(filters.map_err(|error| refusal::of_attach(&error))?))
     }
 
-    /// Puts a program in the place of another, everywhere or nowhere.
+    /// Puts a program in the place of another, everywhere or nowhere; without another, in that of what keeps everything.
     ///
     /// # Errors
     /// [`Failure::Kernel`] when the kernel refuses it.
-    pub fn replace(&mut self, program: &Program, before: &Program) -> Outcome {
+    pub fn replace(&mut self, program: &Program, before: Option<&Program>) -> Outcome {
         let result = match self {
             Self::Relay(relay) => relay.replace(program),
             Self::Sockets(filters) => replace_all(filters, program, before),
@@ -62,7 +62,7 @@ impl Point {
     /// Detaches the program.
     ///
     /// # Errors
-    /// [`Failure::Kernel`] when the kernel refuses that; the lease then ends what it does.
+    /// [`Failure::Kernel`] when the kernel refuses that; it drops nothing once this process has ended.
     pub fn detach(&mut self) -> Outcome {
         let result = match self {
             Self::Relay(relay) => relay.detach(),
@@ -74,14 +74,11 @@ impl Point {
         result.map_err(|error| Failure::Kernel(format!("detaching failed: {error}")))
     }
 
-    /// Forgets sockets that are closed; says whether one is left.
-    pub fn is_there(&mut self) -> bool {
+    /// Says whether a socket is still open.
+    pub fn is_there(&self) -> bool {
         match self {
             Self::Relay(_) => true,
-            Self::Sockets(filters) => {
-                filters.retain(|filter| !filter.socket().is_closed());
-                !filters.is_empty()
-            }
+            Self::Sockets(filters) => filters.iter().any(|filter| !filter.socket().is_closed()),
         }
     }
 
@@ -91,6 +88,15 @@ impl Point {
             Self::Relay(relay) => vec![format!("relay at {}", relay.address())],
             Self::Sockets(filters) => filters.iter().map(|filter| name(filter.socket())).collect(),
         }
+    }
+
+    /// Returns how often programs ran here while the kernel measured, and for how many nanoseconds.
+    pub fn runs(&self) -> (u64, u64) {
+        let infos: Vec<ProgramInfo> = match self {
+            Self::Relay(relay) => relay.info().into_iter().flatten().collect(),
+            Self::Sockets(filters) => filters.iter().filter_map(|filter| filter.info().ok()).collect(),
+        };
+        infos.iter().fold((0, 0), |(runs, time_ns), info| (runs + info.run_count, time_ns + info.run_time_ns))
     }
 
     /// Returns what becomes readable when there is work.
@@ -136,13 +142,13 @@ impl Point {
 }
 
 /// Puts a program in the place of another on all sockets that are still there; on none where one refuses it.
-fn replace_all(filters: &mut [SocketFilter], program: &Program, before: &Program) -> Result<(), AttachError> {
+fn replace_all(filters: &mut [SocketFilter], program: &Program, before: Option<&Program>) -> Result<(), AttachError> {
     for index in 0..filters.len() {
         match filters[index].replace(program) {
             Ok(()) | Err(AttachError::Closed) => {}
             Err(error) => {
-                for filter in &mut filters[..index] {
-                    // What took one program of ours takes another; if not, the lease of the new one is not renewed.
+                for (filter, before) in filters[..index].iter_mut().zip(before.into_iter().cycle()) {
+                    // What took one program of ours takes another.
                     let _ = filter.replace(before);
                 }
                 return Err(error);

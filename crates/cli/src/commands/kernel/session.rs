@@ -1,10 +1,10 @@
-//! An attached program from its first datagram to its last: its lease is renewed, rule files are watched, others may ask.
+//! An attached program from its first datagram to its last: rule files are watched, and others may ask for its account.
 //!
 //! Where new rules are wrong, or the kernel refuses their program, those of before go on. Next: `attach.rs`, `relay.rs`.
 
 use super::account::Account;
 use super::control::Control;
-use super::loaded::{Loaded, set_rules, shared};
+use super::loaded::{Loaded, load_keeping, set_rules, shared};
 use super::point::Point;
 use super::watch::Watch;
 use super::{refusal, report, subject};
@@ -23,9 +23,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long a program drops without hearing of this process.
-const LEASE: Duration = Duration::from_secs(10);
-/// How often the lease is renewed.
+/// How often it is looked what there is to do.
 const TURN: Duration = Duration::from_millis(250);
 /// How many turns pass between two looks at files and sockets.
 const LOOK_TURNS: u64 = 4;
@@ -49,7 +47,7 @@ impl Prepared {
     /// # Errors
     /// When the rules are wrong, or nothing of them goes into the kernel.
     pub fn new(arguments: &KernelRunArguments, front: Front, console: &Console) -> Result<Self, Failure> {
-        let options = ShareOptions { format: arguments.payload.into(), front, has_lease: true };
+        let options = ShareOptions { format: arguments.payload.into(), front, has_lease: false };
         let (shared, paths) = read(arguments, &options, console)?;
         console.say(report::text(&shared).trim_end());
         if shared.filter.is_none() {
@@ -58,7 +56,7 @@ impl Prepared {
         Ok(Self { options, paths, shared })
     }
 
-    /// Loads the program, which drops from now on for as long as its lease says.
+    /// Loads the program.
     ///
     /// # Errors
     /// [`Failure::Kernel`] when the kernel refuses it, with what is missing.
@@ -86,9 +84,7 @@ fn read(
 
 fn load(shared: &Shared) -> Result<Loaded, Failure> {
     let filter = shared.filter.as_ref().expect("it is asked for only where something goes down");
-    let loaded = Loaded::load(filter, &shared.rules)?;
-    loaded.lease.renew(LEASE).map_err(|error| refusal::of_system("renewing the lease", &error))?;
-    Ok(loaded)
+    Loaded::load(filter, &shared.rules)
 }
 
 /// Holds an attached program.
@@ -96,16 +92,14 @@ pub struct Session<'s> {
     arguments: &'s KernelRunArguments,
     options: ShareOptions,
     point: Point,
-    /// The program that is attached.
-    current: Loaded,
-    /// The rules of now, which may be others than those of the program when nothing of them goes down.
+    /// The program that is attached; `None` when nothing of the rules of now goes down, and one is that keeps everything.
+    current: Option<Loaded>,
+    /// The rules of now.
     rules: Vec<SharedRule>,
-    /// Whether the program drops.
-    is_filtering: bool,
     /// Programs that were replaced, since when, as long as they may still count.
     replaced: Vec<(Instant, Loaded)>,
-    /// What programs have counted that are gone, and how often they ran for how long.
-    done: (Account, (u64, u64)),
+    /// What programs have counted that are gone.
+    done: Account,
     watch: Watch,
     control: Option<Control>,
     ends: Ends,
@@ -136,11 +130,10 @@ impl<'s> Session<'s> {
             arguments,
             options: prepared.options,
             point,
-            current,
+            current: Some(current),
             rules: prepared.shared.rules,
-            is_filtering: true,
             replaced: Vec::new(),
-            done: (Account::default(), (0, 0)),
+            done: Account::default(),
             watch: Watch::new(prepared.paths),
             control: control.ok(),
             ends,
@@ -160,9 +153,11 @@ impl<'s> Session<'s> {
     /// When the program is not detached, or a relay is of no more use.
     pub fn run(mut self, console: &Console) -> Outcome {
         let result = self.turns(console);
+        let last = self.account();
         let detached = self.point.detach();
         self.stats = None;
-        let account = self.account();
+        // Nothing runs any more, so that the counts are exact; where it ran is known from before.
+        let account = Account { sockets: last.sockets, ns_per_datagram: last.ns_per_datagram, ..self.account() };
         if let Some(control) = &mut self.control {
             control.finish(&account);
         }
@@ -216,18 +211,14 @@ impl<'s> Session<'s> {
     /// Does what there is to do now and then; says whether a socket is left.
     fn take_turn(&mut self, console: &Console) -> Result<bool, Failure> {
         // Where the kernel does not let it measure, no time is shown.
-        let is_measured = self.turn % MEASURED_TURNS == 0 || self.measured().0 < MEASURED_RUNS;
+        let is_measured = self.turn.is_multiple_of(MEASURED_TURNS) || self.point.runs().0 < MEASURED_RUNS;
         match (is_measured, &self.stats) {
             (true, None) => self.stats = Stats::start().ok(),
             (true, Some(_)) => {}
             (false, _) => self.stats = None,
         }
-        let is_look = self.turn % LOOK_TURNS == 0;
+        let is_look = self.turn.is_multiple_of(LOOK_TURNS);
         self.turn += 1;
-        if self.is_filtering {
-            let renewed = self.current.lease.renew(LEASE);
-            renewed.map_err(|error| refusal::of_system("renewing the lease", &error))?;
-        }
         self.retire();
         if !is_look {
             return Ok(true);
@@ -242,15 +233,15 @@ impl<'s> Session<'s> {
     fn swap(&mut self, console: &Console) {
         match self.try_swap(console) {
             Ok(()) => {
-                self.done.0.swaps += 1;
+                self.done.swaps += 1;
                 console.say(report::text(&Shared { filter: None, rules: self.rules.clone() }).trim_end());
-                console.say(match self.is_filtering {
+                console.say(match self.current.is_some() {
                     true => "replaced: the rules of now are in the kernel",
                     false => "replaced: nothing of the rules of now goes into the kernel, and everything is kept",
                 });
             }
             Err(failure) => {
-                self.done.0.refused_swaps += 1;
+                self.done.refused_swaps += 1;
                 let reason = failure.message().map(|message| format!("{message}\n")).unwrap_or_default();
                 console.say(&format!("{reason}note: the rules have changed and are not taken; those of before go on"));
             }
@@ -259,16 +250,20 @@ impl<'s> Session<'s> {
 
     fn try_swap(&mut self, console: &Console) -> Outcome {
         let (shared, paths) = read(self.arguments, &self.options, console)?;
-        if shared.filter.is_some() {
-            let loaded = load(&shared)?;
-            self.point.replace(&loaded.program, &self.current.program)?;
-            let before = std::mem::replace(&mut self.current, loaded);
-            self.replaced.push((Instant::now(), before));
-        } else {
-            let ended = self.current.lease.end();
-            ended.map_err(|error| refusal::of_system("ending the lease", &error))?;
-        }
-        self.is_filtering = shared.filter.is_some();
+        let before = self.current.as_ref().map(|loaded| &loaded.program);
+        let next = match shared.filter {
+            Some(_) => {
+                let loaded = load(&shared)?;
+                self.point.replace(&loaded.program, before)?;
+                Some(loaded)
+            }
+            None => {
+                self.point.replace(&load_keeping()?, before)?;
+                None
+            }
+        };
+        let before = std::mem::replace(&mut self.current, next);
+        self.replaced.extend(before.map(|loaded| (Instant::now(), loaded)));
         self.rules = shared.rules;
         self.watch = Watch::new(paths);
         Ok(())
@@ -276,33 +271,28 @@ impl<'s> Session<'s> {
 
     /// Takes over what replaced programs have counted that run no more, and lets go of them.
     fn retire(&mut self) {
-        let (account, runs) = &mut self.done;
-        self.replaced.retain(|(since, loaded)| since.elapsed() < LAST_RUNS || loaded.count(account, runs).is_err());
-    }
-
-    /// Returns how often programs ran that were measured, and for how long.
-    fn measured(&self) -> (u64, u64) {
-        let info = self.current.program.info().unwrap_or_default();
-        let (runs, time_ns) = self.done.1;
-        (runs.saturating_add(info.run_count), time_ns.saturating_add(info.run_time_ns))
+        let account = &mut self.done;
+        self.replaced.retain(|(since, loaded)| since.elapsed() < LAST_RUNS || loaded.count(account).is_err());
     }
 
     /// Returns the account of now.
     fn account(&self) -> Account {
-        let (mut account, mut runs) = self.done.clone();
-        let programs = self.replaced.iter().map(|(_, loaded)| loaded).chain([&self.current]);
-        for program in programs {
-            // A descriptor of our own is read; what would fail here is a mistake of ours, and loses a count at most.
-            let _ = program.count(&mut account, &mut runs);
+        let mut account = self.done.clone();
+        for program in self.replaced.iter().map(|(_, loaded)| loaded).chain(&self.current) {
+            // Maps of our own are read; what would fail here is a mistake of ours, and loses a count at most.
+            let _ = program.count(&mut account);
         }
-        let _ = self.current.describe(&mut account);
+        if let Some(current) = &self.current {
+            let _ = current.describe(&mut account);
+        }
         set_rules(&mut account, &self.rules);
         account.pid = std::process::id();
         account.sockets = self.point.names();
         account.payload = self.options.format.name().to_owned();
         account.attached_ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        account.is_filtering = self.is_filtering;
-        account.ns_per_datagram = (runs.0 > 0).then(|| runs.1 as f64 / runs.0 as f64);
+        account.is_filtering = self.current.is_some();
+        let (runs, time_ns) = self.point.runs();
+        account.ns_per_datagram = (runs > 0).then(|| time_ns as f64 / runs as f64);
         account.relay = self.point.relay_account();
         account
     }

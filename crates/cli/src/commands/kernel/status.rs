@@ -1,11 +1,13 @@
 //! `dtq kernel status` and `dtq kernel detach`: processes that have something attached, asked for their accounts.
 
 use super::account::Account;
-use super::control;
+use super::{control, point};
 use crate::args::{KernelDetachArguments, KernelStatusArguments, ReportForm};
 use crate::console::Console;
 use crate::failure::{Failure, Outcome};
 use crate::output::text;
+use dtq_kernel::attach::{filter, find};
+use dtq_kernel::{AttachError, SocketName};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,11 +23,26 @@ pub fn execute(arguments: &KernelStatusArguments, console: &mut Console) -> Outc
 
 /// Runs `dtq kernel detach`.
 pub fn detach(arguments: &KernelDetachArguments, console: &mut Console) -> Outcome {
+    if let Some(name) = arguments.socket.name() {
+        return remove(&name, console);
+    }
     if arguments.pids.is_empty() && !arguments.all {
-        return Err(Failure::Usage("name processes, as `dtq kernel status` lists them, or use --all".into()));
+        let message = "name processes, as `dtq kernel status` lists them, or a socket, or use --all";
+        return Err(Failure::Usage(message.into()));
     }
     let processes = chosen(&arguments.pids)?;
     show(&processes, "detach", arguments.output, console)
+}
+
+/// Removes the filters of sockets, whoever attached them.
+fn remove(name: &SocketName, console: &Console) -> Outcome {
+    let failed = |error: AttachError| Failure::Kernel(error.to_string());
+    for socket in find(name).map_err(failed)? {
+        let found =
+            if filter::remove(&socket).map_err(failed)? { "a filter was removed from" } else { "no filter is on" };
+        console.say(&format!("note: {found} the {}", point::name(&socket)));
+    }
+    Ok(())
 }
 
 /// Returns the processes with these numbers, or all.
