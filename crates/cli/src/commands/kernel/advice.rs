@@ -25,17 +25,25 @@ pub fn add(loaded: &mut Loaded, payloads: &[Payload], now_ticks: i64, limits: &L
         asked => asked.iter().map(|payload| Format::from(*payload)).collect(),
     };
     let mut shares: Vec<(Format, Vec<SharedRule>)> = Vec::new();
+    let mut refusals: Vec<(Vec<Format>, String)> = Vec::new();
     for format in formats {
         // What goes down does not depend on where payloads begin.
         let options = ShareOptions { format, front: Front::UnixDatagram, has_lease: false };
         match share(&set, &options) {
             Ok(shared) => shares.push((format, shared.rules)),
             Err(reason) => {
-                let message = format!("the rules together make no program for {} payloads: {reason}", format.name());
-                let span = loaded.files.first().map_or(Span::new(0, 0), first_rule);
-                loaded.diagnostics.push(Located { file: 0, diagnostic: Diagnostic::error(Code::E4204, span, message) });
+                let reason = reason.to_string();
+                match refusals.iter_mut().find(|(_, known)| *known == reason) {
+                    Some((formats, _)) => formats.push(format),
+                    None => refusals.push((vec![format], reason)),
+                }
             }
         }
+    }
+    for (formats, reason) in refusals {
+        let message = format!("the rules together make no program{}: {reason}", of_payloads(&formats));
+        let span = loaded.files.first().map_or(Span::new(0, 0), first_rule);
+        loaded.diagnostics.push(Located { file: 0, diagnostic: Diagnostic::error(Code::E4204, span, message) });
     }
     for (file, one) in loaded.files.iter().enumerate() {
         for (position, rule) in one.rules.iter().enumerate() {
