@@ -194,14 +194,7 @@ pub fn compile(spec: &FilterSpec<'_>) -> Result<Filter, Unsupported> {
     let mut fields = Fields::new(spec.source, &supports);
     let mut shares = Vec::new();
     for rule in spec.rules {
-        let mut stays = Vec::new();
-        let plan = predicate::plan(rule.condition, rule.effect.want(), &mut fields, &mut stays);
-        let mut share =
-            Share { plan: plan.filter(|plan| !matches!(plan, Plan::Known(false))), stays, fragile: Vec::new() };
-        if spec.format == Format::Otlp {
-            share.see_fragile(rule.condition, &mut fields);
-        }
-        shares.push(share);
+        shares.push(share(rule, spec.format, &mut fields));
     }
     if shares.iter().all(|share| share.plan.is_none()) {
         return Err(Unsupported::new("no rule can be sure of dropping a record from what the kernel sees"));
@@ -217,6 +210,23 @@ pub fn compile(spec: &FilterSpec<'_>) -> Result<Filter, Unsupported> {
     let (program, maps) = writer.e.finish();
     let program = crate::reached::reached(&program);
     Ok(Filter { program, maps, shares, lease_map })
+}
+
+/// Returns the parts of a rule that stay in user space, each with its reason, by itself and whatever else a filter does.
+pub fn stays(rule: &Rule<'_>, format: Format, source: &dyn Fn(&Path) -> Result<Source, Unsupported>) -> Vec<Stays> {
+    let supports = |path: &_| format.supports(path);
+    share(rule, format, &mut Fields::new(source, &supports)).stays
+}
+
+fn share(rule: &Rule<'_>, format: Format, fields: &mut Fields<'_>) -> Share {
+    let mut stays = Vec::new();
+    let plan = predicate::plan(rule.condition, rule.effect.want(), fields, &mut stays);
+    let plan = plan.filter(|plan| !matches!(plan, Plan::Known(false)));
+    let mut share = Share { plan, stays, fragile: Vec::new() };
+    if format == Format::Otlp {
+        share.see_fragile(rule.condition, fields);
+    }
+    share
 }
 
 struct Writer<'w> {

@@ -51,8 +51,11 @@ pub mod loaded;
 
 pub mod probe;
 
+pub mod host;
+
 pub use attach::{AttachError, CgroupEgress, Guard, Owner, Socket, SocketFilter, SocketKind, SocketName};
 pub use counters::{Count, Counters};
+pub use host::Ends;
 pub use lease::Lease;
 pub use loaded::{Loaded, loaded};
 pub use object::{LoadError, Map, Program, ProgramInfo, ProgramKind, Stats, TestRun};

@@ -15,7 +15,7 @@ pub use target::Target;
 use crate::attach::filter::Present;
 use crate::attach::{AttachError, Socket, SocketFilter, SocketKind};
 use crate::counters::Count;
-use crate::object::Program;
+use crate::object::{Program, ProgramInfo};
 use crate::sys::{socket, wait};
 use rustix::net::sockopt;
 use serde::Serialize;
@@ -190,6 +190,14 @@ impl Relay {
     /// What the kernel says.
     pub fn detach(&mut self) -> Result<(), AttachError> {
         self.filter.take().map_or(Ok(()), SocketFilter::detach)
+    }
+
+    /// Returns how often programs have run here and for how long, while a [`crate::Stats`] was there; `None` without one.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn info(&self) -> io::Result<Option<ProgramInfo>> {
+        self.filter.as_ref().map(SocketFilter::info).transpose()
     }
 
     /// Returns where it listens, with the port that the kernel chose where none was given.

@@ -7,8 +7,8 @@
 use dtq_ebpf::Unsupported;
 use dtq_ebpf::filter::{self, Effect, Filter, FilterSpec, Front};
 use dtq_ebpf::payload::Format;
-use dtq_ebpf::predicate::describe;
 use dtq_ebpf::predicate::field::{Source, field_of_logs};
+use dtq_ebpf::predicate::{Stays, describe};
 use dtq_ir::condition::Condition;
 use dtq_ir::condition::term::Term;
 use dtq_ir::reads::Path;
@@ -115,17 +115,29 @@ fn compile(
         let shared = &mut rules[*position];
         match of(&[rule]) {
             Ok(alone) => {
-                let share = &alone.shares[0];
-                shared.stays =
-                    share.stays.iter().map(|stays| (describe(&stays.part), stays.reason.to_string())).collect();
+                shared.stays = described(&alone.shares[0].stays);
                 shared.down = parts(condition, *effect, &shared.stays);
                 shared.filter_rule = Some(kept.len());
                 kept.push(rule);
             }
-            Err(reason) => shared.reason = Some(reason.to_string()),
+            Err(reason) => {
+                shared.reason = Some(reason.to_string());
+                shared.stays = described(&filter::stays(&rule, options.format, &source));
+            }
         }
     }
     if kept.is_empty() { Ok(None) } else { of(&kept).map(Some) }
+}
+
+/// Returns the parts that stay and why, in words, each once.
+fn described(stays: &[Stays]) -> Vec<(String, String)> {
+    let mut described: Vec<(String, String)> = Vec::new();
+    for one in stays.iter().map(|stays| (describe(&stays.part), stays.reason.to_string())) {
+        if !described.contains(&one) {
+            described.push(one);
+        }
+    }
+    described
 }
 
 /// Returns the parts of a condition that go down: operands of the outer `or` of one that drops, of the outer `and` of one

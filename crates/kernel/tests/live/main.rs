@@ -59,6 +59,8 @@ mod relay;
 
 mod sockets;
 
+mod host;
+
 mod probe;
 
 use dtq_ebpf::asm::Assembler;
