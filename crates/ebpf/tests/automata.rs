@@ -66,7 +66,7 @@ fn patterns_are_found_as_in_user_space() {
 
 #[test]
 fn regular_expressions_match_as_in_user_space() {
-    let (cases, seed) = (number("DTQ_CASES", 600), number("DTQ_SEED", 1));
+    let (cases, seed) = (number("DTQ_CASES", 300), number("DTQ_SEED", 1));
     let (mut built_count, mut compiled_count, mut unclear_count, mut asked_count) = (0, 0, 0, 0);
     for case in 0..cases {
         let mut random = Random::new(seed << 33 | case);
