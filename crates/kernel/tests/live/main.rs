@@ -63,6 +63,14 @@ mod host;
 
 mod probe;
 
+mod automata;
+
+#[path = "../../../ebpf/tests/support/text_program.rs"]
+mod text_program;
+
+#[path = "../../../ebpf/tests/support/automata_cases.rs"]
+mod automata_cases;
+
 use dtq_ebpf::asm::Assembler;
 use dtq_ebpf::callee::Helper;
 use dtq_ebpf::insn::{AtomicOp, Cond, Insn, Reg, Size};
