@@ -27,7 +27,7 @@ impl Reader {
     pub(super) fn read_number(&self, e: &mut Emitter) {
         let [is_integer, is_real, exponent, no_exponent, no_target] = std::array::from_fn(|_| e.asm.label());
         e.store(START, Reg::R1);
-        self.skip_sign(e, &[b'-']);
+        self.skip_sign(e, b"-");
         self.read_digits(e);
         // No zero stands in front of another digit.
         let is_fine = e.asm.label();
