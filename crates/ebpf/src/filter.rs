@@ -83,8 +83,10 @@ impl Effect {
 /// Holds what a rule does, as far as a filter can do it.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule<'t> {
-    /// Its condition over a record of `logs`.
+    /// Its condition over a record of `logs`, or a part of it that decides by itself.
     pub condition: &'t Term,
+    /// The whole condition, which user space evaluates.
+    pub whole: &'t Term,
     /// What it does.
     pub effect: Effect,
 }
@@ -224,7 +226,7 @@ fn share(rule: &Rule<'_>, format: Format, fields: &mut Fields<'_>) -> Share {
     let plan = plan.filter(|plan| !matches!(plan, Plan::Known(false)));
     let mut share = Share { plan, stays, fragile: Vec::new() };
     if format == Format::Otlp {
-        share.see_fragile(rule.condition, fields);
+        share.see_fragile(rule.whole, fields);
     }
     share
 }

@@ -25,7 +25,7 @@ fn is_noise() -> Term {
 
 fn filter(front: Front, has_lease: bool) -> Filter {
     let condition = is_noise();
-    let rules = [Rule { condition: &condition, effect: Effect::Drops }];
+    let rules = [Rule { condition: &condition, whole: &condition, effect: Effect::Drops }];
     let spec =
         FilterSpec { format: Format::Syslog, front, rules: &rules, source: &field_of_logs, also_read: &[], has_lease };
     let filter = compile(&spec).unwrap();
