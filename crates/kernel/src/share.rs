@@ -5,10 +5,10 @@
 //! which see every record that the kernel keeps. Attaches nothing. Next: `attach`.
 
 use dtq_ebpf::Unsupported;
-use dtq_ebpf::filter::{self, Effect, Filter, FilterSpec, Front};
+use dtq_ebpf::filter::{self, Above, Effect, Filter, FilterSpec, Front};
 use dtq_ebpf::payload::Format;
-use dtq_ebpf::predicate::describe;
 use dtq_ebpf::predicate::field::{Source, field_of_logs};
+use dtq_ebpf::predicate::{Stays, describe};
 use dtq_ebpf::tally::{TALLIES_MAX, Tally};
 use dtq_ir::condition::Condition;
 use dtq_ir::condition::term::Term;
@@ -19,7 +19,7 @@ use dtq_rules::compile::cells::{Cell, Cells};
 use dtq_rules::compile::rule::{Action, ColumnWrite, CompiledRule};
 use dtq_rules::compile::set::RuleSet;
 use dtq_rules::file::rule::{Mode, Tier};
-use dtq_value::Value;
+use dtq_value::{Type, Value};
 use std::collections::BTreeMap;
 
 mod tally;
@@ -88,28 +88,108 @@ pub fn share(set: &RuleSet, options: &ShareOptions) -> Result<Shared, Unsupporte
             down: Vec::new(),
             stays: Vec::new(),
         };
-        let in_front = counters.in_front(set, &conditions, position);
-        match (candidate, in_front) {
-            (Err(reason), _) => shared.reason = Some(counters.refusal(position).unwrap_or(reason).to_string()),
-            (Ok(_), Err(reason)) => shared.reason = Some(reason),
-            (Ok((condition, effect)), Ok(tallies)) => {
-                goes.push(Going { position, condition, effect: *effect, tallies });
-            }
+        let in_front = |part: Option<&Condition>| counters.in_front(set, &conditions, position, part);
+        match candidate {
+            Err(reason) => shared.reason = Some(reason.to_string()),
+            Ok((whole, effect)) => match free_parts(whole, *effect, &in_front, &mut shared) {
+                Some((condition, tallies)) => match above_of(rule, cells, &mut sources) {
+                    Err(reason) => shared.reason = Some(reason.to_string()),
+                    Ok(Some(_)) if !shared.stays.is_empty() => {
+                        shared.reason = Some("it acts above a rate, and rules before it may touch what it drops".to_owned());
+                    }
+                    Ok(above) => goes.push(Going { position, condition, whole, effect: *effect, tallies, above }),
+                },
+                None => shared.reason = in_front(conditions[position].as_ref()).err(),
+            },
         }
         rules.push(shared);
     }
     counters.keep_used(&mut goes);
     let filter = compile(&goes, (&sources, cells.paths()), &counters.tallies, options, &mut rules)?;
-    counters.describe(&mut rules, filter.is_some());
+    counters.describe(&mut rules);
     Ok(Shared { filter, rules, readings: counters.readings })
 }
 
+/// Returns the rate above which a rule acts.
+///
+/// # Errors
+/// When its key is no field.
+fn above_of(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Result<Option<Above>, Unsupported> {
+    let Some(above) = rule.above else { return Ok(None) };
+    let key = match rule.has_key {
+        false => None,
+        true => Some(key_of(rule, cells, sources).ok_or_else(|| {
+            Unsupported::new("it acts above a rate for each key, and its key is no single text or integer of the record")
+        })?),
+    };
+    // Both are nearly always whole; what is left over makes the rate a little higher.
+    let period_ns = above.rate.period_ticks.unsigned_abs().saturating_mul(100);
+    Ok(Some(Above { key, interval_ns: (period_ns / above.rate.count.max(1)).max(1), burst: above.burst.max(1) }))
+}
+
+/// Returns what is done above a rate, and how that differs from user space, in words.
+fn rate_text(above: &Above) -> String {
+    let Above { key, interval_ns, burst } = above;
+    let by = key.as_ref().map_or(String::new(), |path| format!(" for each {}", describe(&Term::Field(path.clone(), Type::String))));
+    format!("above one in {interval_ns} ns and {burst} at once{by}, by the time of arrival and not by that of records")
+}
+
+/// Returns the field that is the key of a rule, as it is or as a text.
+fn key_of(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Option<Path> {
+    let expr = rule.values.get(rule.columns.len()).copied().flatten()?;
+    let over_cells = Condition::of_row(&rule.flat.program, expr);
+    match over_cells.term().map_fields(&mut |path| sources.name(path, cells)) {
+        Term::Field(path, Type::String | Type::Int | Type::Long) => Some(path),
+        Term::Call { function, args, .. } if function.name == "tostring" => match args.as_slice() {
+            [Term::Field(path, Type::Dynamic | Type::String | Type::Int | Type::Long)] => Some(path.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Holds a rule that goes down.
-struct Going<'r> {
+struct Going<'t> {
+    /// Its position in the set.
     position: usize,
-    condition: &'r Term,
+    /// What decides in the kernel.
+    condition: Term,
+    /// What decides in user space.
+    whole: &'t Term,
     effect: Effect,
+    /// Which tallies see what it drops, a bit each.
     tallies: u64,
+    above: Option<Above>,
+}
+
+/// Returns the part of a condition whose records no earlier rule has a use for but to count them here, and which tallies do;
+/// `None` when there is none. Of one that drops these are operands of its outer `or`; one that keeps is free as a whole or
+/// not at all.
+fn free_parts(
+    whole: &Term,
+    effect: Effect,
+    in_front: &dyn Fn(Option<&Condition>) -> Result<u64, String>,
+    shared: &mut SharedRule,
+) -> Option<(Term, u64)> {
+    let condition = Condition::from(whole.clone());
+    if effect == Effect::Keeps {
+        return in_front(Some(&condition)).ok().map(|tallies| (whole.clone(), tallies));
+    }
+    let (mut free, mut all) = (Vec::new(), 0);
+    for part in condition.disjuncts() {
+        match in_front(Some(&part)) {
+            Err(reason) => shared.stays.push((describe(part.term()), reason)),
+            Ok(tallies) => {
+                free.push(part.term().clone());
+                all |= tallies;
+            }
+        }
+    }
+    let free = free.into_iter().reduce(|left, right| Term::Or(Box::new(left), Box::new(right)));
+    if free.is_none() {
+        shared.stays.clear();
+    }
+    free.map(|free| (free, all))
 }
 
 /// Holds what can be counted where it is dropped.
@@ -132,7 +212,7 @@ impl Counters {
             let made = tally::candidate(&set.rules, position, cells, sources).and_then(|made| {
                 // Each by itself first, as rules are.
                 let all = Term::Const(Value::Bool(true));
-                let rule = filter::Rule { condition: &all, effect: Effect::Drops, tallies: 1 };
+                let rule = filter::Rule { condition: &all, whole: &all, effect: Effect::Drops, tallies: 1, above: None };
                 made_of(&[rule], std::slice::from_ref(&made.tally), (sources, cells.paths()), options)?;
                 if counters.tallies.len() >= TALLIES_MAX {
                     return Err(Unsupported::new("too many rules before it are counted in the kernel"));
@@ -152,7 +232,13 @@ impl Counters {
     ///
     /// # Errors
     /// Which rule in front of it keeps it from going down.
-    fn in_front(&self, set: &RuleSet, conditions: &[Option<Condition>], position: usize) -> Result<u64, String> {
+    fn in_front(
+        &self,
+        set: &RuleSet,
+        conditions: &[Option<Condition>],
+        position: usize,
+        part: Option<&Condition>,
+    ) -> Result<u64, String> {
         let rule = &set.rules[position];
         let mut mask = match (&self.of_rules[position], tally::is_consuming(rule)) {
             (Some(Ok(own)), true) => 1 << own,
@@ -160,7 +246,7 @@ impl Counters {
             _ => 0,
         };
         for (earlier, earlier_rule) in set.rules[..position].iter().enumerate() {
-            let Some(touch) = touches((earlier_rule, &conditions[earlier]), (rule, &conditions[position])) else {
+            let Some(touch) = touches((earlier_rule, &conditions[earlier]), (rule, part)) else {
                 continue;
             };
             match &self.of_rules[earlier] {
@@ -170,11 +256,6 @@ impl Counters {
             }
         }
         Ok(mask)
-    }
-
-    /// Returns why a rule that counts is not counted in the kernel.
-    fn refusal(&self, position: usize) -> Option<&Unsupported> {
-        self.of_rules[position].as_ref()?.as_ref().err()
     }
 
     /// Leaves out what no rule needs that goes down.
@@ -201,13 +282,14 @@ impl Counters {
     }
 
     /// Writes what became of rules that count.
-    fn describe(&self, rules: &mut [SharedRule], has_filter: bool) {
+    fn describe(&self, rules: &mut [SharedRule]) {
         for (rule, of_rule) in rules.iter_mut().zip(&self.of_rules) {
             match of_rule {
-                Some(Ok(tally)) if has_filter => {
+                Some(Ok(tally)) => {
                     rule.tally = Some(*tally);
-                    rule.down.push(format!("{} of what is dropped", self.readings[*tally].text));
-                    rule.reason = None;
+                    rule.down.push(format!("{} of what is dropped here", self.readings[*tally].text));
+                    let rest = "what is dropped here is counted here, and what is kept where points are made";
+                    rule.reason.get_or_insert_with(String::new).replace_range(.., rest);
                 }
                 Some(Err(reason)) if rule.filter_rule.is_none() => rule.reason = Some(reason.to_string()),
                 _ => {}
@@ -236,25 +318,39 @@ fn compile(
     options: &ShareOptions,
     rules: &mut [SharedRule],
 ) -> Result<Option<Filter>, Unsupported> {
+    let source = |path: &Path| paths.0.find(path);
     let of = |rules: &[filter::Rule<'_>]| made_of(rules, tallies, paths, options);
     let mut kept: Vec<filter::Rule<'_>> = Vec::new();
-    for Going { position, condition, effect, tallies } in goes {
+    for Going { position, condition, whole, effect, tallies, above } in goes {
         // Each by itself first, so that one without anything to decide costs the others nothing.
-        let rule = filter::Rule { condition, effect: *effect, tallies: *tallies };
+        let rule = filter::Rule { condition, whole, effect: *effect, tallies: *tallies, above: above.as_ref() };
         let shared = &mut rules[*position];
         match of(&[rule]) {
             Ok(alone) => {
-                let share = &alone.shares[0];
-                shared.stays =
-                    share.stays.iter().map(|stays| (describe(&stays.part), stays.reason.to_string())).collect();
+                shared.stays.extend(described(&alone.shares[0].stays));
                 shared.down = parts(condition, *effect, &shared.stays);
+                shared.down.extend(above.as_ref().map(rate_text));
                 shared.filter_rule = Some(kept.len());
                 kept.push(rule);
             }
-            Err(reason) => shared.reason = Some(reason.to_string()),
+            Err(reason) => {
+                shared.reason = Some(reason.to_string());
+                shared.stays.extend(described(&filter::stays(&rule, options.format, &source)));
+            }
         }
     }
     if kept.is_empty() { Ok(None) } else { of(&kept).map(Some) }
+}
+
+/// Returns the parts that stay and why, in words, each once.
+fn described(stays: &[Stays]) -> Vec<(String, String)> {
+    let mut described: Vec<(String, String)> = Vec::new();
+    for one in stays.iter().map(|stays| (describe(&stays.part), stays.reason.to_string())) {
+        if !described.contains(&one) {
+            described.push(one);
+        }
+    }
+    described
 }
 
 /// Returns the parts of a condition that go down: operands of the outer `or` of one that drops, of the outer `and` of one
@@ -276,7 +372,9 @@ fn candidate(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Resul
         Action::Drop => Effect::Drops,
         Action::Replace { .. } => Effect::Keeps,
         // Where metrics rules may run is where their points are made.
-        _ if tally::is_consuming(rule) && rule.mode == Mode::Enforce => return Ok((term(rule, cells, sources), Effect::Drops)),
+        _ if tally::is_consuming(rule) && rule.mode == Mode::Enforce => {
+            return Ok((term(rule, cells, sources), Effect::Drops));
+        }
         _ => return no("it makes something of records, and the kernel only drops"),
     };
     if !rule.tiers.contains(&Tier::Kernel) {
@@ -291,8 +389,8 @@ fn candidate(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Resul
     if !rule.membership.is_empty() {
         return no("its table holds only some of the records, which is decided in user space");
     }
-    if rule.above.is_some() {
-        return no("it acts above a rate, which is counted in user space");
+    if rule.above.is_some() && effect == Effect::Keeps {
+        return no("it edits above a rate, which is counted in user space");
     }
     if rule.has_pipeline || rule.scan.is_some() {
         return no("its query is more than conditions and columns");
@@ -322,7 +420,7 @@ fn condition(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Optio
 /// Returns what an earlier rule does with a record that a later one could take away, if it may do something.
 fn touches(
     (earlier, earlier_condition): (&CompiledRule, &Option<Condition>),
-    (later, later_condition): (&CompiledRule, &Option<Condition>),
+    (later, later_condition): (&CompiledRule, Option<&Condition>),
 ) -> Option<String> {
     let does = match &earlier.action {
         _ if !matches!(earlier.base, Base::Logs | Base::Resources) => return None,
@@ -330,7 +428,7 @@ fn touches(
         Action::Drop => return None,
         Action::Replace { writes } => {
             let written: Vec<&str> = writes.iter().flat_map(|write| written(earlier, write)).collect();
-            let is_read = later_condition.as_ref().is_none_or(|condition| reads(condition.term(), &written));
+            let is_read = later_condition.is_none_or(|condition| reads(condition.term(), &written));
             if !is_read {
                 return None;
             }

@@ -1,4 +1,4 @@
-//! The calls of `bpf(2)` that dtq makes, each with its arguments checked.
+//! The calls of `bpf(2)` that dtq makes, each with its arguments checked; other calls stand in `sys/`.
 //!
 //! The kernel reads and writes memory at the addresses it is given, as far as the sizes say that it is told beside them or
 //! knows from a map; what is handed in here is as long as that, or the call is not made. Next: `object.rs`.
@@ -6,6 +6,16 @@
 //! # Source
 //! `include/uapi/linux/bpf.h`, `union bpf_attr`; `bpf(2)`.
 #![allow(unsafe_code, reason = "a system call that takes addresses; nothing else in the crate makes one")]
+
+pub mod info;
+
+pub mod wait;
+
+pub mod ring;
+
+pub mod socket;
+
+pub mod process;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -19,7 +29,20 @@ mod command {
     pub const MAP_NEXT_KEY: libc::c_int = 4;
     pub const PROG_LOAD: libc::c_int = 5;
     pub const PROG_TEST_RUN: libc::c_int = 10;
+    pub const PROG_NEXT_ID: libc::c_int = 11;
+    pub const PROG_FD_BY_ID: libc::c_int = 13;
+    pub const MAP_FD_BY_ID: libc::c_int = 14;
+    pub const OBJECT_INFO: libc::c_int = 15;
+    pub const LINK_CREATE: libc::c_int = 28;
+    pub const LINK_UPDATE: libc::c_int = 29;
+    pub const ENABLE_STATS: libc::c_int = 32;
+    pub const LINK_DETACH: libc::c_int = 34;
 }
+
+/// The place of a program on what a control group sends (`BPF_CGROUP_INET_EGRESS`).
+pub const CGROUP_INET_EGRESS: u32 = 1;
+/// What `BPF_ENABLE_STATS` switches on: how often programs run and for how long (`BPF_STATS_RUN_TIME`).
+const STATS_RUN_TIME: u32 = 0;
 
 /// Bytes of a name (`BPF_OBJ_NAME_LEN`).
 pub const NAME_SIZE: usize = 16;
@@ -64,6 +87,8 @@ struct ProgLoad {
     kernel_version: u32,
     flags: u32,
     name: [u8; NAME_SIZE],
+    interface: u32,
+    attach_type: u32,
 }
 
 /// Arguments of `BPF_PROG_TEST_RUN`, as far as they are used.
@@ -204,6 +229,8 @@ fn found(result: io::Result<libc::c_long>) -> io::Result<bool> {
 pub struct ProgSpec<'p> {
     /// Its kind, as the kernel numbers it.
     pub kind: u32,
+    /// Where it will be attached, as the kernel numbers it, for kinds that have several places.
+    pub attach_type: u32,
     /// Its slots of eight bytes.
     pub insns: &'p [[u8; 8]],
     /// Its name, cut to fifteen bytes.
@@ -219,6 +246,7 @@ pub fn load_program(spec: &ProgSpec<'_>, log: &mut [u8]) -> io::Result<OwnedFd> 
     let license = b"GPL\0";
     let mut arguments = ProgLoad {
         prog_type: spec.kind,
+        attach_type: spec.attach_type,
         insn_count: size(spec.insns.len())?,
         insns: address(spec.insns),
         license: address(license),
@@ -255,4 +283,60 @@ pub fn test_run(program: &impl AsFd, packet: &[u8], repeat: u32) -> io::Result<T
     };
     call(command::PROG_TEST_RUN, &mut arguments)?;
     Ok(TestRun { result: arguments.result, duration_ns: arguments.duration_ns })
+}
+
+/// Arguments of `BPF_LINK_CREATE`, as far as they are used.
+#[repr(C)]
+#[derive(Default)]
+struct LinkCreate {
+    prog: u32,
+    target: u32,
+    attach_type: u32,
+    flags: u32,
+}
+
+/// Attaches a program to a control group, for as long as the descriptor is open.
+///
+/// # Errors
+/// What the kernel says.
+pub fn create_link(program: &impl AsFd, target: &impl AsFd, attach_type: u32) -> io::Result<OwnedFd> {
+    let mut arguments = LinkCreate { prog: number(program), target: number(target), attach_type, flags: 0 };
+    call_for_descriptor(command::LINK_CREATE, &mut arguments)
+}
+
+/// Arguments of `BPF_LINK_UPDATE` and `BPF_LINK_DETACH`, as far as they are used.
+#[repr(C)]
+#[derive(Default)]
+struct LinkChange {
+    link: u32,
+    prog: u32,
+    flags: u32,
+    previous_prog: u32,
+}
+
+/// Replaces the program of a link.
+///
+/// # Errors
+/// What the kernel says.
+pub fn update_link(link: &impl AsFd, program: &impl AsFd) -> io::Result<()> {
+    let mut arguments = LinkChange { link: number(link), prog: number(program), ..LinkChange::default() };
+    call(command::LINK_UPDATE, &mut arguments).map(|_| ())
+}
+
+/// Detaches the program of a link, also where others have the link open.
+///
+/// # Errors
+/// What the kernel says.
+pub fn detach_link(link: &impl AsFd) -> io::Result<()> {
+    let mut link = number(link);
+    call(command::LINK_DETACH, &mut link).map(|_| ())
+}
+
+/// Has the kernel measure how often programs run and for how long, while the descriptor is open.
+///
+/// # Errors
+/// What the kernel says.
+pub fn enable_stats() -> io::Result<OwnedFd> {
+    let mut kind = STATS_RUN_TIME;
+    call_for_descriptor(command::ENABLE_STATS, &mut kind)
 }

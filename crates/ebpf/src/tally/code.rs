@@ -10,7 +10,7 @@ use crate::emit::{Emitter, SCRATCH};
 use crate::insn::{Alu, Cond, Reg, Size};
 use crate::layout::{self, Reason};
 use crate::predicate;
-use crate::tally::key::{SLOT, emit_field, emit_window, load_slot, place, store};
+use crate::tally::key::{SLOT, emit_field, emit_window, load_slot, place, store, undecided_field};
 use crate::tally::plan::{Integer, Planned, PlannedAmount, PlannedKey, PlannedTally};
 use crate::tally::{AmountPlace, Places, Tables, table};
 
@@ -98,7 +98,7 @@ impl Writer<'_> {
         e.asm.bind(is_asked);
         e.store(layout::REASON, 0);
         match &tally.counts {
-            Some(plan) => predicate::emit(e, plan, counts, maybe_not)?,
+            Some((plan, _)) => predicate::emit(e, plan, counts, maybe_not)?,
             None => e.asm.jump(maybe_not),
         }
         e.asm.bind(maybe_not);
@@ -107,6 +107,13 @@ impl Writer<'_> {
             None => e.asm.jump(unclear),
         }
         e.asm.bind(counts);
+        for field in tally.counts.iter().flat_map(|(_, fragile)| fragile) {
+            let is_whole = e.asm.label();
+            e.load_state(Reg::R0, *field);
+            e.asm.branch(Cond::Ne, Reg::R0, crate::layout::State::Undecided as i32, is_whole);
+            undecided_field(e, *field);
+            e.asm.bind(is_whole);
+        }
         self.hold(e, position, tally, unclear)?;
         e.asm.jump(next);
         e.asm.bind(unclear);

@@ -4,6 +4,7 @@
 //! `DTQ_SEED=2` make another run.
 
 #![expect(clippy::print_stderr, reason = "its numbers are for people")]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod random;
 
@@ -27,6 +28,8 @@ mod json;
 
 mod eligible;
 
+mod real;
+
 mod search;
 
 mod tables;
@@ -41,6 +44,34 @@ mod otlp;
 
 #[path = "../../../ebpf/tests/support/questions.rs"]
 mod questions;
+
+mod ring;
+
+mod filters;
+
+mod attach;
+
+mod guard;
+
+mod cgroup;
+
+mod relay;
+
+mod sockets;
+
+mod host;
+
+mod counts;
+
+mod probe;
+
+mod automata;
+
+#[path = "../../../ebpf/tests/support/text_program.rs"]
+mod text_program;
+
+#[path = "../../../ebpf/tests/support/automata_cases.rs"]
+mod automata_cases;
 
 use dtq_ebpf::asm::Assembler;
 use dtq_ebpf::callee::Helper;
