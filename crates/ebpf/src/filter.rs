@@ -242,7 +242,8 @@ pub fn compile(spec: &FilterSpec<'_>) -> Result<Filter, Unsupported> {
     if spec.format == Format::Otlp {
         spec.also_read.iter().for_each(|path| fields.also_read(path));
     }
-    let planned = (!spec.tallies.is_empty()).then(|| tally::plan(spec.tallies, spec.format, &mut fields)).transpose()?;
+    let planned =
+        (!spec.tallies.is_empty()).then(|| tally::plan(spec.tallies, spec.format, &mut fields)).transpose()?;
     let mut plans: Vec<Option<&mut Plan>> = shares.iter_mut().map(|share| share.plan.as_mut()).collect();
     let passes = share_passes(&mut plans);
     let e = Emitter::new(RULES as usize + spec.rules.len());
@@ -304,7 +305,8 @@ impl Writer<'_> {
         self.e.asm.bind(after_words);
         let tallies = self.planned.zip(self.tables.as_ref());
         let rules = self.spec.rules;
-        let judged = Judged { rules, shares: self.shares, passes: self.passes, derived: fields.derived(), tallies, rates };
+        let judged =
+            Judged { rules, shares: self.shares, passes: self.passes, derived: fields.derived(), tallies, rates };
         let mut judge_error = None;
         let mut judge = |e: &mut Emitter, next: Label| {
             judge_error = judge_error.take().or(judged.emit(e, next).err());

@@ -56,8 +56,8 @@ pub mod probe;
 pub mod host;
 
 pub use attach::{AttachError, CgroupEgress, Guard, Owner, Socket, SocketFilter, SocketKind, SocketName};
-pub use counts::Counts;
 pub use counters::{Count, Counters};
+pub use counts::Counts;
 pub use host::Ends;
 pub use lease::Lease;
 pub use loaded::{Loaded, loaded};

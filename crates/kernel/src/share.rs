@@ -95,7 +95,8 @@ pub fn share(set: &RuleSet, options: &ShareOptions) -> Result<Shared, Unsupporte
                 Some((condition, tallies)) => match above_of(rule, cells, &mut sources) {
                     Err(reason) => shared.reason = Some(reason.to_string()),
                     Ok(Some(_)) if !shared.stays.is_empty() => {
-                        shared.reason = Some("it acts above a rate, and rules before it may touch what it drops".to_owned());
+                        shared.reason =
+                            Some("it acts above a rate, and rules before it may touch what it drops".to_owned());
                     }
                     Ok(above) => goes.push(Going { position, condition, whole, effect: *effect, tallies, above }),
                 },
@@ -119,7 +120,9 @@ fn above_of(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Result
     let key = match rule.has_key {
         false => None,
         true => Some(key_of(rule, cells, sources).ok_or_else(|| {
-            Unsupported::new("it acts above a rate for each key, and its key is no single text or integer of the record")
+            Unsupported::new(
+                "it acts above a rate for each key, and its key is no single text or integer of the record",
+            )
         })?),
     };
     // Both are nearly always whole; what is left over makes the rate a little higher.
@@ -130,7 +133,9 @@ fn above_of(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Result
 /// Returns what is done above a rate, and how that differs from user space, in words.
 fn rate_text(above: &Above) -> String {
     let Above { key, interval_ns, burst } = above;
-    let by = key.as_ref().map_or(String::new(), |path| format!(" for each {}", describe(&Term::Field(path.clone(), Type::String))));
+    let by = key
+        .as_ref()
+        .map_or(String::new(), |path| format!(" for each {}", describe(&Term::Field(path.clone(), Type::String))));
     format!("above one in {interval_ns} ns and {burst} at once{by}, by the time of arrival and not by that of records")
 }
 
@@ -212,7 +217,8 @@ impl Counters {
             let made = tally::candidate(&set.rules, position, cells, sources).and_then(|made| {
                 // Each by itself first, as rules are.
                 let all = Term::Const(Value::Bool(true));
-                let rule = filter::Rule { condition: &all, whole: &all, effect: Effect::Drops, tallies: 1, above: None };
+                let rule =
+                    filter::Rule { condition: &all, whole: &all, effect: Effect::Drops, tallies: 1, above: None };
                 made_of(&[rule], std::slice::from_ref(&made.tally), (sources, cells.paths()), options)?;
                 if counters.tallies.len() >= TALLIES_MAX {
                     return Err(Unsupported::new("too many rules before it are counted in the kernel"));

@@ -110,7 +110,9 @@ pub(super) fn candidate(
     };
     if is_consuming(rule) && rule.has_pipeline && reads_keys(&made.tally) {
         // An attribute that is malformed, and that nobody asks for, keeps a record from being consumed.
-        return no("it removes what it counts by keys of a bag, which user space reads as a whole in front of `summarize`");
+        return no(
+            "it removes what it counts by keys of a bag, which user space reads as a whole in front of `summarize`",
+        );
     }
     made.tally.condition = condition;
     made.tally.before = before(rules, position, &made.tally, cells, sources)?;
@@ -192,12 +194,8 @@ fn is_read(tally: &Tally, written: &[&str]) -> bool {
 }
 
 fn made(rule: usize, row: RowReading) -> Candidate {
-    let tally = Tally {
-        condition: Term::Const(Value::Bool(true)),
-        before: Vec::new(),
-        keys: Vec::new(),
-        amounts: Vec::new(),
-    };
+    let tally =
+        Tally { condition: Term::Const(Value::Bool(true)), before: Vec::new(), keys: Vec::new(), amounts: Vec::new() };
     Candidate { tally, reading: Reading { rule, text: String::new(), keys: Vec::new(), amounts: Vec::new(), row } }
 }
 
@@ -260,7 +258,9 @@ fn of_measurements(
     let mut words = Vec::new();
     for (metric, at) in measure.output.columns.iter().zip(&measure.values) {
         let MetricKind::Sum { is_monotonic, .. } = metric.kind.value else {
-            return Err(Unsupported::new("only sums are made of what the kernel counts; this is another kind of metric"));
+            return Err(Unsupported::new(
+                "only sums are made of what the kernel counts; this is another kind of metric",
+            ));
         };
         let of = column(*at)?;
         words.push(format!("sum({})", describe(&of)));

@@ -76,7 +76,14 @@ fn add(sums: &mut Sums, counted: Vec<Counted>) {
 fn add_line(sums: &mut Sums, line: &str) {
     // RFC 5424's severities, as OpenTelemetry's data model maps them (fixtures/record/syslog.md).
     let severities = [
-        (21, "FATAL"), (19, "ERROR3"), (18, "ERROR2"), (17, "ERROR"), (13, "WARN"), (10, "INFO2"), (9, "INFO"), (5, "DEBUG"),
+        (21, "emerg"),
+        (19, "alert"),
+        (18, "crit"),
+        (17, "err"),
+        (13, "warning"),
+        (10, "notice"),
+        (9, "info"),
+        (5, "debug"),
     ];
     let (priority, rest) = line[1..].split_once('>').unwrap();
     let host = rest.split(' ').nth(2).unwrap();
@@ -146,7 +153,9 @@ fn each_datagram_is_counted_once_while_tables_are_emptied() {
         let all = kept.entry(key.clone()).or_default();
         *all = (all.0 + sum.0, all.1 + sum.1);
     }
-    println!("{count} datagrams by two senders, {in_kernel} counted and dropped in the kernel; tables emptied {takes} times");
+    println!(
+        "{count} datagrams by two senders, {in_kernel} counted and dropped in the kernel; tables emptied {takes} times"
+    );
     assert_eq!(kept, expected);
     assert!(in_kernel as usize * 10 > count * 3, "{in_kernel}");
 }
@@ -189,5 +198,9 @@ fn cost_of_counting() {
         (0..5).map(|_| program.test_run(&packet, REPEAT).unwrap().duration_ns).min().unwrap()
     };
     let dropping = cost(&format!("apiVersion: dtq/v1\nrules:\n{plain}"));
-    println!("a syslog line of {} bytes: {dropping} ns to drop, {} ns to count by two keys and drop", packet.len() - 14, cost(COUNTS));
+    println!(
+        "a syslog line of {} bytes: {dropping} ns to drop, {} ns to count by two keys and drop",
+        packet.len() - 14,
+        cost(COUNTS)
+    );
 }

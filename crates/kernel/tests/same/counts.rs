@@ -153,7 +153,10 @@ fn counting(random: &mut Random, format: Format, name: &str, text: &str) -> Stri
         let (first, second) = (random.pick(&values), random.pick(&[&others[..], &values[..]].concat()));
         let is_plain = random.one_in(2);
         if is_plain {
-            keys = ["SeverityText", "SeverityNumber", "EventName"][random.below(3)..].iter().map(|key| (*key).to_owned()).collect();
+            keys = ["SeverityText", "SeverityNumber", "EventName"][random.below(3)..]
+                .iter()
+                .map(|key| (*key).to_owned())
+                .collect();
         }
         let second = if is_plain { "min(SeverityNumber)" } else { second };
         keys.insert(random.below(keys.len() + 1), "bin(Timestamp, 1d)".to_owned());

@@ -31,7 +31,8 @@ fn shared(yaml: &str) -> (Oracle, Shared) {
 #[test]
 fn the_kernel_lets_through_what_buckets_let_through() {
     // What a record takes is a whole number of ticks, so that both count in the same steps.
-    let rates = [("500/s", 500, 10_000_000), ("1/s", 1, 10_000_000), ("40/m", 40, 600_000_000), ("1/5m", 1, 3_000_000_000)];
+    let rates =
+        [("500/s", 500, 10_000_000), ("1/s", 1, 10_000_000), ("40/m", 40, 600_000_000), ("1/5m", 1, 3_000_000_000)];
     let (mut within, mut above) = (0, 0);
     for case in 0..number("DTQ_CASES", 60) {
         let mut random = Random::new(number("DTQ_SEED", 1).wrapping_mul(0x9E37_79B9).wrapping_add(case ^ 0xA7));
@@ -50,7 +51,8 @@ fn the_kernel_lets_through_what_buckets_let_through() {
         let interval_ticks = per_ticks / count as i64;
         let mut now_ticks = 1_000_000_000_i64;
         for _ in 0..number("DTQ_PAYLOADS", 40) * 4 {
-            now_ticks += interval_ticks * random.below(5) as i64 / random.pick(&[1, 2, 4, 8]) * i64::from(random.one_in(2));
+            now_ticks +=
+                interval_ticks * random.below(5) as i64 / random.pick(&[1, 2, 4, 8]) * i64::from(random.one_in(2));
             let host = random.pick(&HOSTS);
             let severity = if random.one_in(5) { 0 } else { 7 };
             let payload = format!("<{}>1 2026-10-11T22:14:15.003Z {host} app 7 ID47 - text", 8 + severity);
@@ -91,7 +93,7 @@ fn what_cannot_be_limited_in_the_kernel_says_why() {
     for (yaml, why) in [
         (rules("1/s", 1, "key: 'tolower(tostring(Resource[\"host.name\"]))', ", ""), "its key is no single text"),
         (
-            rules("1/s", 1, "", "").replace("SeverityNumber < 17", "SeverityNumber < 17 or strlen(tostring(Body)) > 9"),
+            rules("1/s", 1, "", "").replace("SeverityNumber < 17", "SeverityNumber < 17 or rand() < 0.5"),
             "a part of its condition",
         ),
         (rules("1/s", 1, "", "").replace("tiers: [kernel], ", ""), "its `tiers` leave out"),
