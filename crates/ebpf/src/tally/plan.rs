@@ -23,6 +23,8 @@ pub(crate) struct Planned {
     pub(super) sum_count: usize,
     /// Cells behind them, of which the greater counts.
     pub(super) greatest_count: usize,
+    /// Whether nothing can keep a payload behind the one question about its only record, so that nothing is held back.
+    pub(super) adds_at_once: bool,
 }
 
 /// Holds how one is counted.
@@ -80,7 +82,8 @@ pub(crate) fn plan(tallies: &[Tally], format: Format, fields: &mut Fields<'_>) -
     if tallies.len() > TALLIES_MAX {
         return Err(Unsupported::new(format!("a filter counts for at most {TALLIES_MAX} rules")));
     }
-    let mut planned = Planned { tallies: Vec::new(), key_size: 8, sum_count: 1, greatest_count: 0 };
+    let adds_at_once = format != Format::Otlp && tallies.len() == 1;
+    let mut planned = Planned { tallies: Vec::new(), key_size: 8, sum_count: 1, greatest_count: 0, adds_at_once };
     for tally in tallies {
         let mut cells = Cells { sums: Tables::COUNT_CELL + 1, greatest: 0 };
         let one = plan_one(tally, format, fields, &mut cells)?;
