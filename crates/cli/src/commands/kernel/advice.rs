@@ -28,7 +28,7 @@ pub fn add(loaded: &mut Loaded, payloads: &[Payload], now_ticks: i64, limits: &L
     let mut refusals: Vec<(Vec<Format>, String)> = Vec::new();
     for format in formats {
         // What goes down does not depend on where payloads begin.
-        let options = ShareOptions { format, front: Front::UnixDatagram, has_lease: false };
+        let options = ShareOptions { format, front: Front::UnixDatagram, has_lease: false, reads_counts: false };
         match share(&set, &options) {
             Ok(shared) => shares.push((format, shared.rules)),
             Err(reason) => {

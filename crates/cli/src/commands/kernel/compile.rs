@@ -20,7 +20,12 @@ pub fn execute(arguments: &KernelCompileArguments, console: &mut Console) -> Out
     let limits = Limits::default();
     let set = subject::of_rules(&arguments.rules, query::now_ticks(), &limits, console)?;
     // Nobody would renew the lease of a program that others load.
-    let options = ShareOptions { format: arguments.payload.into(), front: arguments.front.into(), has_lease: false };
+    let options = ShareOptions {
+        format: arguments.payload.into(),
+        front: arguments.front.into(),
+        has_lease: false,
+        reads_counts: false,
+    };
     let shared =
         share(&set, &options).map_err(|reason| Failure::Kernel(format!("no program can be made: {reason}")))?;
     match arguments.output {

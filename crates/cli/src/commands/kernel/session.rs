@@ -47,7 +47,7 @@ impl Prepared {
     /// # Errors
     /// When the rules are wrong, or nothing of them goes into the kernel.
     pub fn new(arguments: &KernelRunArguments, front: Front, console: &Console) -> Result<Self, Failure> {
-        let options = ShareOptions { format: arguments.payload.into(), front, has_lease: false };
+        let options = ShareOptions { format: arguments.payload.into(), front, has_lease: false, reads_counts: false };
         let (shared, paths) = read(arguments, &options, console)?;
         console.say(report::text(&shared).trim_end());
         if shared.filter.is_none() {
@@ -234,7 +234,9 @@ impl<'s> Session<'s> {
         match self.try_swap(console) {
             Ok(()) => {
                 self.done.swaps += 1;
-                console.say(report::text(&Shared { filter: None, rules: self.rules.clone() }).trim_end());
+                console.say(
+                    report::text(&Shared { filter: None, rules: self.rules.clone(), readings: Vec::new() }).trim_end(),
+                );
                 console.say(match self.current.is_some() {
                     true => "replaced: the rules of now are in the kernel",
                     false => "replaced: nothing of the rules of now goes into the kernel, and everything is kept",
