@@ -288,6 +288,7 @@ fn compile(
 ) -> Result<Option<Filter>, Unsupported> {
     let of = |rules: &[filter::Rule<'_>]| made_of(rules, tallies, paths, options);
     let mut kept: Vec<filter::Rule<'_>> = Vec::new();
+    let mut room = SLOTS_MAX;
     for Going { position, condition, whole, effect, tallies } in goes {
         let shared = &mut rules[*position];
         if kept.len() >= RULES_MAX {
@@ -297,7 +298,11 @@ fn compile(
         // Each by itself first, so that one without anything to decide costs the others nothing.
         let rule = filter::Rule { condition, whole, effect: *effect, tallies: *tallies };
         match of(&[rule]) {
+            Ok(alone) if slot_count(&alone) > room => {
+                shared.reason = Some("with those before it the program would be too long".to_owned());
+            }
             Ok(alone) => {
+                room = room.saturating_sub(slot_count(&alone).saturating_sub(FRAME_SLOTS));
                 shared.stays.extend(described(&alone.shares[0].stays));
                 shared.down = parts(condition, *effect, &shared.stays);
                 shared.filter_rule = Some(kept.len());
@@ -310,6 +315,15 @@ fn compile(
         }
     }
     if kept.is_empty() { Ok(None) } else { of(&kept).map(Some) }
+}
+
+/// Slots of eight bytes that a program may have: a branch reaches 32,767 far.
+const SLOTS_MAX: usize = 31_000;
+/// What every filter has besides its rules: what reads a field of a payload, and what stands around it.
+const FRAME_SLOTS: usize = 400;
+
+fn slot_count(filter: &Filter) -> usize {
+    filter.program.iter().map(dtq_ebpf::Insn::slot_count).sum()
 }
 
 /// Returns the parts that stay and why, in words, each once.
