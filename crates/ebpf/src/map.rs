@@ -56,11 +56,24 @@ pub struct MapDef {
     pub value_size: u32,
     /// How many values it holds at most; bytes of a ring buffer.
     pub entries_max: u32,
+    /// What the value of an array of one value begins with, before a program runs; the rest of it is zero, and empty stands
+    /// for zeros alone.
+    pub initial: Vec<u8>,
 }
 
 impl MapDef {
     /// Returns a definition with all that it says.
     pub fn new(name: &str, kind: MapKind, key_size: u32, value_size: u32, entries_max: u32) -> Self {
-        Self { name: name.to_owned(), kind, key_size, value_size, entries_max }
+        Self { name: name.to_owned(), kind, key_size, value_size, entries_max, initial: Vec::new() }
+    }
+
+    /// Returns the definition of an array of one value that holds these bytes before a program runs.
+    ///
+    /// # Panics
+    /// When there are no bytes, or 4 GiB and more.
+    pub fn of_value(name: &str, bytes: Vec<u8>) -> Self {
+        let size = u32::try_from(bytes.len()).expect("a table is far smaller");
+        assert!(size > 0, "a value has at least one byte");
+        Self { initial: bytes, ..Self::new(name, MapKind::Array, 4, size, 1) }
     }
 }

@@ -37,7 +37,13 @@ impl Map {
         };
         let is_per_cpu = matches!(def.kind, MapKind::PerCpuHash | MapKind::PerCpuArray);
         let value_count = if is_per_cpu { cpu_count()? } else { 1 };
-        Ok(Self { descriptor: sys::create_map(&spec)?, def: def.clone(), value_count })
+        let map = Self { descriptor: sys::create_map(&spec)?, def: def.clone(), value_count };
+        if !def.initial.is_empty() {
+            let mut value = def.initial.clone();
+            value.resize(def.value_size as usize, 0);
+            map.set(&[0; 4], &value)?;
+        }
+        Ok(map)
     }
 
     /// Returns what it was made from.

@@ -32,17 +32,23 @@ mod errno {
 const NO_EXIST: u64 = 1;
 const EXIST: u64 = 2;
 
+/// Returns the values that a map has before a program runs.
+fn first_values(def: &MapDef) -> Vec<Vec<u8>> {
+    if !def.kind.is_array() {
+        return Vec::new();
+    }
+    let mut value = def.initial.clone();
+    value.resize(def.value_size as usize, 0);
+    vec![value; def.entries_max as usize]
+}
+
 impl Maps {
-    /// Returns maps without entries, those of arrays zero.
+    /// Returns maps without entries, those of arrays zero or as they begin.
     pub fn new(defs: &[MapDef]) -> Self {
         let map = |def: &MapDef| Map {
             def: def.clone(),
             keys: FxHashMap::default(),
-            values: if def.kind.is_array() {
-                vec![vec![0; def.value_size as usize]; def.entries_max as usize]
-            } else {
-                Vec::new()
-            },
+            values: first_values(def),
             free: Vec::new(),
             records: Vec::new(),
         };
