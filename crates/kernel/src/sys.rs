@@ -1,4 +1,4 @@
-//! The calls of `bpf(2)` that dtq makes, each with its arguments checked.
+//! The calls of `bpf(2)` that dtq makes, each with its arguments checked; other calls stand in `sys/`.
 //!
 //! The kernel reads and writes memory at the addresses it is given, as far as the sizes say that it is told beside them or
 //! knows from a map; what is handed in here is as long as that, or the call is not made. Next: `object.rs`.
@@ -6,6 +6,10 @@
 //! # Source
 //! `include/uapi/linux/bpf.h`, `union bpf_attr`; `bpf(2)`.
 #![allow(unsafe_code, reason = "a system call that takes addresses; nothing else in the crate makes one")]
+
+pub mod wait;
+
+pub mod ring;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};

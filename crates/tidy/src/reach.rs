@@ -24,6 +24,7 @@ const UNSAFE_FILES: &[&str] = &[
     "crates/jit/src/call/batch.rs",
     "crates/jit/src/helpers.rs",
     "crates/kernel/src/sys.rs",
+    "crates/kernel/src/sys/",
     "crates/rules/src/mmap.rs",
     "crates/capi/",
 ];

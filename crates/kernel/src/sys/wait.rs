@@ -1,0 +1,32 @@
+//! Waits for descriptors.
+//!
+//! Nothing here needs `unsafe`: `rustix` makes these calls. Next: `object.rs`.
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+/// Waits until something can be read from a descriptor, at most so long; says whether it can.
+///
+/// # Errors
+/// What the kernel says. A signal ends the wait without one.
+pub fn readable(descriptor: &impl AsFd, timeout: Duration) -> io::Result<bool> {
+    Ok(any_readable(&[descriptor.as_fd()], timeout)?[0])
+}
+
+/// Waits until something can be read from one of the descriptors or it has ended, at most so long; says from which.
+///
+/// # Errors
+/// What the kernel says. A signal ends the wait without one.
+pub fn any_readable(descriptors: &[impl AsFd], timeout: Duration) -> io::Result<Vec<bool>> {
+    let seconds = i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX);
+    let timeout = Timespec { tv_sec: seconds, tv_nsec: timeout.subsec_nanos().into() };
+    let mut waiting: Vec<PollFd<'_>> =
+        descriptors.iter().map(|descriptor| PollFd::new(descriptor, PollFlags::IN)).collect();
+    match poll(&mut waiting, Some(&timeout)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(waiting.iter().map(|waiting| !waiting.revents().is_empty()).collect())
+}
