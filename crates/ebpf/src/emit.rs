@@ -179,13 +179,13 @@ impl Emitter {
     }
 
     /// Returns the texts that are in no payload.
-    pub(crate) fn words(&self) -> &[u8] {
+    pub fn words(&self) -> &[u8] {
         &self.words
     }
 
     /// Adds the places where reasons are written, behind which all go on at [`Emitter::kept`]; then nothing may be undecided
     /// anymore.
-    pub(crate) fn bind_undecided(&mut self) {
+    pub fn bind_undecided(&mut self) {
         let kept = self.kept;
         for (reason, label) in std::mem::take(&mut self.undecided) {
             self.asm.bind(label);
@@ -195,7 +195,7 @@ impl Emitter {
     }
 
     /// Returns the program and its maps.
-    pub(crate) fn finish(self) -> (Vec<Insn>, Vec<MapDef>) {
+    pub fn finish(self) -> (Vec<Insn>, Vec<MapDef>) {
         (self.asm.finish(), self.maps)
     }
 }
