@@ -46,6 +46,14 @@ impl Map {
         Ok(map)
     }
 
+    /// Returns another descriptor of the same map.
+    ///
+    /// # Errors
+    /// When this process has too many descriptors.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { descriptor: self.descriptor.try_clone()?, def: self.def.clone(), value_count: self.value_count })
+    }
+
     /// Returns what it was made from.
     pub fn def(&self) -> &MapDef {
         &self.def
@@ -141,6 +149,8 @@ fn cpu_count() -> io::Result<usize> {
 pub enum ProgramKind {
     /// Packets that a socket receives.
     SocketFilter,
+    /// Hits of a place in a file that is mapped into processes.
+    Probe,
 }
 
 impl ProgramKind {
@@ -148,6 +158,8 @@ impl ProgramKind {
     fn number(self) -> u32 {
         match self {
             ProgramKind::SocketFilter => 1,
+            // `BPF_PROG_TYPE_KPROBE`, which uprobes are too.
+            ProgramKind::Probe => 2,
         }
     }
 }

@@ -11,6 +11,8 @@ pub mod wait;
 
 pub mod ring;
 
+pub mod perf;
+
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
