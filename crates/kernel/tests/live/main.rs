@@ -9,6 +9,8 @@ mod random;
 
 mod ring;
 
+mod trace;
+
 use dtq_ebpf::asm::Assembler;
 use dtq_ebpf::callee::Helper;
 use dtq_ebpf::insn::{AtomicOp, Cond, Insn, Reg, Size};
