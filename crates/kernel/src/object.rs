@@ -49,9 +49,10 @@ impl Map {
     /// Returns another descriptor of the same map.
     ///
     /// # Errors
-    /// When this process has too many descriptors.
+    /// When no descriptor is left.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { descriptor: self.descriptor.try_clone()?, def: self.def.clone(), value_count: self.value_count })
+        let descriptor = self.descriptor.try_clone()?;
+        Ok(Self { descriptor, def: self.def.clone(), value_count: self.value_count })
     }
 
     /// Returns what it was made from.
@@ -149,6 +150,8 @@ fn cpu_count() -> io::Result<usize> {
 pub enum ProgramKind {
     /// Packets that a socket receives.
     SocketFilter,
+    /// Packets that a control group sends.
+    CgroupEgress,
     /// Hits of a place in a file that is mapped into processes.
     Probe,
 }
@@ -158,8 +161,17 @@ impl ProgramKind {
     fn number(self) -> u32 {
         match self {
             ProgramKind::SocketFilter => 1,
+            ProgramKind::CgroupEgress => 8,
             // `BPF_PROG_TYPE_KPROBE`, which uprobes are too.
             ProgramKind::Probe => 2,
+        }
+    }
+
+    /// Returns the kernel's number of the place (`enum bpf_attach_type`), which says what may be returned.
+    fn attach_type(self) -> u32 {
+        match self {
+            ProgramKind::SocketFilter | ProgramKind::Probe => 0,
+            ProgramKind::CgroupEgress => sys::CGROUP_INET_EGRESS,
         }
     }
 }
@@ -168,6 +180,7 @@ impl ProgramKind {
 #[derive(Debug)]
 pub struct Program {
     descriptor: OwnedFd,
+    kind: ProgramKind,
 }
 
 impl Program {
@@ -183,12 +196,45 @@ impl Program {
             encoded.slots[slot].imm = maps[map as usize].descriptor.as_raw_fd();
         }
         let insns: Vec<[u8; 8]> = encoded.slots.iter().map(|slot| slot.to_bytes()).collect();
-        let spec = sys::ProgSpec { kind: kind.number(), insns: &insns, name };
+        let spec = sys::ProgSpec { kind: kind.number(), attach_type: kind.attach_type(), insns: &insns, name };
         // What the verifier says costs time, and is wanted only where it refuses.
         match load_again(&spec, &mut []) {
-            Ok(descriptor) => Ok(Self { descriptor }),
+            Ok(descriptor) => Ok(Self { descriptor, kind }),
             Err(error) => Err(refusal(&spec, error)),
         }
+    }
+
+    /// Returns the program of a descriptor that another process has loaded and handed on, which needs no right.
+    ///
+    /// # Errors
+    /// When the descriptor is no program, or one for another place.
+    pub fn inherit(descriptor: OwnedFd, kind: ProgramKind) -> io::Result<Self> {
+        let found = sys::program_info(&descriptor)?.kind;
+        if found != kind.number() {
+            let message = format!("the program is of kind {found}, not {} ({kind:?})", kind.number());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        Ok(Self { descriptor, kind })
+    }
+
+    /// Returns what it is attached to.
+    pub fn kind(&self) -> ProgramKind {
+        self.kind
+    }
+
+    /// Returns its number and what it has done.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn info(&self) -> io::Result<ProgramInfo> {
+        let info = sys::program_info(&self.descriptor)?;
+        Ok(ProgramInfo {
+            id: info.id,
+            is_native: info.native_size > 0,
+            verified_count: info.verified_count,
+            run_count: info.run_count,
+            run_time_ns: info.run_time_ns,
+        })
     }
 
     /// Runs it over a packet so many times; the first fourteen bytes are an Ethernet header, which a socket filter does not
@@ -204,6 +250,48 @@ impl Program {
 impl AsFd for Program {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
+    }
+}
+
+/// Holds what the kernel says of a program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProgramInfo {
+    /// Its number, which no other program has until the next start.
+    pub id: u32,
+    /// Whether it runs as machine code. Also false where this process may not know.
+    pub is_native: bool,
+    /// How many instructions the verifier looked at.
+    pub verified_count: u32,
+    /// How often it ran while a [`Stats`] was there.
+    pub run_count: u64,
+    /// How long it ran while a [`Stats`] was there.
+    pub run_time_ns: u64,
+}
+
+/// Says whether a program of this number is in the kernel.
+///
+/// # Errors
+/// What the kernel says: it asks for `CAP_SYS_ADMIN`.
+pub fn has_program(id: u32) -> io::Result<bool> {
+    sys::has_program(id)
+}
+
+/// Has the kernel measure how often all programs run and for how long, until it is dropped.
+///
+/// # Cost
+/// Two looks at the clock for each run of a program, some tens of nanoseconds.
+#[derive(Debug)]
+pub struct Stats {
+    _descriptor: OwnedFd,
+}
+
+impl Stats {
+    /// Starts measuring.
+    ///
+    /// # Errors
+    /// What the kernel says: it asks for `CAP_SYS_ADMIN`.
+    pub fn start() -> io::Result<Self> {
+        Ok(Self { _descriptor: sys::enable_stats()? })
     }
 }
 

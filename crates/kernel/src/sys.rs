@@ -13,6 +13,10 @@ pub mod ring;
 
 pub mod perf;
 
+pub mod socket;
+
+pub mod process;
+
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
@@ -25,7 +29,18 @@ mod command {
     pub const MAP_NEXT_KEY: libc::c_int = 4;
     pub const PROG_LOAD: libc::c_int = 5;
     pub const PROG_TEST_RUN: libc::c_int = 10;
+    pub const PROG_FD_BY_ID: libc::c_int = 13;
+    pub const OBJECT_INFO: libc::c_int = 15;
+    pub const LINK_CREATE: libc::c_int = 28;
+    pub const LINK_UPDATE: libc::c_int = 29;
+    pub const ENABLE_STATS: libc::c_int = 32;
+    pub const LINK_DETACH: libc::c_int = 34;
 }
+
+/// The place of a program on what a control group sends (`BPF_CGROUP_INET_EGRESS`).
+pub const CGROUP_INET_EGRESS: u32 = 1;
+/// What `BPF_ENABLE_STATS` switches on: how often programs run and for how long (`BPF_STATS_RUN_TIME`).
+const STATS_RUN_TIME: u32 = 0;
 
 /// Bytes of a name (`BPF_OBJ_NAME_LEN`).
 pub const NAME_SIZE: usize = 16;
@@ -70,6 +85,8 @@ struct ProgLoad {
     kernel_version: u32,
     flags: u32,
     name: [u8; NAME_SIZE],
+    interface: u32,
+    attach_type: u32,
 }
 
 /// Arguments of `BPF_PROG_TEST_RUN`, as far as they are used.
@@ -210,6 +227,8 @@ fn found(result: io::Result<libc::c_long>) -> io::Result<bool> {
 pub struct ProgSpec<'p> {
     /// Its kind, as the kernel numbers it.
     pub kind: u32,
+    /// Where it will be attached, as the kernel numbers it, for kinds that have several places.
+    pub attach_type: u32,
     /// Its slots of eight bytes.
     pub insns: &'p [[u8; 8]],
     /// Its name, cut to fifteen bytes.
@@ -225,6 +244,7 @@ pub fn load_program(spec: &ProgSpec<'_>, log: &mut [u8]) -> io::Result<OwnedFd> 
     let license = b"GPL\0";
     let mut arguments = ProgLoad {
         prog_type: spec.kind,
+        attach_type: spec.attach_type,
         insn_count: size(spec.insns.len())?,
         insns: address(spec.insns),
         license: address(license),
@@ -261,4 +281,141 @@ pub fn test_run(program: &impl AsFd, packet: &[u8], repeat: u32) -> io::Result<T
     };
     call(command::PROG_TEST_RUN, &mut arguments)?;
     Ok(TestRun { result: arguments.result, duration_ns: arguments.duration_ns })
+}
+
+/// Arguments of `BPF_LINK_CREATE`, as far as they are used.
+#[repr(C)]
+#[derive(Default)]
+struct LinkCreate {
+    prog: u32,
+    target: u32,
+    attach_type: u32,
+    flags: u32,
+}
+
+/// Attaches a program to a control group, for as long as the descriptor is open.
+///
+/// # Errors
+/// What the kernel says.
+pub fn create_link(program: &impl AsFd, target: &impl AsFd, attach_type: u32) -> io::Result<OwnedFd> {
+    let mut arguments = LinkCreate { prog: number(program), target: number(target), attach_type, flags: 0 };
+    call_for_descriptor(command::LINK_CREATE, &mut arguments)
+}
+
+/// Arguments of `BPF_LINK_UPDATE` and `BPF_LINK_DETACH`, as far as they are used.
+#[repr(C)]
+#[derive(Default)]
+struct LinkChange {
+    link: u32,
+    prog: u32,
+    flags: u32,
+    previous_prog: u32,
+}
+
+/// Replaces the program of a link.
+///
+/// # Errors
+/// What the kernel says.
+pub fn update_link(link: &impl AsFd, program: &impl AsFd) -> io::Result<()> {
+    let mut arguments = LinkChange { link: number(link), prog: number(program), ..LinkChange::default() };
+    call(command::LINK_UPDATE, &mut arguments).map(|_| ())
+}
+
+/// Detaches the program of a link, also where others have the link open.
+///
+/// # Errors
+/// What the kernel says.
+pub fn detach_link(link: &impl AsFd) -> io::Result<()> {
+    let mut link = number(link);
+    call(command::LINK_DETACH, &mut link).map(|_| ())
+}
+
+/// Arguments of `BPF_OBJ_GET_INFO_BY_FD`.
+#[repr(C)]
+#[derive(Default)]
+struct ObjectInfo {
+    descriptor: u32,
+    info_size: u32,
+    info: u64,
+}
+
+/// What `BPF_OBJ_GET_INFO_BY_FD` says of a program (`struct bpf_prog_info`); the kernel fills as much as it knows.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProgInfo {
+    /// Its kind.
+    pub kind: u32,
+    /// Its number, which no other program has until the next start.
+    pub id: u32,
+    tag: [u8; 8],
+    /// Bytes of machine code; 0 where it is interpreted.
+    pub native_size: u32,
+    translated_size: u32,
+    native: u64,
+    translated: u64,
+    load_time: u64,
+    uid: u32,
+    map_count: u32,
+    maps: u64,
+    name: [u8; NAME_SIZE],
+    interface: u32,
+    bits: u32,
+    netns: [u64; 2],
+    symbol_counts: [u32; 2],
+    symbols: [u64; 2],
+    btf: u32,
+    function_record_size: u32,
+    functions: u64,
+    function_count: u32,
+    line_count: u32,
+    lines: [u64; 2],
+    native_line_count: u32,
+    line_record_sizes: [u32; 2],
+    tag_count: u32,
+    tags: u64,
+    /// How long it ran, while that was measured.
+    pub run_time_ns: u64,
+    /// How often it ran, while that was measured.
+    pub run_count: u64,
+    recursion_misses: u64,
+    /// How many instructions the verifier looked at.
+    pub verified_count: u32,
+    attach: [u32; 2],
+    /// So that no byte has no value: the kernel looks at those that it does not know.
+    padding: u32,
+}
+
+/// Returns what the kernel says of a program.
+///
+/// # Errors
+/// What the kernel says, such as that the descriptor is of something else.
+pub fn program_info(program: &impl AsFd) -> io::Result<ProgInfo> {
+    let mut info = ProgInfo::default();
+    let address = &raw mut info as u64;
+    let info_size = size(size_of::<ProgInfo>())?;
+    let mut arguments = ObjectInfo { descriptor: number(program), info_size, info: address };
+    call(command::OBJECT_INFO, &mut arguments)?;
+    Ok(info)
+}
+
+/// Says whether there is a program of this number.
+///
+/// # Errors
+/// What the kernel says, such as that this process may not ask.
+pub fn has_program(id: u32) -> io::Result<bool> {
+    let mut arguments = [id, 0, 0];
+    match call_for_descriptor(command::PROG_FD_BY_ID, &mut arguments) {
+        Ok(_) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Has the kernel measure how often programs run and for how long, while the descriptor is open.
+///
+/// # Errors
+/// What the kernel says.
+pub fn enable_stats() -> io::Result<OwnedFd> {
+    let mut kind = STATS_RUN_TIME;
+    call_for_descriptor(command::ENABLE_STATS, &mut kind)
 }

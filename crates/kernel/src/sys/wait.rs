@@ -1,4 +1,4 @@
-//! Waits for descriptors.
+//! Waiting for descriptors, and the clock that programs compare with.
 //!
 //! Nothing here needs `unsafe`: `rustix` makes these calls. Next: `object.rs`.
 
@@ -29,4 +29,11 @@ pub fn any_readable(descriptors: &[impl AsFd], timeout: Duration) -> io::Result<
         Err(error) => return Err(error.into()),
     }
     Ok(waiting.iter().map(|waiting| !waiting.revents().is_empty()).collect())
+}
+
+/// Returns the nanoseconds since start, with sleep: what `ktime_get_boot_ns` gives a program.
+pub fn boot_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    // Both are positive, and 64 bits hold 584 years.
+    (now.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(now.tv_nsec as u64)
 }

@@ -4,12 +4,21 @@
 //! `DTQ_SEED=2` make another run.
 
 #![expect(clippy::print_stderr, reason = "its numbers are for people")]
+#![allow(clippy::unwrap_used)]
 
 mod random;
 
 mod ring;
 
 mod trace;
+
+mod filters;
+
+mod attach;
+
+mod guard;
+
+mod cgroup;
 
 use dtq_ebpf::asm::Assembler;
 use dtq_ebpf::callee::Helper;
