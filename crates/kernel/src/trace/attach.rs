@@ -91,8 +91,8 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct Trace {
     /// Closed first: without them nothing runs the programs.
+    #[expect(dead_code, reason = "held for what closing them does")]
     events: Vec<OwnedFd>,
-    /// Kept for their descriptors.
     programs: Vec<Program>,
     counts: Map,
     reader: RingReader,
@@ -196,9 +196,9 @@ impl Trace {
         })
     }
 
-    /// Returns how many probes are attached.
-    pub fn probe_count(&self) -> usize {
-        self.events.len().min(self.programs.len())
+    /// Returns the programs, by the positions of sites.
+    pub fn programs(&self) -> &[Program] {
+        &self.programs
     }
 }
 

@@ -12,6 +12,8 @@ mod ring;
 
 mod trace;
 
+mod trace_gone;
+
 mod filters;
 
 mod attach;

@@ -6,12 +6,14 @@ use dtq_ebpf::emit::{Emitter, Outcome};
 use dtq_ebpf::insn::{Cond, Reg, Size};
 use dtq_ebpf::layout::{State, field};
 use dtq_kernel::trace::arguments::parse;
+use dtq_kernel::trace::deliver::wall_offset_ns;
 use dtq_kernel::trace::process::find_file;
 use dtq_kernel::trace::record::CapturedValue;
 use dtq_kernel::trace::{Column, Condition, Delivery, Hit, Plan, Site, Source, Target, Trace, TraceError};
+use dtq_record::otlp::Signal;
+use dtq_record::otlp::to_json::append_json;
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::FileExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,6 +21,11 @@ use std::time::{Duration, Instant};
 const PYTHON: &str = "/usr/bin/python3";
 /// Says to the test's own binary that it is looked at.
 const TARGET: &str = "DTQ_TRACE_TARGET";
+
+/// A text that is longer than what is read, and ends with no zero there.
+const LONG: &str = "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\
+    0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\
+    0123456789012345678901234567890123456789012345678901234567890123456789";
 
 /// Holds a program that does something so many times when it is told to.
 pub struct Looked {
@@ -30,19 +37,27 @@ pub struct Looked {
 impl Looked {
     /// Starts a program and waits until it is ready.
     pub fn start(command: &mut Command) -> Self {
+        Self::start_and_hear(command).0
+    }
+
+    /// Starts a program and waits until it is ready; returns what it said before.
+    pub fn start_and_hear(command: &mut Command) -> (Self, Vec<String>) {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         let mut looked = Self { child, input, output };
-        looked.answer("ready");
-        looked
+        let lines = looked.hear("ready");
+        (looked, lines)
     }
 
-    fn answer(&mut self, wanted: &str) {
-        let mut line = String::new();
-        while line.trim() != wanted {
-            line.clear();
-            assert!(self.output.read_line(&mut line).unwrap() > 0, "the program has ended before `{wanted}`");
+    /// Reads what it says up to a line.
+    fn hear(&mut self, last: &str) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        while lines.last().is_none_or(|line| line.trim() != last) {
+            let mut line = String::new();
+            assert!(self.output.read_line(&mut line).unwrap() > 0, "the program has ended before `{last}`");
+            lines.push(line);
         }
+        lines
     }
 
     pub fn pid(&self) -> u32 {
@@ -53,7 +68,7 @@ impl Looked {
     pub fn run(&mut self, count: u64) -> Duration {
         let start = Instant::now();
         writeln!(self.input, "{count}").unwrap();
-        self.answer("done");
+        self.hear("done");
         start.elapsed()
     }
 }
@@ -100,7 +115,11 @@ fn rust_program() {
     for line in std::io::stdin().lines() {
         let count: u64 = line.unwrap().trim().parse().unwrap();
         for number in 0..count {
-            let text = if number % 10 == 0 { "tenth" } else { "other" };
+            let text = match number % 50 {
+                49 => LONG,
+                of if of % 10 == 0 => "tenth",
+                _ => "other",
+            };
             black_box(looked_at(black_box(number), black_box(text), black_box(-(number as i32))));
         }
         println!("done");
@@ -243,11 +262,140 @@ fn a_function_of_a_rust_program_gives_logs() {
     target.run(1_000);
     let found = hits(&mut all);
     assert_eq!(found.len(), 1_000);
-    assert_eq!((found[0].join(" "), found[999].join(" ")), ("0 tenth 0".to_owned(), "999 other -999".to_owned()));
+    assert_eq!((found[0].join(" "), found[998].join(" ")), ("0 tenth 0".to_owned(), "998 other -998".to_owned()));
     assert_eq!(hits(&mut some), [["77", "other", "-77"]]);
-    assert_eq!(hits(&mut tenths).len(), 100);
+    // Of twenty texts only the beginning was read, so that the condition was not decided.
+    assert_eq!(hits(&mut tenths).len(), 100 + 20);
     assert_eq!(hits(&mut returns)[10], ["25"]);
     for trace in [&all, &some, &tenths, &returns] {
         assert_eq!((trace.counts(0).unwrap().hits, trace.counts(0).unwrap().busy), (1_000, 0));
     }
+}
+
+#[test]
+fn what_is_cut_or_cannot_be_read_says_so_and_is_never_left_out() {
+    if !may_load("what_is_cut_or_cannot_be_read_says_so_and_is_never_left_out") {
+        return;
+    }
+    let mut target = rust_target();
+    let slow = |plan: Plan<'static>| Plan { accepts_slow: true, ..plan };
+    let tenth = text_begins(Column::Argument(Source::Position(1)), "tenth");
+    let cut = plan(target.pid(), "uprobe:trace::looked_at", "arg1: string(arg2)");
+    let mut cut = start(Plan { condition: Some(tenth), ..slow(cut) });
+    // The number is taken for an address: 0 is none, the others lead nowhere.
+    let tenth = text_begins(Column::Argument(Source::Position(0)), "tenth");
+    let unreadable = plan(target.pid(), "uprobe:trace::looked_at", "arg0: string, arg3: bytes(arg0)");
+    let mut unreadable = start(Plan { condition: Some(tenth), ..slow(unreadable) });
+    target.run(100);
+    let counts = cut.counts(0).unwrap();
+    assert_eq!((counts.hits, counts.matched, counts.undecided, counts.failed_reads), (100, 12, 2, 0));
+    let mut seen = Vec::new();
+    cut.drain(100, |hit| {
+        let CapturedValue::Text(text) = hit.arguments[0].value.unwrap() else { panic!("{hit:?}") };
+        seen.push((text.len(), hit.arguments[0].is_cut, hit.undecided.map(dtq_ebpf::layout::Reason::name)));
+    })
+    .unwrap();
+    assert_eq!(seen.iter().filter(|seen| **seen == (5, false, None)).count(), 10);
+    assert_eq!(seen.iter().filter(|seen| **seen == (256, true, Some("length"))).count(), 2);
+    // The one with 0 is null and decided; of the others neither text nor bytes can be read.
+    let counts = unreadable.counts(0).unwrap();
+    assert_eq!((counts.hits, counts.matched, counts.undecided, counts.failed_reads), (100, 99, 99, 2 * 99));
+    let mut failed = 0;
+    unreadable
+        .drain(100, |hit| failed += usize::from(hit.arguments.iter().all(|argument| argument.has_failed)))
+        .unwrap();
+    assert_eq!(failed, 99);
+}
+
+#[test]
+fn a_full_ring_buffer_loses_hits_and_counts_them() {
+    if !may_load("a_full_ring_buffer_loses_hits_and_counts_them") {
+        return;
+    }
+    let mut target = rust_target();
+    let plan = plan(target.pid(), "uprobe:trace::looked_at", "arg0: long");
+    let mut trace = start(Plan { accepts_slow: true, ring_size_bytes: 4_096, ..plan });
+    target.run(1_000);
+    let counts = trace.counts(0).unwrap();
+    let found = hits(&mut trace);
+    assert_eq!((counts.hits, counts.matched, counts.lost), (1_000, 1_000, 1_000 - found.len() as u64));
+    assert!(found.len() > 10 && found.len() < 100, "{}", found.len());
+    target.run(10);
+    assert_eq!(hits(&mut trace).len(), 10);
+}
+
+#[test]
+fn hits_are_log_records_of_otlp() {
+    let test = "hits_are_log_records_of_otlp";
+    let body = "try: [].pop()\n  except IndexError: pass";
+    let Some(mut python) = may_load(test).then(|| python(test, "", body)).flatten() else { return };
+    let mut trace = start(Plan {
+        condition: Some(text_begins(Column::Command, "python3")),
+        ..plan(python.pid(), "uprobe:PyErr_SetString", "arg1: string")
+    });
+    let before_ns = wall_ns();
+    python.run(1);
+    let after_ns = wall_ns();
+    let mut delivery = Delivery::new(trace.sites(), trace.arguments(), wall_offset_ns());
+    trace.drain(10, |hit| delivery.push(hit)).unwrap();
+    let request = delivery.take();
+    assert!(delivery.is_empty());
+    let mut text = String::new();
+    append_json(&mut text, Signal::Logs, &request, 10).unwrap();
+    let time = text.split("\"timeUnixNano\":\"").nth(1).unwrap().split('"').next().unwrap();
+    assert!((before_ns..=after_ns).contains(&time.parse().unwrap()), "{before_ns} {time} {after_ns}");
+    let program = std::fs::read_link(format!("/proc/{}/exe", python.pid())).unwrap();
+    let expected = format!(
+        "{{\"resourceLogs\":[{{\"resource\":{{\"attributes\":[\
+         {{\"key\":\"process.pid\",\"value\":{{\"intValue\":\"{pid}\"}}}},\
+         {{\"key\":\"process.executable.path\",\"value\":{{\"stringValue\":\"{program}\"}}}}]}},\
+         \"scopeLogs\":[{{\"scope\":{{\"name\":\"dtq.kernel.trace\"}},\"logRecords\":[{{\
+         \"timeUnixNano\":\"{time}\",\"severityNumber\":9,\
+         \"body\":{{\"stringValue\":\"PyErr_SetString\"}},\"attributes\":[\
+         {{\"key\":\"arg1\",\"value\":{{\"stringValue\":\"pop from empty list\"}}}},\
+         {{\"key\":\"process.command\",\"value\":{{\"stringValue\":\"python3\"}}}},\
+         {{\"key\":\"thread.id\",\"value\":{{\"intValue\":\"{pid}\"}}}}],\
+         \"observedTimeUnixNano\":\"{time}\",\"eventName\":\"uprobe:PyErr_SetString\"}}]}}]}}]}}",
+        pid = python.pid(),
+        program = program.display(),
+    );
+    assert_eq!(text, expected);
+}
+
+/// Returns nanoseconds since 1970.
+fn wall_ns() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    since.as_nanos() as u64
+}
+
+#[test]
+fn what_is_not_to_be_had_is_said() {
+    let test = "what_is_not_to_be_had_is_said";
+    let Some(python) = may_load(test).then(|| python(test, "", "pass")).flatten() else { return };
+    let path = find_file(python.pid(), None).unwrap();
+    let find = |site: &str| Site::find(&path, &site.parse().unwrap());
+    let error = |site: &str| find(site).unwrap_err().to_string();
+    assert!(
+        error("uprobe:Err_SetString").contains("there is PyErr_SetString, _PyErr_SetString"),
+        "{}",
+        error("uprobe:Err_SetString")
+    );
+    assert!(error("usdt:python:nothing").contains("there is python:audit,"), "{}", error("usdt:python:nothing"));
+    assert!(error("uprobe:PyErr_SetString+0x100000").contains("is not in it"));
+    assert!(error("uprobe:0x10").contains("no code"));
+    let refused = |site: &str, arguments: &str| {
+        let plan = Plan {
+            arguments: parse(arguments).unwrap(),
+            ..Plan::new(find(site).unwrap(), Target::Process(python.pid()))
+        };
+        Trace::start(plan).unwrap_err().to_string()
+    };
+    assert!(refused("usdt:python:audit", "arg2: long").contains("has 2 arguments"));
+    assert!(refused("uretprobe:PyErr_SetString", "arg0: long").contains("only `ret`"));
+    assert!(refused("uprobe:PyErr_SetString", "ret: long").contains("only `uretprobe:`"));
+    assert!(refused("uprobe:PyErr_SetString", "arg6: long").contains("on the stack"));
+    let inside = refused("uprobe:PyErr_SetString+1", "arg0: long");
+    assert!(inside.contains("inside of a function") || inside.contains("would take about"), "{inside}");
+    let missing = Plan::new(find("uprobe:PyErr_SetString").unwrap(), Target::Process(u32::MAX / 4));
+    assert!(Trace::start(missing).unwrap_err().to_string().contains("no such process"));
 }
