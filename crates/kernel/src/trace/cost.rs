@@ -18,7 +18,7 @@ pub const CODE_SIZE: usize = 16;
 pub enum Cost {
     /// A nop of five bytes, which becomes a call into the kernel without an exception (from Linux 6.18 on).
     Call,
-    /// An instruction that the kernel does itself.
+    /// An instruction that the kernel does itself: `push`, jumps, calls, and nops (of more than two bytes from Linux 6.18 on).
     Emulated,
     /// An instruction that is run for one step.
     SingleStep,
@@ -40,9 +40,9 @@ impl Cost {
     /// Returns what a hit took where it was measured, in nanoseconds.
     pub fn measured_ns(self) -> Option<u32> {
         match self {
-            Cost::Call => Some(400),
-            Cost::Emulated => Some(800),
-            Cost::SingleStep => Some(29_000),
+            Cost::Call => Some(550),
+            Cost::Emulated => Some(770),
+            Cost::SingleStep => Some(9_250),
             Cost::Unknown => None,
         }
     }
@@ -62,7 +62,7 @@ impl Cost {
         let remedy = "take a function that begins with `push` or a nop, or a USDT probe, or ask for slow sites too";
         let reason = match (self, self.measured_ns()) {
             (Cost::SingleStep, Some(cost_ns)) => {
-                format!("each hit would take about {} us, since there is {}", cost_ns / 1_000, self.name())
+                format!("each hit would take {} us and more, since there is {}", cost_ns / 1_000, self.name())
             }
             _ => return None,
         };
@@ -75,14 +75,23 @@ fn is_long_nop(code: &[u8]) -> bool {
     code.starts_with(&[0x0F, 0x1F, 0x44, 0x00, 0x00])
 }
 
-/// Says whether the kernel emulates the instruction: `push`, a nop of one byte, relative jumps and calls.
+/// Nops that are not the long one (`arch/x86/include/asm/nops.h`).
+const NOPS: [&[u8]; 7] = [
+    &[0x90],
+    &[0x66, 0x90],
+    &[0x0F, 0x1F, 0x00],
+    &[0x0F, 0x1F, 0x40, 0x00],
+    &[0x66, 0x0F, 0x1F, 0x44, 0x00, 0x00],
+    &[0x0F, 0x1F, 0x80, 0x00, 0x00, 0x00, 0x00],
+    &[0x0F, 0x1F, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00],
+];
+
+/// Says whether the kernel emulates the instruction: `push`, relative jumps and calls, and nops.
 fn is_emulated(code: &[u8]) -> bool {
-    match code {
-        [0x50..=0x57, ..] | [0x41, 0x50..=0x57, ..] => true,
-        [0x90 | 0xE8 | 0xE9 | 0xEB | 0x70..=0x7F, ..] => true,
-        [0x0F, 0x80..=0x8F, ..] => true,
-        _ => false,
-    }
+    let is_nop = NOPS.iter().any(|nop| code.starts_with(nop));
+    let is_branch = matches!(code, [0xE8 | 0xE9 | 0xEB | 0x70..=0x7F, ..] | [0x0F, 0x80..=0x8F, ..]);
+    let is_push = matches!(code, [0x50..=0x57, ..] | [0x41, 0x50..=0x57, ..]);
+    is_nop || is_branch || is_push
 }
 
 /// Says whether somebody else has put a breakpoint there, such as a debugger.

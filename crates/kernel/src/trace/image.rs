@@ -1,7 +1,7 @@
 //! An ELF file to what a site needs of it: functions, probes, and where in the file an address is.
 //!
 //! Reads only the tables it needs, each bounded by [`TABLE_SIZE_MAX`], from bytes that may be anything; it runs and maps
-//! nothing. Next: `usdt.rs`. Tests: `tests/image.rs`.
+//! nothing. Next: `usdt.rs`. Tests: `tests/sites.rs`.
 //!
 //! # Source
 //! System V ABI, "Object Files"; for programs as the kernel maps them, "Program Loading".

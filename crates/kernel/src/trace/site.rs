@@ -1,6 +1,6 @@
 //! A name of a function or a probe to the places in a file where it is.
 //!
-//! Nothing is attached here, and no program is run. Next: `process.rs`. Tests: `tests/image.rs`, `tests/live/trace.rs`.
+//! Nothing is attached here, and no program is run. Next: `process.rs`. Tests: `tests/sites.rs`, `tests/live/trace.rs`.
 
 use crate::trace::cost::{self, CODE_SIZE, Cost};
 use crate::trace::error::TraceError;

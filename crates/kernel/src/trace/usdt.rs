@@ -1,7 +1,7 @@
 //! The notes of probes that a program was built with (USDT) to where they are and where their arguments are.
 //!
 //! A note may hold anything: what is not understood of an argument is said when that argument is asked for. Next:
-//! `arguments.rs`. Tests: `tests/image.rs`.
+//! `arguments.rs`. Tests: `tests/sites.rs`.
 //!
 //! # Source
 //! systemtap wiki, "UserSpaceProbeImplementation"; `includes/sys/sdt-v3.h` and, for operands, `tapsets.cxx`,

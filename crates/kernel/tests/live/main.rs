@@ -14,6 +14,8 @@ mod trace;
 
 mod trace_gone;
 
+mod trace_cost;
+
 mod filters;
 
 mod attach;

@@ -28,7 +28,7 @@ fn owner() {
 }
 
 /// Reads memory of a process at an offset of its program's file, as it is mapped with a right such as `x`.
-fn memory(pid: u32, offset: u64, right: char) -> [u8; 2] {
+pub fn memory(pid: u32, offset: u64, right: char) -> [u8; 2] {
     let program = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap().display().to_string();
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
     let address = maps.lines().find_map(|line| {

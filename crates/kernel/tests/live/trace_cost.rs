@@ -1,0 +1,208 @@
+//! What a hit costs by the instruction at the site, and with the condition that the kernel decides.
+//!
+//! `DTQ_CASES=100000 cargo test -p dtq-kernel --test live trace_cost -- --nocapture --test-threads 1` measures;
+//! `docs/kernel-trace.md` has the numbers. In the normal suite it says only that hits are counted.
+
+use crate::trace::{Looked, start, text_begins};
+use crate::trace_gone::memory;
+use crate::{may_load, number};
+use dtq_kernel::trace::arguments::parse;
+use dtq_kernel::trace::cost::Cost;
+use dtq_kernel::trace::{Column, Condition, Plan, Site, Source, Target};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A program with a function for each beginning; each has two arguments and is called in a loop.
+const PROGRAM: &str = r#"
+#include <stdio.h>
+#include <string.h>
+#define BEGINS(name, code, end) \
+  __attribute__((naked, noinline)) void name(long number, const char *text) { __asm__ volatile(code "\n" end); }
+BEGINS(nop5, ".byte 0x0f, 0x1f, 0x44, 0, 0", "ret")
+BEGINS(nop1, "nop", "ret")
+BEGINS(nop2, ".byte 0x66, 0x90", "ret")
+BEGINS(nop4, ".byte 0x0f, 0x1f, 0x40, 0", "ret")
+BEGINS(push, "push %rbp", "pop %rbp\nret")
+BEGINS(push_r12, "push %r12", "pop %r12\nret")
+BEGINS(jump, "jmp 1f\n1:", "ret")
+BEGINS(endbr, "endbr64", "ret")
+BEGINS(sub, "sub $8, %rsp", "add $8, %rsp\nret")
+BEGINS(move, "mov %rdi, %rax", "ret")
+BEGINS(test, "test %rdi, %rdi", "ret")
+BEGINS(leave, "ret", "ret")
+static struct { const char *name; void (*call)(long, const char *); } all[] = {
+  {"nop5", nop5}, {"nop1", nop1}, {"nop2", nop2}, {"nop4", nop4}, {"push", push}, {"push_r12", push_r12},
+  {"jump", jump}, {"endbr", endbr}, {"sub", sub}, {"move", move}, {"test", test}, {"leave", leave}};
+int main(int argc, char **argv) {
+  void (*volatile call)(long, const char *) = 0;
+  for (unsigned at = 0; at < sizeof all / sizeof *all; at++)
+    if (!strcmp(argv[1], all[at].name)) call = all[at].call;
+  puts("ready"); fflush(stdout);
+  for (long count; scanf("%ld", &count) == 1;) {
+    for (long number = 0; number < count; number++) call(number, number % 100 ? "an ordinary text" : "the wanted text");
+    puts("done"); fflush(stdout);
+  }
+}
+"#;
+
+/// Beginnings, and what they are to cost.
+const BEGINNINGS: [(&str, Cost); 12] = [
+    ("nop5", Cost::Call),
+    ("nop1", Cost::Emulated),
+    ("nop2", Cost::Emulated),
+    ("nop4", Cost::Emulated),
+    ("push", Cost::Emulated),
+    ("push_r12", Cost::Emulated),
+    ("jump", Cost::Emulated),
+    ("endbr", Cost::SingleStep),
+    ("sub", Cost::SingleStep),
+    ("move", Cost::SingleStep),
+    ("test", Cost::SingleStep),
+    ("leave", Cost::SingleStep),
+];
+
+/// Holds the program while it is there.
+struct Built(PathBuf);
+
+impl Built {
+    /// Compiles it; says loudly when that cannot be.
+    fn new(test: &str) -> Option<Self> {
+        let path = std::env::temp_dir().join(format!("dtq-{test}-{}", std::process::id()));
+        let source = path.with_extension("c");
+        std::fs::write(&source, PROGRAM).unwrap();
+        let made = Command::new("cc").args(["-O1", "-fcf-protection=none", "-o"]).arg(&path).arg(&source).output();
+        let _ = std::fs::remove_file(&source);
+        let built = Self(path);
+        match made {
+            Ok(output) if output.status.success() => Some(built),
+            Ok(output) => panic!("{}", String::from_utf8_lossy(&output.stderr)),
+            Err(_) => {
+                eprintln!("SKIPPED: {test}: there is no C compiler `cc`");
+                None
+            }
+        }
+    }
+
+    fn start(&self, function: &str) -> Looked {
+        Looked::start(Command::new(&self.0).arg(function))
+    }
+}
+
+impl Drop for Built {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn sites(path: &Path, site: &str) -> Vec<Site> {
+    Site::find(path, &site.parse().unwrap()).unwrap()
+}
+
+/// Returns nanoseconds of a call: the least of some runs, since other programs disturb.
+fn call_ns(target: &mut Looked, count: u64) -> f64 {
+    (0..5).map(|_| target.run(count)).min().unwrap().as_nanos() as f64 / count as f64
+}
+
+#[test]
+fn the_cost_of_a_hit_is_known_from_the_instruction() {
+    let test = "the_cost_of_a_hit_is_known_from_the_instruction";
+    let Some(built) = may_load(test).then(|| Built::new(test)).flatten() else { return };
+    let count = number("DTQ_CASES", 2_000);
+    for (function, cost) in BEGINNINGS {
+        let mut target = built.start(function);
+        let without_ns = call_ns(&mut target, count * 20);
+        let plan = Plan::new(sites(&built.0, &format!("uprobe:{function}")), Target::Process(target.pid()));
+        let found = plan.sites[0].cost;
+        assert_eq!(found, cost, "{function}");
+        let trace = start(Plan { condition: Some(text_begins(Column::Command, "nobody")), accepts_slow: true, ..plan });
+        let count = if cost == Cost::SingleStep { count / 10 } else { count };
+        let with_ns = call_ns(&mut target, count);
+        println!("{function:9} {found:10?} {without_ns:6.1} ns without, {:7.0} ns a hit", with_ns - without_ns);
+        assert_eq!(trace.counts(0).unwrap().hits, 5 * count);
+    }
+}
+
+/// Conditions by what they read and how much they let through: what it is called, arguments, ours, and that of bpftrace.
+fn conditions() -> [(&'static str, &'static str, Option<Condition<'static>>, &'static str); 4] {
+    let by_text = |prefix| Some(text_begins(Column::Argument(Source::Position(1)), prefix));
+    let print = r#"{ printf("%d %s\n", arg0, str(arg1)); }"#;
+    [
+        (
+            "the command is another",
+            "",
+            Some(text_begins(Column::Command, "nobody")),
+            r#"/comm == "nobody"/ { @ = count(); }"#,
+        ),
+        ("a text is another", "arg1: string", by_text("no"), r#"/strncmp(str(arg1), "no", 2) == 0/ { @ = count(); }"#),
+        (
+            "a text is this one, of one in 100",
+            "arg0: long, arg1: string",
+            by_text("the wanted"),
+            leaked(format!(r#"/strncmp(str(arg1), "the wanted", 10) == 0/ {print}"#)),
+        ),
+        ("everything is wanted", "arg0: long, arg1: string", None, print),
+    ]
+}
+
+/// Returns a text that lives as long as the tests.
+fn leaked(text: String) -> &'static str {
+    Box::leak(text.into_boxed_str())
+}
+
+#[test]
+fn what_the_condition_costs() {
+    let test = "what_the_condition_costs";
+    let Some(built) = may_load(test).then(|| Built::new(test)).flatten() else { return };
+    let count = number("DTQ_CASES", 2_000);
+    let mut target = built.start("push");
+    let without_ns = call_ns(&mut target, count * 20);
+    for (what, arguments, condition, _) in conditions() {
+        let plan = Plan::new(sites(&built.0, "uprobe:push"), Target::Process(target.pid()));
+        let arguments = parse(arguments).unwrap();
+        let mut trace = start(Plan { arguments, condition, ring_size_bytes: 1 << 26, ..plan });
+        let with_ns = call_ns(&mut target, count);
+        let drained = trace.drain(usize::MAX, |_| {}).unwrap() as u64;
+        let counts = trace.counts(0).unwrap();
+        println!("{what:35} {:6.0} ns a hit, {} of {} lost", with_ns - without_ns, counts.lost, counts.matched);
+        assert_eq!((counts.hits, counts.matched - counts.lost), (5 * count, drained));
+    }
+}
+
+/// Measures what bpftrace costs with the same conditions, for comparison; only where `DTQ_CASES` asks for numbers.
+#[test]
+fn what_bpftrace_costs() {
+    let test = "what_bpftrace_costs";
+    let count = number("DTQ_CASES", 0);
+    if count == 0 || Command::new("bpftrace").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: {test}: it measures only where `DTQ_CASES` is set and bpftrace is here");
+        return;
+    }
+    let Some(built) = may_load(test).then(|| Built::new(test)).flatten() else { return };
+    let mut target = built.start("push");
+    let without_ns = call_ns(&mut target, count * 20);
+    let site = sites(&built.0, "uprobe:push").remove(0);
+    for (what, .., script) in conditions() {
+        let output = built.0.with_extension("out");
+        let script = format!("uprobe:{}:push {script}", built.0.display());
+        let mut bpftrace = Command::new("bpftrace")
+            .args(["-p", &target.pid().to_string(), "-o", &output.display().to_string(), "-e", &script])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        while memory(target.pid(), site.offset, 'x')[0] == 0x55 {
+            assert!(bpftrace.try_wait().unwrap().is_none(), "bpftrace has ended");
+            std::thread::yield_now();
+        }
+        let with_ns = call_ns(&mut target, count);
+        let pid = bpftrace.id().to_string();
+        Command::new("kill").args(["-INT", &pid]).status().unwrap();
+        bpftrace.wait().unwrap();
+        let printed = std::fs::read_to_string(&output).unwrap_or_default();
+        let (lines, lost) = (printed.matches(" text\n").count(), printed.matches("Lost ").count());
+        let _ = std::fs::remove_file(&output);
+        println!("{what:35} {:6.0} ns a hit, {lines} printed, {lost} times some lost", with_ns - without_ns);
+        while memory(target.pid(), site.offset, 'x')[0] != 0x55 {
+            std::thread::yield_now();
+        }
+    }
+}
