@@ -340,11 +340,11 @@ fn user_read(helper: Helper, size: i32, address: u64) -> (Vec<u8>, i64) {
     asm.exit();
     let program = asm.finish();
     let defs = [MapDef::new("to", MapKind::Array, 4, 8, 1)];
-    check(&program, &defs).unwrap();
+    check(&program, &defs).expect("the program is right");
     let mut maps = Maps::new(&defs);
     let input = Input { user: &[(1 << 40, b"one\0two")], steps_max: 100, ..Input::default() };
-    let outcome = Machine::new(&program, &mut maps).run(&input).unwrap();
-    (maps.get(0, &[0; 4]).unwrap().to_vec(), outcome.result as i64)
+    let outcome = Machine::new(&program, &mut maps).run(&input).expect("it does not trap");
+    (maps.get(0, &[0; 4]).expect("an array has a first value").to_vec(), outcome.result as i64)
 }
 
 /// Results as `copy_from_user_nofault` and `strncpy_from_user_nofault` of `mm/maccess.c` give them.

@@ -1,5 +1,7 @@
 //! Programs of probes in the interpreter: what they read, decide, write and count. Needs no privileges.
 
+#![allow(clippy::unwrap_used)]
+
 use dtq_ebpf::check::check;
 use dtq_ebpf::emit::{Emitter, Outcome};
 use dtq_ebpf::insn::{Cond, Reg, Size};

@@ -1,5 +1,7 @@
 //! Names to places in ELF files, right ones and broken ones. Needs no privileges.
 
+#![allow(clippy::unwrap_used)]
+
 use dtq_kernel::trace::cost::Cost;
 use dtq_kernel::trace::image::Image;
 use dtq_kernel::trace::process::parse_maps;
@@ -51,8 +53,11 @@ fn note(provider: &str, name: &str, arguments: &str, address: u64, semaphore: u6
     note
 }
 
-/// Returns the sections: name, kind, address, content, which section it links to, size of an entry.
-fn sections() -> Vec<(&'static str, u64, u64, Vec<u8>, u64, u64)> {
+/// Name, kind, address, content, which section it links to, size of an entry.
+type Section = (&'static str, u64, u64, Vec<u8>, u64, u64);
+
+/// Returns the sections, the last of which is to hold their names.
+fn sections() -> Vec<Section> {
     let (mut symbols, mut names) = (vec![0; 24], vec![0]);
     for (name, kind, address, size) in SYMBOLS {
         put(
@@ -278,6 +283,13 @@ proptest! {
         }
         Hit::parse(&record, &list);
     }
+}
+
+#[test]
+fn a_name_that_ends_like_an_offset_is_written_with_one() {
+    let spec: SiteSpec = "uprobe:a+1+0".parse().unwrap();
+    assert_eq!(spec.to_string(), "uprobe:a+1+0x0");
+    assert_eq!(spec, SiteSpec::Entry { function: "a+1".to_owned(), offset: 0 });
 }
 
 #[test]

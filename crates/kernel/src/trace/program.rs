@@ -13,7 +13,7 @@ use dtq_ebpf::asm::Label;
 use dtq_ebpf::callee::Helper;
 use dtq_ebpf::emit::{COUNTS_MAP, Emitter, Outcome, SCRATCH, SCRATCH_MAP};
 use dtq_ebpf::insn::{Alu, AtomicOp, Cond, Insn, Reg, Size};
-use dtq_ebpf::layout::{BUSY, FACTS, FACTS_MAX, PAYLOAD_MAX, READER, REASON, Reason, STEPS, STEPS_MAX, State, field};
+use dtq_ebpf::layout::{BUSY, PAYLOAD_MAX, READER, REASON, Reason, STEPS, STEPS_MAX, State, field};
 use dtq_ebpf::{MapDef, MapKind, Unsupported};
 
 /// Runs that may be under way on one processor: a thread may be put aside in the middle of one for another thread.
@@ -98,7 +98,7 @@ impl Column {
 ///
 /// It finds the address of the scratch in [`SCRATCH`], which it leaves there, and the columns in cells of the scratch, by
 /// their positions in [`Condition::columns`]: [`dtq_ebpf::layout::field`]. Every other register and the stack are its own,
-/// as are the cells `READER`, `SEARCH`, `JUDGE`, and `FACTS`, which are zero. It goes on at a label of the outcome.
+/// as are the cells of `SEARCH`, `JUDGE` and `FACTS`, which hold what runs before have left. It goes on at a label of the outcome.
 pub type WriteCondition<'c> = dyn FnMut(&mut Emitter, Outcome) -> Result<(), Unsupported> + 'c;
 
 /// Holds what the kernel decides about a hit.
@@ -392,7 +392,6 @@ impl Writer<'_> {
         let wanted = self.emitter.asm.label();
         let unknown = self.emitter.kept();
         self.emitter.store(STEPS, STEPS_MAX);
-        (0..FACTS_MAX as i16).for_each(|at| self.emitter.store(FACTS + 8 * at, 0));
         self.emitter.load(Reg::R1, REASON);
         self.emitter.asm.branch(Cond::Ne, Reg::R1, 0, unknown);
         let outcome = Outcome { is_true: wanted, is_false: unwanted, is_null: unwanted, unknown };

@@ -56,8 +56,7 @@ impl FromStr for SiteSpec {
         let (kind, rest) = text.split_once(':').ok_or_else(error)?;
         match kind {
             "uprobe" if !rest.is_empty() => {
-                let offset = rest.rsplit_once('+').and_then(|(name, offset)| Some((name, parse_number(offset)?)));
-                let (function, offset) = offset.filter(|(name, _)| !name.is_empty()).unwrap_or((rest, 0));
+                let (function, offset) = split_offset(rest).unwrap_or((rest, 0));
                 Ok(SiteSpec::Entry { function: function.to_owned(), offset })
             }
             "uretprobe" if !rest.is_empty() => Ok(SiteSpec::Return { function: rest.to_owned() }),
@@ -75,12 +74,21 @@ impl FromStr for SiteSpec {
 impl fmt::Display for SiteSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SiteSpec::Entry { function, offset: 0 } => write!(f, "uprobe:{function}"),
+            // A name that ends as if it had an offset needs one.
+            SiteSpec::Entry { function, offset: 0 } if split_offset(function).is_none() => {
+                write!(f, "uprobe:{function}")
+            }
             SiteSpec::Entry { function, offset } => write!(f, "uprobe:{function}+{offset:#x}"),
             SiteSpec::Return { function } => write!(f, "uretprobe:{function}"),
             SiteSpec::Usdt { provider, name } => write!(f, "usdt:{provider}:{name}"),
         }
     }
+}
+
+/// Splits `name+0x10`.
+fn split_offset(text: &str) -> Option<(&str, u64)> {
+    let (name, offset) = text.rsplit_once('+')?;
+    Some((name, parse_number(offset)?)).filter(|(name, _)| !name.is_empty())
 }
 
 fn parse_number(text: &str) -> Option<u64> {
@@ -231,17 +239,35 @@ fn place_of_address(image: &Image<'_>, address: u64) -> Found {
     Found { function, address, is_inside, semaphore: None, operands: None }
 }
 
+/// Says how a name is compared.
+#[derive(Clone, Copy, Debug)]
+enum Naming {
+    /// It is the linker's.
+    Linker,
+    /// It is Rust's.
+    Whole,
+    /// It is the end of Rust's, behind `::`.
+    End,
+}
+
+impl Naming {
+    fn is_of(self, name: &[u8], wanted: &str) -> bool {
+        match self {
+            Naming::Linker => name == wanted.as_bytes(),
+            Naming::Whole => is_rust(name) && demangled(name) == wanted,
+            Naming::End => {
+                is_rust(name) && demangled(name).strip_suffix(wanted).is_some_and(|before| before.ends_with("::"))
+            }
+        }
+    }
+}
+
 /// Returns the one function of a name: the linker's, or Rust's, or the end of Rust's.
 fn unique<'d>(image: &Image<'d>, wanted: &str) -> Result<Function<'d>, TraceError> {
-    let ending = format!("::{wanted}");
-    let is_named: [&dyn Fn(&[u8]) -> bool; 3] =
-        [&|name| name == wanted.as_bytes(), &|name| is_rust(name) && demangled(name) == wanted, &|name| {
-            is_rust(name) && demangled(name).ends_with(&ending)
-        }];
-    for is_named in is_named {
+    for naming in [Naming::Linker, Naming::Whole, Naming::End] {
         // Several names of one address are one function.
         let mut found: BTreeMap<u64, Function<'d>> = BTreeMap::new();
-        for function in image.functions().filter(|function| is_named(function.name)) {
+        for function in image.functions().filter(|function| naming.is_of(function.name, wanted)) {
             found.entry(function.address).or_insert(function);
         }
         match found.len() {

@@ -1,6 +1,6 @@
 //! Logs of running programs that were not built for it: a stock interpreter and a Rust binary.
 
-use crate::may_load;
+use crate::{may_load, number};
 use dtq_ebpf::asm::Label;
 use dtq_ebpf::emit::{Emitter, Outcome};
 use dtq_ebpf::insn::{Cond, Reg, Size};
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 /// The interpreter of Debian, which has probes; others may be elsewhere.
 const PYTHON: &str = "/usr/bin/python3";
-/// Says to the test's own binary that it is looked at.
+/// Says to the test's own binary that it is looked at, and in how many threads.
 const TARGET: &str = "DTQ_TRACE_TARGET";
 
 /// A text that is longer than what is read, and ends with no zero there.
@@ -93,10 +93,14 @@ pub fn python(test: &str, setup: &str, body: &str) -> Option<Looked> {
     Some(Looked::start(Command::new(PYTHON).args(["-c", &program])))
 }
 
-/// Starts this test's binary as a Rust program that calls [`looked_at`].
-pub fn rust_target() -> Looked {
+/// Starts this test's binary as a Rust program that calls [`looked_at`] in so many threads.
+pub fn rust_target(thread_count: usize) -> Looked {
     let program = std::env::current_exe().unwrap();
-    Looked::start(Command::new(program).args(["--exact", "trace::rust_program", "--nocapture"]).env(TARGET, "1"))
+    Looked::start(
+        Command::new(program)
+            .args(["--exact", "trace::rust_program", "--nocapture"])
+            .env(TARGET, thread_count.to_string()),
+    )
 }
 
 /// Is looked at: `number` and a text that ends with no zero.
@@ -112,17 +116,22 @@ fn rust_program() {
         return;
     }
     println!("\nready");
+    let thread_count: u64 = std::env::var(TARGET).unwrap().parse().unwrap();
     for line in std::io::stdin().lines() {
         let count: u64 = line.unwrap().trim().parse().unwrap();
-        for number in 0..count {
-            let text = match number % 50 {
-                49 => LONG,
-                of if of % 10 == 0 => "tenth",
-                _ => "other",
-            };
-            black_box(looked_at(black_box(number), black_box(text), black_box(-(number as i32))));
-        }
+        std::thread::scope(|scope| (0..thread_count).for_each(|_| drop(scope.spawn(|| call_looked_at(count)))));
         println!("done");
+    }
+}
+
+fn call_looked_at(count: u64) {
+    for number in 0..count {
+        let text = match number % 50 {
+            49 => LONG,
+            of if of % 10 == 0 => "tenth",
+            _ => "other",
+        };
+        black_box(looked_at(black_box(number), black_box(text), black_box(-(number as i32))));
     }
 }
 
@@ -249,7 +258,7 @@ fn a_function_of_a_rust_program_gives_logs() {
     if !may_load("a_function_of_a_rust_program_gives_logs") {
         return;
     }
-    let mut target = rust_target();
+    let mut target = rust_target(1);
     let arguments = "arg0: long, arg1: string(arg2), arg3: int";
     let prepared = plan(target.pid(), "uprobe:trace::looked_at", arguments);
     let slow = |plan: Plan<'static>| Plan { accepts_slow: true, ..plan };
@@ -277,7 +286,7 @@ fn what_is_cut_or_cannot_be_read_says_so_and_is_never_left_out() {
     if !may_load("what_is_cut_or_cannot_be_read_says_so_and_is_never_left_out") {
         return;
     }
-    let mut target = rust_target();
+    let mut target = rust_target(1);
     let slow = |plan: Plan<'static>| Plan { accepts_slow: true, ..plan };
     let tenth = text_begins(Column::Argument(Source::Position(1)), "tenth");
     let cut = plan(target.pid(), "uprobe:trace::looked_at", "arg1: string(arg2)");
@@ -312,7 +321,7 @@ fn a_full_ring_buffer_loses_hits_and_counts_them() {
     if !may_load("a_full_ring_buffer_loses_hits_and_counts_them") {
         return;
     }
-    let mut target = rust_target();
+    let mut target = rust_target(1);
     let plan = plan(target.pid(), "uprobe:trace::looked_at", "arg0: long");
     let mut trace = start(Plan { accepts_slow: true, ring_size_bytes: 4_096, ..plan });
     target.run(1_000);
@@ -322,6 +331,37 @@ fn a_full_ring_buffer_loses_hits_and_counts_them() {
     assert!(found.len() > 10 && found.len() < 100, "{}", found.len());
     target.run(10);
     assert_eq!(hits(&mut trace).len(), 10);
+}
+
+#[test]
+fn threads_on_all_processors_are_counted_exactly() {
+    if !may_load("threads_on_all_processors_are_counted_exactly") {
+        return;
+    }
+    let (thread_count, count) = (8, number("DTQ_CASES", 5_000));
+    let mut target = rust_target(thread_count);
+    let tenth = text_begins(Column::Argument(Source::Position(1)), "tenth");
+    let plan = plan(target.pid(), "uprobe:trace::looked_at", "arg0: long, arg1: string(arg2)");
+    let mut trace = start(Plan { condition: Some(tenth), accepts_slow: true, ring_size_bytes: 1 << 24, ..plan });
+    target.run(count);
+    let counts = trace.counts(0).unwrap();
+    // Cut texts are delivered too: a tenth, and a fiftieth. A thread finds all scratches of its processor taken only where
+    // four others were put aside in the middle of a run.
+    let wanted = (count.div_ceil(10) + count / 50) * thread_count as u64;
+    assert_eq!((counts.hits, counts.busy, counts.matched), (count * thread_count as u64, 0, wanted));
+    let mut delivered = 0;
+    trace
+        .drain(usize::MAX, |hit| {
+            let is_right = match hit.arguments[1].value {
+                Some(CapturedValue::Text(b"tenth")) => hit.undecided.is_none(),
+                Some(CapturedValue::Text(text)) => text == &LONG.as_bytes()[..256] && hit.undecided.is_some(),
+                _ => false,
+            };
+            assert!(is_right, "{hit:?}");
+            delivered += 1;
+        })
+        .unwrap();
+    assert_eq!(delivered + counts.lost, wanted);
 }
 
 #[test]

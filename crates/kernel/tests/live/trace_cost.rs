@@ -8,6 +8,8 @@ use crate::trace_gone::memory;
 use crate::{may_load, number};
 use dtq_kernel::trace::arguments::parse;
 use dtq_kernel::trace::cost::Cost;
+use dtq_kernel::trace::process::find_file;
+use dtq_kernel::trace::record::CapturedValue;
 use dtq_kernel::trace::{Column, Condition, Plan, Site, Source, Target};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -205,4 +207,37 @@ fn what_bpftrace_costs() {
             std::thread::yield_now();
         }
     }
+}
+
+#[test]
+fn all_processes_of_a_file_are_one_target() {
+    let test = "all_processes_of_a_file_are_one_target";
+    let Some(built) = may_load(test).then(|| Built::new(test)).flatten() else { return };
+    let mut first = built.start("nop5");
+    let plan = Plan::new(sites(&built.0, "uprobe:nop5"), Target::AllProcesses);
+    let mut trace = start(Plan { arguments: parse("arg0: long").unwrap(), ..plan });
+    // One that started before, and one that starts now.
+    let mut second = built.start("nop5");
+    first.run(30);
+    second.run(50);
+    let mut pids = Vec::new();
+    trace.drain(usize::MAX, |hit| pids.push(hit.pid)).unwrap();
+    let of = |looked: &Looked| pids.iter().filter(|pid| **pid == looked.pid()).count();
+    assert_eq!((of(&first), of(&second), trace.counts(0).unwrap().hits), (30, 50, 80));
+}
+
+#[test]
+fn a_function_of_a_library_of_a_process_is_found() {
+    let test = "a_function_of_a_library_of_a_process_is_found";
+    let Some(built) = may_load(test).then(|| Built::new(test)).flatten() else { return };
+    let mut target = built.start("nop1");
+    let library = find_file(target.pid(), Some("libc")).unwrap();
+    let plan = Plan::new(sites(&library, "uprobe:puts"), Target::Process(target.pid()));
+    let mut trace = start(Plan { arguments: parse("arg0: string").unwrap(), accepts_slow: true, ..plan });
+    target.run(1);
+    let mut texts = Vec::new();
+    trace.drain(usize::MAX, |hit| texts.push(hit.arguments[0].value == Some(CapturedValue::Text(b"done")))).unwrap();
+    assert_eq!(texts, [true]);
+    let error = find_file(target.pid(), Some("libnothing")).unwrap_err().to_string();
+    assert!(error.contains("has no code of a file `libnothing`, but of ") && error.contains("/libc.so.6"), "{error}");
 }
