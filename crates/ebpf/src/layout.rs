@@ -16,9 +16,12 @@ pub const REASON: i16 = 24;
 pub const READER: i16 = 32;
 /// Eight cells of eight bytes for searching in a text, kept until the next search.
 pub const SEARCH: i16 = 128;
-/// Eight cells of eight bytes for judging a record.
+/// Seven cells of eight bytes for judging a record.
 pub const JUDGE: i16 = 192;
-/// For each rule how many records it drops, of a payload that is not yet known to go as a whole.
+/// Bytes of the record that is judged, which its reader writes.
+pub const RECORD_SIZE: i16 = 248;
+/// For each rule a cell of eight bytes: how many records it drops, and in the upper half how many bytes, of a payload that
+/// is not yet known to go as a whole.
 pub const STAGED: i16 = 256;
 /// Rules that a filter may have.
 pub const RULES_MAX: usize = 64;
@@ -65,7 +68,7 @@ pub fn field(index: usize) -> i16 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum State {
-    /// Nothing: the record has no such field.
+    /// Nothing: the record has no such field, or, with a length of 1, one that holds nothing.
     Missing = 0,
     /// A text: its length, and the offset of its first byte from the beginning of the scratch.
     Text = 1,

@@ -2,7 +2,7 @@
 //!
 //! Nothing here loads a program into a kernel or opens anything. Read in order: [`insn`], [`callee`], [`map`], [`asm`],
 //! [`mod@encode`], `btf`, [`elf`], [`text`], [`check`], [`vm`]; then what makes filters: [`layout`], [`emit`], [`search`],
-//! [`payload`].
+//! [`payload`], [`predicate`], `reached`, [`filter`].
 
 pub mod insn;
 
@@ -31,6 +31,12 @@ pub mod emit;
 pub mod search;
 
 pub mod payload;
+
+pub mod predicate;
+
+mod reached;
+
+pub mod filter;
 
 pub use encode::{EncodeError, Encoded, decode, encode};
 pub use insn::Insn;

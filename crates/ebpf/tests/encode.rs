@@ -2,6 +2,7 @@
 
 use dtq_ebpf::encode::{Slot, decode, encode};
 use dtq_ebpf::insn::{Alu, AtomicOp, ByteOrder, Callee, Cond, Imm64, Insn, Operand, Reg, Size, Width};
+use dtq_ebpf::{MapDef, MapKind};
 use proptest::prelude::*;
 
 fn bytes_of(program: &[Insn]) -> Vec<u8> {
@@ -200,4 +201,14 @@ proptest! {
             prop_assert_eq!(again, program);
         }
     }
+}
+
+#[test]
+fn an_object_names_bytes_in_tables_only() {
+    let maps = [MapDef::of_value("table", vec![1, 2, 3]), MapDef::new("plain", MapKind::Array, 4, 8, 1)];
+    let load = |value| [Insn::LoadImm { dst: Reg::R0, value }, Insn::Exit];
+    let object = |value| dtq_ebpf::elf::object("names", &load(value), &maps).map_err(|error| error.reason);
+    assert!(object(Imm64::MapValue { map: 0, offset: 2 }).is_ok() && object(Imm64::Map(1)).is_ok());
+    assert!(object(Imm64::MapValue { map: 1, offset: 2 }).is_err_and(|reason| reason.contains("no other map")));
+    assert!(object(Imm64::Map(0)).is_err_and(|reason| reason.contains("not the table itself")));
 }

@@ -3,7 +3,7 @@
 //! They are loaded, attached to sockets and control groups, run on packets of a test, and read. What a program is and does
 //! is `dtq-ebpf`. Nothing stays in the kernel when its owner has ended: maps and programs are held by descriptors, and what
 //! is attached to a socket of another process has a guard and a lease. Read in order: `sys`, [`object`], [`ring`],
-//! [`attach`], [`lease`], [`counters`], [`trace`].
+//! [`attach`], [`lease`], [`counters`], [`share`], [`trace`].
 
 mod sys;
 
@@ -16,6 +16,8 @@ pub mod attach;
 pub mod lease;
 
 pub mod counters;
+
+pub mod share;
 
 pub mod trace;
 

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 /// Names what a well-known key stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
+pub enum Role {
     /// Fills Timestamp.
     Time,
     /// Fills SeverityText and SeverityNumber.
@@ -47,11 +47,30 @@ static FILE: LazyLock<File> = LazyLock::new(|| {
 
 /// Returns what a key stands for and its rank among the keys of that role, 0 first.
 pub(crate) fn role_of(key: &[u8]) -> Option<(Role, usize)> {
-    let lists = [&FILE.time, &FILE.severity, &FILE.message, &FILE.trace_id, &FILE.span_id];
-    Role::ALL.into_iter().zip(lists).find_map(|(role, keys)| {
-        let rank = keys.iter().position(|known| known.as_bytes() == key)?;
+    Role::ALL.into_iter().find_map(|role| {
+        let rank = known_keys(role).iter().position(|known| known.as_bytes() == key)?;
         Some((role, rank))
     })
+}
+
+/// Returns the keys that fill what a role stands for, the best first.
+pub fn known_keys(role: Role) -> &'static [String] {
+    match role {
+        Role::Time => &FILE.time,
+        Role::Severity => &FILE.severity,
+        Role::Message => &FILE.message,
+        Role::TraceId => &FILE.trace_id,
+        Role::SpanId => &FILE.span_id,
+    }
+}
+
+/// Returns the texts that name a severity, lower-case, and its SeverityNumber, sorted; other texts have 0.
+pub fn severity_words() -> Vec<(&'static str, i32)> {
+    let numbers = FILE.severity_numbers.iter().filter(|(text, _)| !FILE.severity_words.contains_key(*text));
+    let mut words: Vec<_> =
+        FILE.severity_words.iter().chain(numbers).map(|(text, number)| (text.as_str(), *number)).collect();
+    words.sort_unstable();
+    words
 }
 
 /// Returns the SeverityNumber for a word such as `warn` or a number as syslog, GELF, Bunyan and Pino write it; 0 when

@@ -42,4 +42,5 @@ pub mod laws;
 
 pub use format::Format;
 pub use input::{Description, Input, Inputs, Options, Report};
+pub use known::{Role, known_keys, severity_words};
 pub use wire::WireError;

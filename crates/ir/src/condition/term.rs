@@ -71,7 +71,7 @@ impl Term {
     }
 
     /// Returns the type where it is known.
-    pub(super) fn ty(&self) -> Option<Type> {
+    pub fn ty(&self) -> Option<Type> {
         match self {
             Term::Field(_, ty) | Term::Call { ty, .. } => Some(*ty),
             Term::And(..) | Term::Or(..) => Some(Type::Bool),
@@ -80,7 +80,7 @@ impl Term {
     }
 
     /// Returns the operands.
-    pub(super) fn children(&self) -> Vec<&Term> {
+    pub fn children(&self) -> Vec<&Term> {
         match self {
             Term::Call { args, .. } | Term::Node(_, args) => args.iter().collect(),
             Term::And(left, right) | Term::Or(left, right) => vec![left, right],
@@ -88,8 +88,24 @@ impl Term {
         }
     }
 
+    /// Returns the same over other fields, each of which `to` names.
+    #[must_use]
+    pub fn map_fields(&self, to: &mut impl FnMut(&Path) -> Path) -> Self {
+        let mut all = |terms: &[Term]| terms.iter().map(|term| term.map_fields(to)).collect::<Vec<_>>();
+        match self {
+            Term::Field(path, ty) => Term::Field(to(path), *ty),
+            Term::Call { function, signature, ty, args } => {
+                Term::Call { function: *function, signature: *signature, ty: *ty, args: all(args) }
+            }
+            Term::Node(kind, args) => Term::Node(*kind, all(args)),
+            Term::And(left, right) => Term::And(Box::new(left.map_fields(to)), Box::new(right.map_fields(to))),
+            Term::Or(left, right) => Term::Or(Box::new(left.map_fields(to)), Box::new(right.map_fields(to))),
+            Term::Const(_) | Term::Unknown(_) => self.clone(),
+        }
+    }
+
     /// Returns the value if every `subject` inside has this one, or `None` when it depends on more.
-    pub(super) fn value_with(&self, subject: &Term, value: &Value) -> Option<Value> {
+    pub fn value_with(&self, subject: &Term, value: &Value) -> Option<Value> {
         if self == subject {
             return Some(value.clone());
         }

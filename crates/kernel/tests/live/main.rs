@@ -24,6 +24,41 @@ mod guard;
 
 mod cgroup;
 
+#[path = "../../../ebpf/tests/support/reading.rs"]
+mod reading;
+
+#[path = "../../../ebpf/tests/support/lines.rs"]
+mod lines;
+
+#[path = "../../../ebpf/tests/support/syslog_lines.rs"]
+mod syslog_lines;
+
+#[path = "../../../ebpf/tests/support/json_objects.rs"]
+mod json_objects;
+
+mod reader;
+
+mod syslog;
+
+mod json;
+
+mod eligible;
+
+mod search;
+
+mod tables;
+
+#[path = "../../../ebpf/tests/support/mod.rs"]
+mod support;
+
+#[path = "../../../ebpf/tests/support/part.rs"]
+mod part;
+
+mod otlp;
+
+#[path = "../../../ebpf/tests/support/questions.rs"]
+mod questions;
+
 use dtq_ebpf::asm::Assembler;
 use dtq_ebpf::callee::Helper;
 use dtq_ebpf::insn::{AtomicOp, Cond, Insn, Reg, Size};

@@ -8,6 +8,8 @@ pub(crate) mod syslog;
 
 pub mod rewrite;
 
+pub use syslog::{FACILITIES as SYSLOG_FACILITIES, SEVERITIES as SYSLOG_SEVERITIES};
+
 use crate::json;
 use crate::otlp::logs::column;
 use crate::record::Sink;

@@ -22,7 +22,7 @@ pub(crate) const COLUMNS: [(&str, dtq_value::Type); 9] = [
 ];
 
 /// Names of the severities by number and their SeverityNumber (RFC 5424, 6.2.1; Logs Data Model, Appendix B).
-pub(crate) const SEVERITIES: [(&str, i32); 8] = [
+pub const SEVERITIES: [(&str, i32); 8] = [
     ("emerg", 21),
     ("alert", 19),
     ("crit", 18),
@@ -34,7 +34,7 @@ pub(crate) const SEVERITIES: [(&str, i32); 8] = [
 ];
 
 /// Names of the facilities by number (RFC 5424, 6.2.1; the keywords of syslog.conf).
-pub(crate) const FACILITIES: [&str; 24] = [
+pub const FACILITIES: [&str; 24] = [
     "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp",
     "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
 ];
@@ -80,10 +80,20 @@ fn parse(line: &[u8], now_ticks: i64) -> Option<Message<'_>> {
         _ => read_traditional_time(&mut scanner, now_ticks)?,
     };
     scanner.byte(b' ')?;
-    let (host, rest) = word(scanner.rest)?;
-    let (app, process, text) = split_tag(rest);
-    let host = (!host.ends_with(b":")).then_some(host)?;
+    let (host, behind) = word(scanner.rest)?;
+    if host.ends_with(b":") {
+        return parse_local(priority?, ticks, scanner.rest);
+    }
+    let (app, process, text) = split_tag(behind);
     Some(Message { priority, ticks: Some(ticks), host: Some(host), app, process, text, ..Message::default() })
+}
+
+/// Reads `tag[pid]: text` behind the time: `syslog(3)` of the C libraries names no host in what it writes to `/dev/log`.
+/// Only with a priority, as files have other lines of this form.
+fn parse_local(priority: u8, ticks: i64, rest: &[u8]) -> Option<Message<'_>> {
+    let (app, process, text) = split_tag(rest);
+    app?;
+    Some(Message { priority: Some(priority), ticks: Some(ticks), app, process, text, ..Message::default() })
 }
 
 /// Reads `<13>`; without it everything is left.
@@ -165,8 +175,8 @@ pub(crate) struct Layout<'a> {
 pub(crate) enum Rest<'a> {
     /// RFC 5424.
     Words(Words<'a>),
-    /// RFC 3164 and lines of files: host, tag, what stands in brackets behind it, text.
-    Tagged(&'a [u8], Option<&'a [u8]>, Option<&'a [u8]>, &'a [u8]),
+    /// RFC 3164 and lines of files: host, tag, what stands in brackets behind it, text. A line of this machine names no host.
+    Tagged(Option<&'a [u8]>, Option<&'a [u8]>, Option<&'a [u8]>, &'a [u8]),
     /// No syslog: the whole line is text.
     Text(&'a [u8]),
 }
@@ -178,10 +188,9 @@ pub(crate) fn layout(line: &[u8]) -> Layout<'_> {
     let digits = line.len() - behind.len();
     let priority = message.priority.map(|priority| (&line[1..digits - 1], priority));
     let words = message.version.and_then(|_| words_5424(&behind[2..]));
-    let rest = match (words, message.host) {
-        (Some(words), _) => Rest::Words(words),
-        (None, Some(host)) => Rest::Tagged(host, message.app, message.process, message.text),
-        (None, None) => Rest::Text(line),
+    let rest = match words {
+        Some(words) => Rest::Words(words),
+        None => Rest::Tagged(message.host, message.app, message.process, message.text),
     };
     Layout { priority, rest }
 }
@@ -453,6 +462,13 @@ mod tests {
         let message = parse(b"2026-01-04T10:00:00.5+01:00 web cron[1]: x", now).unwrap();
         assert_eq!(message.ticks, ticks("2026-01-04T09:00:00.5Z"));
         assert_eq!(parse(b"Feb 29 00:00:00 web a: b", now).unwrap().ticks, ticks("2024-02-29T00:00:00Z"));
+        // glibc, misc/syslog.c: "<%d>%h %e %T %s[%d]: ".
+        let message = parse(b"<13>Jan  5 01:02:03 root[42]: hello: x", now).unwrap();
+        assert_eq!((message.host, message.app, message.process), (None, Some(&b"root"[..]), Some(&b"42"[..])));
+        assert_eq!((message.priority, message.text), (Some(13), &b"hello: x"[..]));
+        assert!(parse(b"Jan  5 01:02:03 root: hello", now).is_none());
+        assert!(parse(b"<13>Jan  5 01:02:03 []: hello", now).is_none());
+        assert!(!is_syslog(b"<13>Jan  5 01:02:03 root: hello"));
         assert!(parse(b"not syslog at all", now).is_none());
         assert!(!is_syslog(b"<34>garbage"));
         assert!(!is_syslog(b"2026-11-23 23:50:01.123 UTC [42] LOG:  ready"));

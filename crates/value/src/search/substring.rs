@@ -55,7 +55,7 @@ fn rarest(needle: &[u8]) -> usize {
 }
 
 /// Returns how common a byte is in logs, as a guess from 0 to 4.
-pub(super) fn commonness(byte: u8) -> u32 {
+pub fn commonness(byte: u8) -> u32 {
     match byte.to_ascii_lowercase() {
         b' ' | b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' => 4,
         b'0'..=b'9' | b'l' | b'd' | b'c' | b'u' | b'm' | b'h' | b'p' => 3,

@@ -121,12 +121,12 @@ impl<'r> Line<'r, '_> {
     fn write_host(&mut self, change: &Change<'_>) -> Result<(), NoPlace> {
         match self.layout.rest {
             Rest::Words(words) => self.write_word(words.host, change, HOST_SIZE_MAX),
-            Rest::Tagged(host, ..) => {
+            Rest::Tagged(Some(host), ..) => {
                 let new = word(change, HOST_SIZE_MAX)?.ok_or_else(|| change.no_place("cannot be left out"))?;
                 self.replace(host, new);
                 Ok(())
             }
-            Rest::Text(_) => Err(change.no_place(NO_PLACE)),
+            Rest::Tagged(None, ..) | Rest::Text(_) => Err(change.no_place(NO_PLACE)),
         }
     }
 

@@ -1,0 +1,447 @@
+//! Conditions of rules and a format of payloads to a filter: one program and its maps.
+//!
+//! The program copies the payload, has it read record by record, judges each, and drops it when every record of it is
+//! surely dropped. Whatever else happens it keeps it, and counts why. One run at a time uses the scratch of a processor.
+
+use crate::Unsupported;
+use crate::asm::Label;
+use crate::callee::Helper;
+use crate::emit::{COUNTS_MAP, Emitter, SCRATCH, SCRATCH_MAP};
+use crate::insn::{Alu, AtomicOp, Cond, Insn, Operand, Reg, Size};
+use crate::layout::{self, Reason, State};
+use crate::map::{MapDef, MapKind};
+use crate::payload::Format;
+use crate::predicate::field::{Derived, Fields, Source};
+use crate::predicate::passes::{Pass, share_passes};
+use crate::predicate::{self, Plan, Stays, Want};
+use dtq_ir::condition::term::Term;
+use dtq_ir::reads::Path;
+use dtq_record::otlp::fill::FieldPath;
+
+/// Bytes of the header that stands in front of what a UDP socket receives.
+const UDP_HEADER_SIZE: i32 = 8;
+/// Position of the count of payloads that are kept because nothing drops them.
+const KEPT: u32 = 0;
+/// Position of the count of payloads that are dropped.
+const DROPPED: u32 = 1;
+/// Position of the counts of reasons, less that of the first.
+const REASONS: u32 = 1;
+/// Position of the counts of rules.
+const RULES: u32 = REASONS + Reason::ALL.len() as u32 + 1;
+
+/// Names where the payload begins in what a program is run on, and what its result means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Front {
+    /// A datagram of a Unix socket: the payload alone.
+    UnixDatagram,
+    /// A datagram of a UDP socket: a header of eight bytes, then the payload.
+    UdpDatagram,
+}
+
+impl Front {
+    fn payload_offset(self) -> i32 {
+        match self {
+            Front::UnixDatagram => 0,
+            Front::UdpDatagram => UDP_HEADER_SIZE,
+        }
+    }
+}
+
+/// Says what becomes of records by a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Those of which it is true are dropped.
+    Drops,
+    /// Those of which it is true go on, the others are dropped.
+    Keeps,
+}
+
+impl Effect {
+    fn want(self) -> Want {
+        match self {
+            Effect::Drops => Want::True,
+            Effect::Keeps => Want::NotTrue,
+        }
+    }
+}
+
+/// Holds what a rule does, as far as a filter can do it.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule<'t> {
+    /// Its condition over a record of `logs`.
+    pub condition: &'t Term,
+    /// What it does.
+    pub effect: Effect,
+}
+
+/// Says what a filter is made for.
+#[derive(Clone, Copy)]
+pub struct FilterSpec<'t> {
+    /// The format of payloads.
+    pub format: Format,
+    /// Where they begin.
+    pub front: Front,
+    /// The rules in their order, at most [`layout::RULES_MAX`].
+    pub rules: &'t [Rule<'t>],
+    /// What the paths in their conditions are, such as [`predicate::field::field_of_logs`].
+    pub source: &'t dyn Fn(&Path) -> Result<Source, Unsupported>,
+    /// What user space reads of a record besides what these conditions read: a record in which that is malformed passes all
+    /// rules, so that it is looked at here too, as far as it is read here.
+    pub also_read: &'t [FieldPath],
+    /// Whether it keeps everything unless its owner renews a lease: the map `lease` holds, in nanoseconds of the clock that
+    /// counts from the start of the machine, until when it filters.
+    pub has_lease: bool,
+}
+
+/// Holds what of a rule goes into the kernel.
+#[derive(Clone, Debug)]
+pub struct Share {
+    /// How it is decided; `None` when nothing of it is.
+    pub plan: Option<Plan>,
+    /// The parts that stay in user space.
+    pub stays: Vec<Stays>,
+}
+
+/// Holds a filter.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// The program.
+    pub program: Vec<Insn>,
+    /// Its maps.
+    pub maps: Vec<MapDef>,
+    /// For each rule what of it is in the program.
+    pub shares: Vec<Share>,
+    /// The position of the lease's map.
+    pub lease_map: Option<u32>,
+}
+
+impl Filter {
+    /// The position of the map of counts: for each processor values of two u64, records (or payloads) and bytes.
+    pub const COUNTS_MAP: u32 = COUNTS_MAP;
+
+    /// Returns the position of the count of payloads that are kept because no rule drops them.
+    pub fn kept_position() -> u32 {
+        KEPT
+    }
+
+    /// Returns the position of the count of payloads that are dropped.
+    pub fn dropped_position() -> u32 {
+        DROPPED
+    }
+
+    /// Returns the position of the count of payloads that are kept for a reason.
+    pub fn reason_position(reason: Reason) -> u32 {
+        REASONS + reason as u32
+    }
+
+    /// Returns the position of the count of records that a rule drops.
+    pub fn rule_position(rule: usize) -> u32 {
+        RULES + u32::try_from(rule).expect("rules are few")
+    }
+}
+
+/// Returns the filter of some rules.
+///
+/// # Errors
+/// When no rule can drop anything in the kernel (the filter would be in vain), there are too many, or the program would
+/// need more than there is.
+pub fn compile(spec: &FilterSpec<'_>) -> Result<Filter, Unsupported> {
+    if spec.rules.len() > layout::RULES_MAX {
+        return Err(Unsupported::new(format!("a filter has at most {} rules", layout::RULES_MAX)));
+    }
+    let supports = |path: &_| spec.format.supports(path);
+    let mut fields = Fields::new(spec.source, &supports);
+    let mut shares = Vec::new();
+    for rule in spec.rules {
+        let mut stays = Vec::new();
+        let plan = predicate::plan(rule.condition, rule.effect.want(), &mut fields, &mut stays).ok();
+        shares.push(Share { plan: plan.filter(|plan| !matches!(plan, Plan::Known(false))), stays });
+    }
+    if shares.iter().all(|share| share.plan.is_none()) {
+        return Err(Unsupported::new("no rule can be sure of dropping a record from what the kernel sees"));
+    }
+    if spec.format == Format::Otlp {
+        spec.also_read.iter().for_each(|path| fields.also_read(path));
+    }
+    let mut plans: Vec<Option<&mut Plan>> = shares.iter_mut().map(|share| share.plan.as_mut()).collect();
+    let passes = share_passes(&mut plans);
+    let mut writer =
+        Writer { e: Emitter::new(RULES as usize + spec.rules.len()), spec, shares: &shares, passes: &passes };
+    let lease_map = writer.write(&fields)?;
+    let (program, maps) = writer.e.finish();
+    let program = crate::reached::reached(&program);
+    Ok(Filter { program, maps, shares, lease_map })
+}
+
+struct Writer<'w> {
+    e: Emitter,
+    spec: &'w FilterSpec<'w>,
+    shares: &'w [Share],
+    passes: &'w [Pass],
+}
+
+impl Writer<'_> {
+    fn write(&mut self, fields: &Fields<'_>) -> Result<Option<u32>, Unsupported> {
+        let [not_ready, dropped, words, after_words] = [(); 4].map(|()| self.e.asm.label());
+        let lease_map = self.spec.has_lease.then(|| {
+            let lease = self.e.add_map(MapDef::new("lease", MapKind::Array, 4, 8, 1));
+            self.check_lease(lease);
+            lease
+        });
+        self.enter(not_ready);
+        self.e.load(Reg::R0, layout::WORDS);
+        self.e.asm.branch(Cond::Eq, Reg::R0, 0, words);
+        self.e.asm.bind(after_words);
+        let judged = Judged { shares: self.shares, passes: self.passes, derived: fields.derived() };
+        let mut judge_error = None;
+        let mut judge = |e: &mut Emitter, next: Label| {
+            judge_error = judge_error.take().or(judged.emit(e, next).err());
+        };
+        self.spec.format.emit(&mut self.e, fields.wanted(), &mut judge, dropped)?;
+        if let Some(error) = judge_error {
+            return Err(error);
+        }
+        self.leave_dropped(dropped);
+        self.e.bind_undecided();
+        self.leave_kept();
+        self.e.asm.bind(not_ready);
+        self.leave(KEEP);
+        self.write_words(words, after_words);
+        Ok(lease_map)
+    }
+
+    /// Adds what keeps everything when the lease has run out. `r6` holds the context from here on.
+    fn check_lease(&mut self, lease: u32) {
+        let e = &mut self.e;
+        let holds = e.asm.label();
+        e.asm.mov(Reg::R6, Reg::R1);
+        e.asm.call(Helper::KtimeGetBootNs);
+        e.load_table(Reg::R1, lease, 0);
+        e.asm.load(Size::Double, Reg::R1, Reg::R1, 0);
+        e.asm.branch(Cond::Lt, Reg::R0, Reg::R1, holds);
+        self.leave_outside(Reason::Lease);
+        self.e.asm.bind(holds);
+        self.e.asm.mov(Reg::R1, Reg::R6);
+    }
+
+    /// Adds what takes the scratch and copies the payload; the context is in `r1`.
+    fn enter(&mut self, not_ready: Label) {
+        let (is_free, has_length) = (self.e.asm.label(), self.e.asm.label());
+        let e = &mut self.e;
+        e.asm.mov(Reg::R6, Reg::R1);
+        e.asm.store(Size::Word, Reg::FRAME, -4, 0);
+        e.asm.mov_map(Reg::R1, SCRATCH_MAP);
+        e.asm.mov_frame(Reg::R2, -4);
+        e.asm.call(Helper::MapLookup);
+        e.asm.branch(Cond::Eq, Reg::R0, 0, not_ready);
+        e.asm.mov(SCRATCH, Reg::R0);
+        e.asm.mov(Reg::R1, 1);
+        let (base, src) = (SCRATCH, Reg::R1);
+        let (size, op, offset) = (Size::Double, AtomicOp::Exchange, layout::BUSY);
+        e.asm.add(Insn::Atomic { size, op, is_fetched: true, base, offset, src });
+        e.asm.branch(Cond::Eq, Reg::R1, 0, is_free);
+        self.leave_outside(Reason::Busy);
+        let e = &mut self.e;
+        e.asm.bind(is_free);
+        e.asm.load(Size::Word, Reg::R7, Reg::R6, 0);
+        let offset = self.spec.front.payload_offset();
+        e.asm.alu(Alu::Sub, Reg::R7, offset);
+        e.store(layout::LENGTH, Reg::R7);
+        e.asm.mov(Reg::R0, Reg::R7);
+        e.asm.alu(Alu::Sub, Reg::R0, 1);
+        e.asm.branch(Cond::Lt, Reg::R0, layout::PAYLOAD_MAX as i32, has_length);
+        e.store(layout::REASON, Reason::Length as i32);
+        let kept = e.kept();
+        e.asm.jump(kept);
+        e.asm.bind(has_length);
+        self.copy_payload(offset);
+        let e = &mut self.e;
+        e.store(layout::STEPS, layout::STEPS_MAX);
+        e.store(layout::REASON, 0);
+        // Where a payload has several records, whoever reads them says how large each is.
+        e.load(Reg::R0, layout::LENGTH);
+        e.store(layout::RECORD_SIZE, Reg::R0);
+        for rule in 0..self.spec.rules.len() {
+            e.store(layout::STAGED + 8 * rule as i16, 0);
+        }
+    }
+
+    /// Adds what copies the payload, whose length less one is in `r0` and small; zeros come behind it.
+    fn copy_payload(&mut self, offset: i32) {
+        let e = &mut self.e;
+        let unreadable = e.undecided(Reason::Unreadable);
+        e.asm.mov(Reg::R7, Reg::R0);
+        e.asm.mov(Reg::R4, Reg::R0);
+        e.asm.alu(Alu::Add, Reg::R4, 1);
+        e.asm.mov(Reg::R1, Reg::R6);
+        e.asm.mov(Reg::R2, offset);
+        e.asm.mov(Reg::R3, SCRATCH);
+        e.asm.alu(Alu::Add, Reg::R3, i32::from(layout::PAYLOAD));
+        e.asm.call(Helper::SkbLoadBytes);
+        e.asm.branch(Cond::Ne, Reg::R0, 0, unreadable);
+        e.asm.alu(Alu::Add, Reg::R7, SCRATCH);
+        for at in (0..layout::PADDING).step_by(8) {
+            e.asm.store(Size::Double, Reg::R7, layout::PAYLOAD + 1 + at as i16, 0);
+        }
+    }
+
+    /// Adds the end of a run over a payload that is dropped: what its records count for is added up.
+    fn leave_dropped(&mut self, dropped: Label) {
+        self.e.asm.bind(dropped);
+        for rule in 0..self.spec.rules.len() {
+            let none = self.e.asm.label();
+            self.e.load(Reg::R6, layout::STAGED + 8 * rule as i16);
+            self.e.asm.branch(Cond::Eq, Reg::R6, 0, none);
+            self.e.asm.mov(Reg::R7, Reg::R6);
+            self.e.asm.alu(Alu::Rsh, Reg::R7, 32);
+            self.e.asm.alu32(Alu::Mov, Reg::R6, Reg::R6);
+            self.count(Filter::rule_position(rule) as i32, Reg::R6);
+            self.e.asm.bind(none);
+        }
+        self.e.load(Reg::R7, layout::LENGTH);
+        self.count(DROPPED as i32, 1);
+        self.e.store(layout::BUSY, 0);
+        self.leave(DROP);
+    }
+
+    /// Adds the end of a run over a payload that is kept.
+    fn leave_kept(&mut self) {
+        let kept = self.e.kept();
+        let counted = self.e.asm.label();
+        self.e.asm.bind(kept);
+        self.e.load(Reg::R7, layout::LENGTH);
+        self.e.load(Reg::R6, layout::REASON);
+        self.e.asm.branch(Cond::Eq, Reg::R6, KEPT as i32, counted);
+        self.e.asm.alu(Alu::Add, Reg::R6, REASONS as i32);
+        self.e.asm.bind(counted);
+        self.count(Reg::R6, 1);
+        self.e.store(layout::BUSY, 0);
+        self.leave(KEEP);
+    }
+
+    /// Adds so many records, and as many bytes as are in `r7`, to the count of a position.
+    fn count(&mut self, position: impl Into<Operand>, records: impl Into<Operand>) {
+        let e = &mut self.e;
+        let missing = e.asm.label();
+        e.asm.store(Size::Word, Reg::FRAME, -4, position);
+        e.asm.mov_map(Reg::R1, COUNTS_MAP);
+        e.asm.mov_frame(Reg::R2, -4);
+        e.asm.call(Helper::MapLookup);
+        e.asm.branch(Cond::Eq, Reg::R0, 0, missing);
+        // Nothing else on this processor counts here: a run has the scratch to itself.
+        e.asm.load(Size::Double, Reg::R1, Reg::R0, 0);
+        e.asm.alu(Alu::Add, Reg::R1, records);
+        e.asm.store(Size::Double, Reg::R0, 0, Reg::R1);
+        e.asm.load(Size::Double, Reg::R1, Reg::R0, 8);
+        e.asm.alu(Alu::Add, Reg::R1, Reg::R7);
+        e.asm.store(Size::Double, Reg::R0, 8, Reg::R1);
+        e.asm.bind(missing);
+    }
+
+    /// Adds the end of a run that has no scratch to itself: others count for this reason at the same time.
+    fn leave_outside(&mut self, reason: Reason) {
+        let e = &mut self.e;
+        let missing = e.asm.label();
+        e.asm.load(Size::Word, Reg::R7, Reg::R6, 0);
+        e.asm.store(Size::Word, Reg::FRAME, -4, Filter::reason_position(reason) as i32);
+        e.asm.mov_map(Reg::R1, COUNTS_MAP);
+        e.asm.mov_frame(Reg::R2, -4);
+        e.asm.call(Helper::MapLookup);
+        e.asm.branch(Cond::Eq, Reg::R0, 0, missing);
+        e.asm.mov(Reg::R1, 1);
+        for (offset, src) in [(0, Reg::R1), (8, Reg::R7)] {
+            let (size, op, base) = (Size::Double, AtomicOp::Add, Reg::R0);
+            e.asm.add(Insn::Atomic { size, op, is_fetched: false, base, offset, src });
+        }
+        e.asm.bind(missing);
+        self.leave(KEEP);
+    }
+
+    fn leave(&mut self, result: i32) {
+        self.e.asm.mov(Reg::R0, result);
+        self.e.asm.exit();
+    }
+
+    /// Adds what writes the texts that are in no payload, on the first run.
+    fn write_words(&mut self, words: Label, after_words: Label) {
+        self.e.asm.bind(words);
+        let text = self.e.words().to_vec();
+        for (at, bytes) in text.chunks(8).enumerate() {
+            let mut chunk = [0; 8];
+            chunk[..bytes.len()].copy_from_slice(bytes);
+            self.e.asm.mov_imm(Reg::R0, u64::from_le_bytes(chunk));
+            self.e.store(layout::WORDS + 8 + 8 * at as i16, Reg::R0);
+        }
+        self.e.store(layout::WORDS, 1);
+        self.e.asm.jump(after_words);
+    }
+}
+
+/// What a socket filter returns to keep a packet whole.
+const KEEP: i32 = -1;
+/// What it returns to drop one.
+const DROP: i32 = 0;
+
+/// Holds what a record is judged by.
+struct Judged<'j> {
+    shares: &'j [Share],
+    passes: &'j [Pass],
+    derived: &'j [Derived],
+}
+
+impl Judged<'_> {
+    /// Adds the code that judges a record: it goes on at `next` when a rule surely drops it.
+    fn emit(&self, e: &mut Emitter, next: Label) -> Result<(), Unsupported> {
+        e.store(layout::REASON, 0);
+        self.derived.iter().for_each(|derived| derive(e, *derived));
+        for (rule, plan) in
+            self.shares.iter().enumerate().filter_map(|(rule, share)| Some((rule, share.plan.as_ref()?)))
+        {
+            for (position, pass) in self.passes.iter().enumerate().filter(|(_, pass)| pass.first_plan == rule) {
+                pass.emit(e, position)?;
+            }
+            let (drops, goes_on) = (e.asm.label(), e.asm.label());
+            predicate::emit(e, plan, drops, goes_on)?;
+            e.asm.bind(drops);
+            let staged = layout::STAGED + 8 * rule as i16;
+            e.load(Reg::R1, layout::RECORD_SIZE);
+            e.asm.alu(Alu::Lsh, Reg::R1, 32);
+            e.load(Reg::R0, staged);
+            e.asm.alu(Alu::Add, Reg::R0, Reg::R1);
+            e.asm.alu(Alu::Add, Reg::R0, 1);
+            e.store(staged, Reg::R0);
+            e.asm.jump(next);
+            e.asm.bind(goes_on);
+        }
+        let kept = e.kept();
+        e.asm.jump(kept);
+        Ok(())
+    }
+}
+
+/// Adds what fills a field from two others.
+fn derive(e: &mut Emitter, Derived { field, key, other }: Derived) {
+    let [done, take_other, missing, no_text] = [(); 4].map(|()| e.asm.label());
+    let copy = |e: &mut Emitter, from: i16| {
+        for offset in [0, 8] {
+            e.load(Reg::R1, from + offset);
+            e.store(field + offset, Reg::R1);
+        }
+    };
+    // One that is there and holds nothing has a length.
+    e.load(Reg::R0, key);
+    e.asm.branch(Cond::Eq, Reg::R0, State::Missing as i32, take_other);
+    copy(e, key);
+    e.asm.jump(done);
+    e.asm.bind(take_other);
+    e.load_state(Reg::R0, other);
+    e.asm.branch(Cond::Ne, Reg::R0, State::Text as i32, no_text);
+    e.asm.load(Size::Word, Reg::R0, SCRATCH, other + 4);
+    e.asm.branch(Cond::Eq, Reg::R0, 0, missing);
+    e.asm.bind(no_text);
+    copy(e, other);
+    e.asm.jump(done);
+    e.asm.bind(missing);
+    e.store_state(field, State::Missing);
+    e.asm.bind(done);
+}

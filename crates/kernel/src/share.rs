@@ -1,0 +1,288 @@
+//! A rule set to the rules whose conditions the kernel decides, and for the others and the rest why not.
+//!
+//! A rule goes down when it does nothing but drop, what decides it is in the record alone, and no rule before it in the
+//! effective order could do something with a record that it takes away. What stays is decided by the processors behind,
+//! which see every record that the kernel keeps. Attaches nothing. Next: `attach`.
+
+use dtq_ebpf::Unsupported;
+use dtq_ebpf::filter::{self, Effect, Filter, FilterSpec, Front};
+use dtq_ebpf::payload::Format;
+use dtq_ebpf::predicate::describe;
+use dtq_ebpf::predicate::field::{Source, field_of_logs};
+use dtq_ir::condition::Condition;
+use dtq_ir::condition::term::Term;
+use dtq_ir::reads::Path;
+use dtq_record::otlp::fill::FieldPath;
+use dtq_record::tables::{self, Base};
+use dtq_rules::compile::cells::{Cell, Cells};
+use dtq_rules::compile::rule::{Action, ColumnWrite, CompiledRule};
+use dtq_rules::compile::set::RuleSet;
+use dtq_rules::file::rule::{Mode, Tier};
+use dtq_value::Value;
+use std::collections::BTreeMap;
+
+/// Holds what the kernel does of a rule set.
+#[derive(Debug)]
+pub struct Shared {
+    /// The filter; `None` when nothing goes down.
+    pub filter: Option<Filter>,
+    /// For each rule of the set, in its order, what became of it.
+    pub rules: Vec<SharedRule>,
+}
+
+/// Says what becomes of a rule in the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedRule {
+    /// Its name.
+    pub name: String,
+    /// Its position among the rules of the filter, whose counts it has; `None` when it stays up as a whole.
+    pub filter_rule: Option<usize>,
+    /// Why it stays up as a whole.
+    pub reason: Option<String>,
+    /// What of its condition goes down.
+    pub down: Vec<String>,
+    /// What of its condition stays, and why.
+    pub stays: Vec<(String, String)>,
+}
+
+/// Says for what rules are shared out.
+#[derive(Clone, Copy, Debug)]
+pub struct ShareOptions {
+    /// The format of payloads.
+    pub format: Format,
+    /// Where payloads begin.
+    pub front: Front,
+    /// Whether the filter keeps everything unless its lease is renewed.
+    pub has_lease: bool,
+}
+
+/// Returns what the kernel does of a rule set, which is compiled for all tiers.
+///
+/// # Errors
+/// When a program cannot be made of what goes down, though each part of it can.
+pub fn share(set: &RuleSet, options: &ShareOptions) -> Result<Shared, Unsupported> {
+    let mut sources = Sources::default();
+    let cells = &set.bases[Base::Logs as usize].cells;
+    let candidates: Vec<Result<(Term, Effect), Unsupported>> =
+        set.rules.iter().map(|rule| candidate(rule, cells, &mut sources)).collect();
+    let conditions: Vec<Option<Condition>> =
+        set.rules.iter().map(|rule| condition(rule, cells, &mut sources)).collect();
+    let mut rules = Vec::new();
+    let mut goes: Vec<(usize, &Term, Effect)> = Vec::new();
+    for (position, (rule, candidate)) in set.rules.iter().zip(&candidates).enumerate() {
+        let mut shared = SharedRule {
+            name: rule.name.as_text().into_owned(),
+            filter_rule: None,
+            reason: None,
+            down: Vec::new(),
+            stays: Vec::new(),
+        };
+        let blocked = || {
+            set.rules[..position]
+                .iter()
+                .zip(&conditions)
+                .find_map(|earlier| touches(earlier, (rule, &conditions[position])))
+        };
+        match candidate {
+            Err(reason) => shared.reason = Some(reason.to_string()),
+            Ok((term, effect)) => match blocked() {
+                Some(reason) => shared.reason = Some(reason),
+                None => goes.push((position, term, *effect)),
+            },
+        }
+        rules.push(shared);
+    }
+    let filter = compile(&goes, (&sources, cells.paths()), options, &mut rules)?;
+    Ok(Shared { filter, rules })
+}
+
+/// Compiles what goes down, and writes what became of it.
+fn compile(
+    goes: &[(usize, &Term, Effect)],
+    (sources, also_read): (&Sources, &[FieldPath]),
+    options: &ShareOptions,
+    rules: &mut [SharedRule],
+) -> Result<Option<Filter>, Unsupported> {
+    let source = |path: &Path| sources.find(path);
+    let of = |rules: &[filter::Rule<'_>]| {
+        let ShareOptions { format, front, has_lease } = *options;
+        filter::compile(&FilterSpec { format, front, rules, source: &source, also_read, has_lease })
+    };
+    let mut kept: Vec<filter::Rule<'_>> = Vec::new();
+    for (position, condition, effect) in goes {
+        // Each by itself first, so that one without anything to decide costs the others nothing.
+        let rule = filter::Rule { condition, effect: *effect };
+        let shared = &mut rules[*position];
+        match of(&[rule]) {
+            Ok(alone) => {
+                let share = &alone.shares[0];
+                shared.stays =
+                    share.stays.iter().map(|stays| (describe(&stays.part), stays.reason.to_string())).collect();
+                shared.down = parts(condition, *effect, &shared.stays);
+                shared.filter_rule = Some(kept.len());
+                kept.push(rule);
+            }
+            Err(reason) => shared.reason = Some(reason.to_string()),
+        }
+    }
+    if kept.is_empty() { Ok(None) } else { of(&kept).map(Some) }
+}
+
+/// Returns the parts of a condition that go down: operands of the outer `or` of one that drops, of the outer `and` of one
+/// that keeps.
+fn parts(condition: &Term, effect: Effect, stays: &[(String, String)]) -> Vec<String> {
+    let condition = Condition::from(condition.clone());
+    let parts = match effect {
+        Effect::Drops => condition.disjuncts(),
+        Effect::Keeps => condition.conjuncts(),
+    };
+    let texts = parts.iter().map(|part| describe(part.term()));
+    texts.filter(|text| !stays.iter().any(|(stays, _)| text.contains(stays.as_str()))).collect()
+}
+
+/// Returns the condition and the effect of a rule that can go down.
+fn candidate(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Result<(Term, Effect), Unsupported> {
+    let no = |reason: &'static str| Err(Unsupported::new(reason));
+    let effect = match &rule.action {
+        Action::Drop => Effect::Drops,
+        Action::Replace { .. } => Effect::Keeps,
+        _ => return no("it makes something of records, and the kernel only drops"),
+    };
+    if !rule.tiers.contains(&Tier::Kernel) {
+        return no("its `tiers` leave out `kernel`");
+    }
+    if rule.mode != Mode::Enforce {
+        return no("it observes, which is done where records are seen as a whole");
+    }
+    if rule.base != Base::Logs {
+        return no("only `logs` arrives in datagrams");
+    }
+    if !rule.membership.is_empty() {
+        return no("its table holds only some of the records, which is decided in user space");
+    }
+    if rule.above.is_some() {
+        return no("it acts above a rate, which is counted in user space");
+    }
+    if rule.has_pipeline || rule.scan.is_some() {
+        return no("its query is more than conditions and columns");
+    }
+    if !rule.lookups.is_empty() || !rule.tables_read.is_empty() {
+        return no("it looks into a table that other rules fill");
+    }
+    Ok((term(rule, cells, sources), effect))
+}
+
+/// Returns the condition of a rule's flat part over fields of `logs`.
+fn term(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Term {
+    let conditions = rule.flat.conditions.iter().map(|expr| {
+        let over_cells = Condition::of_row(&rule.flat.program, *expr);
+        over_cells.term().map_fields(&mut |path| sources.name(path, cells))
+    });
+    let all = conditions.reduce(|left, right| Term::And(Box::new(left), Box::new(right)));
+    all.unwrap_or(Term::Const(Value::Bool(true)))
+}
+
+/// Returns when a rule does something with a record of `logs`, as far as that can be said.
+fn condition(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Option<Condition> {
+    let is_plain = rule.base == Base::Logs && !rule.has_pipeline && rule.scan.is_none() && rule.lookups.is_empty();
+    is_plain.then(|| term(rule, cells, sources).into())
+}
+
+/// Returns what an earlier rule does with a record that a later one could take away, if it may do something.
+fn touches(
+    (earlier, earlier_condition): (&CompiledRule, &Option<Condition>),
+    (later, later_condition): (&CompiledRule, &Option<Condition>),
+) -> Option<String> {
+    let does = match &earlier.action {
+        _ if !matches!(earlier.base, Base::Logs | Base::Resources) => return None,
+        _ if earlier.mode == Mode::Observe => "observes",
+        Action::Drop => return None,
+        Action::Replace { writes } => {
+            let written: Vec<&str> = writes.iter().flat_map(|write| written(earlier, write)).collect();
+            let is_read = later_condition.as_ref().is_none_or(|condition| reads(condition.term(), &written));
+            if !is_read {
+                return None;
+            }
+            "edits what it reads of"
+        }
+        Action::Logs { .. } => "makes records of",
+        Action::Measure(_) | Action::Window(_) => "counts",
+        Action::Table { .. } => "remembers",
+        Action::Recorder { .. } => "holds",
+        Action::Flush { .. } => "lets through others because of",
+        Action::Route { .. } => "routes",
+    };
+    let drops_others = matches!(later.action, Action::Replace { .. });
+    let may_overlap = match (earlier_condition, later_condition) {
+        // What a later one takes away is what does not match it.
+        (Some(earlier), Some(later)) if !drops_others => earlier.may_overlap(later),
+        _ => true,
+    };
+    may_overlap.then(|| format!("`{}` {does} records before it that it may drop", earlier.name.as_text()))
+}
+
+/// Returns the columns of `logs` that a rule writes with a column of its table.
+fn written<'r>(rule: &'r CompiledRule, write: &'r ColumnWrite) -> Vec<&'r str> {
+    let logs = tables::standard("logs").expect("`logs` is a standard table");
+    if rule.table.name == "logs" {
+        return vec![logs.columns[write.column].name.as_str()];
+    }
+    write.reads.iter().map(|(column, _)| logs.columns[*column].name.as_str()).collect()
+}
+
+/// Says whether a condition may read one of these columns.
+fn reads(term: &Term, columns: &[&str]) -> bool {
+    match term {
+        // A key that may stand for another column may be any.
+        Term::Field(path, _) => path.table != "logs" || columns.contains(&path.column.as_str()),
+        Term::Unknown(_) => true,
+        _ => term.children().into_iter().any(|child| reads(child, columns)),
+    }
+}
+
+/// Holds what the paths in conditions are.
+#[derive(Debug, Default)]
+struct Sources {
+    named: BTreeMap<Path, Source>,
+}
+
+impl Sources {
+    /// Returns the name of a cell.
+    fn name(&mut self, cell: &Path, cells: &Cells) -> Path {
+        let position = cell.column.parse::<usize>().ok();
+        match position.and_then(|position| cells.cells().get(position)) {
+            Some(Cell::Slot(slot)) => path_of(&cells.paths()[*slot as usize], "logs"),
+            Some(Cell::KeyOr { key, other }) => {
+                let [key, other] = [key, other].map(|slot| cells.paths()[*slot as usize].clone());
+                // Another name than that of the key alone.
+                let path = path_of(&key, "logs with properties");
+                self.named.insert(path.clone(), Source::KeyOr(key, other));
+                path
+            }
+            Some(Cell::Mapped { table, column, .. }) => {
+                let column = table.columns[*column as usize].name.clone();
+                Path { table: table.name.clone(), column, keys: Vec::new() }
+            }
+            None => cell.clone(),
+        }
+    }
+
+    fn find(&self, path: &Path) -> Result<Source, Unsupported> {
+        if let Some(source) = self.named.get(path) {
+            return Ok(source.clone());
+        }
+        if path.table != "logs" {
+            return Err(Unsupported::new(format!(
+                "`{}` of `{}` is computed from several columns, which is done in user space",
+                path.column, path.table
+            )));
+        }
+        field_of_logs(path)
+    }
+}
+
+fn path_of(field: &FieldPath, table: &str) -> Path {
+    let logs = tables::standard("logs").expect("`logs` is a standard table");
+    let column = logs.columns[field.column].name.clone();
+    Path { table: table.to_owned(), column, keys: field.key.iter().map(|key| key.as_text().into_owned()).collect() }
+}

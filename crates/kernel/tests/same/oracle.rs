@@ -1,0 +1,77 @@
+//! What user space does with a payload: the rules themselves, over the records that its readers find.
+
+use dtq_ebpf::payload::Format;
+use dtq_record::input::Options as InputOptions;
+use dtq_record::otlp::Signal;
+use dtq_record::otlp::encode::request::RequestBuilder;
+use dtq_record::otlp::index::RequestIndex;
+use dtq_record::{Format as Lines, Input, Inputs};
+use dtq_rules::compile::{Options, RuleSet, compile};
+use dtq_rules::engine::{Output, Processor};
+use dtq_rules::file::{self, NoFiles};
+use dtq_source::Limits;
+use std::sync::Arc;
+
+const NOW: i64 = 639_000_000_000_000_000;
+
+/// Holds a rule set as user space runs it.
+pub struct Oracle {
+    set: Arc<RuleSet>,
+    processor: Processor,
+    format: Format,
+}
+
+impl Oracle {
+    pub fn new(yaml: &str, format: Format) -> Self {
+        let options = file::Options { now_ticks: NOW, ..file::Options::default() };
+        let (read, diagnostics) = file::read("rules.yaml", yaml.as_bytes(), &NoFiles, &options);
+        assert!(read.is_complete, "{yaml}\n{diagnostics:?}");
+        let compiled = compile(&[read], &Options { now_ticks: NOW, is_unoptimized: true, ..Options::default() });
+        let set = Arc::new(compiled.set.unwrap_or_else(|| panic!("{yaml}\n{:?}", compiled.diagnostics)));
+        let options = dtq_rules::engine::Options { start_ticks: NOW, random_seed: 1 };
+        let processor = Processor::new(Arc::clone(&set), &options);
+        Self { set, processor, format }
+    }
+
+    pub fn set(&self) -> &RuleSet {
+        &self.set
+    }
+
+    /// Says whether every record of a payload is dropped, of which there is at least one.
+    pub fn drops(&mut self, payload: &[u8]) -> bool {
+        let request = match self.format {
+            Format::Otlp => Some(payload.to_vec()),
+            Format::Syslog => request_of_line(payload, Lines::Syslog),
+            Format::Json => request_of_line(payload, Lines::Ndjson),
+        };
+        let Some(request) = request else { return false };
+        match self.processor.apply(Signal::Logs, &request, NOW, None).output {
+            Output::Empty => true,
+            Output::Unchanged => false,
+            // Resources without records stay.
+            Output::Bytes(left) => has_no_record(&left),
+        }
+    }
+}
+
+fn has_no_record(request: &[u8]) -> bool {
+    let mut index = RequestIndex::default();
+    index.read(Signal::Logs, request).expect("what rules leave is sound");
+    index.records().is_empty()
+}
+
+/// Returns the request of the one record that a payload is; `None` when it is none, or malformed.
+fn request_of_line(payload: &[u8], format: Lines) -> Option<Vec<u8>> {
+    let limits = Limits::default();
+    let input = Input::from_bytes("payload", "payload", payload.to_vec()).with_format(format);
+    let options = InputOptions { now_ticks: NOW, ..InputOptions::default() };
+    let inputs = Inputs::probe(vec![input], &options, &limits).ok()?;
+    let mut originals = inputs.originals(0).ok()??;
+    let mut builder = RequestBuilder::new(Signal::Logs);
+    let mut count = 0;
+    while let Some(original) = originals.next_record().ok()? {
+        count += 1;
+        builder.push_row(original.row.as_ref()?).ok()?;
+    }
+    (count == 1).then(|| builder.take())
+}
