@@ -2,7 +2,7 @@
 //!
 //! Nothing here loads a program into a kernel or opens anything. Read in order: [`insn`], [`callee`], [`map`], [`asm`],
 //! [`mod@encode`], `btf`, [`elf`], [`text`], [`check`], [`vm`]; then what makes filters: [`layout`], [`emit`], [`search`],
-//! [`payload`], [`predicate`], `reached`, [`filter`].
+//! [`payload`], [`predicate`], [`reached`], [`filter`].
 
 pub mod insn;
 
@@ -34,7 +34,7 @@ pub mod payload;
 
 pub mod predicate;
 
-mod reached;
+pub mod reached;
 
 pub mod filter;
 

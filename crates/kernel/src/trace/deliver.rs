@@ -1,7 +1,7 @@
 //! Hits to an `ExportLogsServiceRequest` of OTLP.
 //!
 //! A hit is a record of `logs`: EventName is the site's name, Body the function, Attributes the arguments with
-//! `process.command` and `thread.id`, Resource the process. Sends nothing. Tests: `tests/probe.rs`, `tests/live/trace.rs`.
+//! `process.command` and `thread.id`, Resource the process. Sends nothing. Tests: `tests/probe/main.rs`, `tests/live/trace.rs`.
 //!
 //! # Source
 //! opentelemetry-proto, `logs/v1/logs.proto` and `common/v1/common.proto`; OpenTelemetry's semantic conventions, "Process"

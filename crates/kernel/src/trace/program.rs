@@ -2,7 +2,7 @@
 //!
 //! What the condition reads is read first, the rest only of hits that are wanted. A hit of which the kernel cannot tell
 //! whether the condition holds, since a text was cut or could not be read, is delivered and says so. Nothing is loaded
-//! here. Next: `record.rs`. Tests: `tests/probe.rs`, `tests/live/trace.rs`.
+//! here. Next: `record.rs`. Tests: `tests/probe/main.rs`, `tests/live/trace.rs`.
 
 use crate::trace::arguments::{self, ARGUMENTS_MAX, Argument, ArgumentType, Source};
 use crate::trace::error::TraceError;
@@ -14,6 +14,7 @@ use dtq_ebpf::callee::Helper;
 use dtq_ebpf::emit::{COUNTS_MAP, Emitter, Outcome, SCRATCH, SCRATCH_MAP};
 use dtq_ebpf::insn::{Alu, AtomicOp, Cond, Insn, Reg, Size};
 use dtq_ebpf::layout::{BUSY, PAYLOAD_MAX, READER, REASON, Reason, STEPS, STEPS_MAX, State, field};
+use dtq_ebpf::reached::reached;
 use dtq_ebpf::{MapDef, MapKind, Unsupported};
 
 /// Runs that may be under way on one processor: a thread may be put aside in the middle of one for another thread.
@@ -172,6 +173,8 @@ pub fn probe(task: &Task<'_>, mut condition: Option<&mut Condition<'_>>) -> Resu
     scratch[words + 8..words + 8 + emitter.words().len()].copy_from_slice(emitter.words());
     let (insns, mut maps) = emitter.finish();
     maps[SCRATCH_MAP as usize].entries_max = SLOT_COUNT;
+    // A condition need not use all of its outcomes.
+    let insns = reached(&insns);
     Ok(Probe { insns, maps, scratch })
 }
 
@@ -297,19 +300,16 @@ impl Writer<'_> {
     pub(super) fn fail(&mut self, index: usize) {
         self.emitter.store(layout::cell(index), State::Missing as i32);
         self.emitter.store(layout::cell(index) + 8, 0);
-        self.mark(index, layout::FAILED, Reason::Unreadable);
+        self.mark(index, layout::FAILED);
         self.count(Count::FailedReads, None);
     }
 
-    /// Sets the bit of an argument; what the condition reads of it is not as it was, so that it cannot be decided.
-    pub(super) fn mark(&mut self, index: usize, bits: i16, reason: Reason) {
+    /// Sets the bit of an argument.
+    pub(super) fn mark(&mut self, index: usize, bits: i16) {
         let asm = &mut self.emitter.asm;
         asm.load(Size::Half, Reg::R1, SCRATCH, bits);
         asm.alu(Alu::Or, Reg::R1, 1 << index);
         asm.store(Size::Half, SCRATCH, bits, Reg::R1);
-        if self.is_in_condition(index) {
-            self.emitter.store(REASON, reason as i32);
-        }
     }
 
     /// Says whether the condition reads an argument.
@@ -345,15 +345,28 @@ impl Writer<'_> {
                 Column::Command => self.fill_command(to),
                 Column::Argument(source) => {
                     let index = self.task.arguments.iter().position(|argument| argument.source == *source);
-                    let cell = layout::cell(index.expect("`check` has looked for it"));
-                    for half in [0, 8] {
-                        self.emitter.load(Reg::R1, cell + half);
-                        self.emitter.store(to + half, Reg::R1);
-                    }
+                    self.fill_argument(to, index.expect("`check` has looked for it"));
                 }
             }
         }
         Ok(())
+    }
+
+    /// Copies the cell of an argument; one that is cut or could not be read is there, and what it is cannot be told.
+    fn fill_argument(&mut self, to: i16, index: usize) {
+        for half in [0, 8] {
+            self.emitter.load(Reg::R1, layout::cell(index) + half);
+            self.emitter.store(to + half, Reg::R1);
+        }
+        for (bits, reason) in [(layout::CUT, Reason::Length), (layout::FAILED, Reason::Unreadable)] {
+            let asm = &mut self.emitter.asm;
+            let fine = asm.label();
+            asm.load(Size::Half, Reg::R1, SCRATCH, bits);
+            asm.alu(Alu::And, Reg::R1, 1 << index);
+            asm.branch(Cond::Eq, Reg::R1, 0, fine);
+            self.emitter.store_undecided(to, reason);
+            self.emitter.asm.bind(fine);
+        }
     }
 
     fn fill_id(&mut self, to: i16, is_process: bool) {
@@ -392,8 +405,6 @@ impl Writer<'_> {
         let wanted = self.emitter.asm.label();
         let unknown = self.emitter.kept();
         self.emitter.store(STEPS, STEPS_MAX);
-        self.emitter.load(Reg::R1, REASON);
-        self.emitter.asm.branch(Cond::Ne, Reg::R1, 0, unknown);
         let outcome = Outcome { is_true: wanted, is_false: unwanted, is_null: unwanted, unknown };
         let written = (condition.write)(&mut self.emitter, outcome);
         written.map_err(|error| TraceError::Condition(error.reason().to_owned()))?;

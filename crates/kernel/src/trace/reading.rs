@@ -11,7 +11,7 @@ use dtq_ebpf::asm::{Assembler, Label};
 use dtq_ebpf::callee::Helper;
 use dtq_ebpf::emit::SCRATCH;
 use dtq_ebpf::insn::{Alu, Cond, Insn, Reg, Size, Width};
-use dtq_ebpf::layout::{PADDING, Reason, State};
+use dtq_ebpf::layout::{PADDING, State};
 
 /// Holds what the kernel saved of the thread.
 pub(super) const CONTEXT: Reg = Reg::R6;
@@ -134,7 +134,7 @@ impl Writer<'_> {
         asm.alu(Alu::Sub, Reg::R0, 1);
         asm.branch(Cond::Le, Reg::R0, TEXT_SIZE_MAX as i32, fits);
         asm.mov(Reg::R0, TEXT_SIZE_MAX as i32);
-        self.mark(index, layout::CUT, Reason::Length);
+        self.mark(index, layout::CUT);
         self.emitter.asm.bind(fits);
     }
 
@@ -147,7 +147,7 @@ impl Writer<'_> {
         asm.branch(Cond::SignedLt, Reg::R2, 0, failed);
         asm.branch(Cond::Le, Reg::R2, TEXT_SIZE_MAX as i32, fits);
         asm.mov(Reg::R2, TEXT_SIZE_MAX as i32);
-        self.mark(index, layout::CUT, Reason::Length);
+        self.mark(index, layout::CUT);
         let asm = &mut self.emitter.asm;
         asm.bind(fits);
         asm.store(Size::Word, SCRATCH, cell + 4, Reg::R2);

@@ -2,20 +2,21 @@
 
 use crate::{may_load, number};
 use dtq_ebpf::asm::Label;
-use dtq_ebpf::emit::{Emitter, Outcome};
+use dtq_ebpf::emit::{Emitter, Outcome, SCRATCH};
 use dtq_ebpf::insn::{Cond, Reg, Size};
-use dtq_ebpf::layout::{State, field};
+use dtq_ebpf::layout::{REASON, State, field};
 use dtq_kernel::trace::arguments::parse;
 use dtq_kernel::trace::deliver::wall_offset_ns;
 use dtq_kernel::trace::process::find_file;
 use dtq_kernel::trace::record::CapturedValue;
-use dtq_kernel::trace::{Column, Condition, Delivery, Hit, Plan, Site, Source, Target, Trace, TraceError};
+use dtq_kernel::trace::{
+    Column, Condition, Delivery, Hit, KqlCondition, Plan, Site, Source, Target, Trace, TraceError,
+};
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::to_json::append_json;
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// The interpreter of Debian, which has probes; others may be elsewhere.
 const PYTHON: &str = "/usr/bin/python3";
@@ -64,12 +65,10 @@ impl Looked {
         self.child.id()
     }
 
-    /// Has it do it so many times; returns how long that took.
-    pub fn run(&mut self, count: u64) -> Duration {
-        let start = Instant::now();
+    /// Has it do it so many times; returns what it said.
+    pub fn run(&mut self, count: u64) -> Vec<String> {
         writeln!(self.input, "{count}").unwrap();
-        self.hear("done");
-        start.elapsed()
+        self.hear("done")
     }
 }
 
@@ -148,10 +147,23 @@ fn long_is(source: Source, number: i32) -> Condition<'static> {
     Condition { columns: vec![Column::Argument(source)], write: Box::new(write) }
 }
 
+/// Adds what goes on where a column is no text, or one that cannot be told.
+fn text_or(emitter: &mut Emitter, position: usize, outcome: Outcome) {
+    let [told, text] = [(); 2].map(|()| emitter.asm.label());
+    emitter.load_state(Reg::R1, field(position));
+    emitter.asm.branch(Cond::Eq, Reg::R1, State::Text as i32, text);
+    emitter.asm.branch(Cond::Ne, Reg::R1, State::Undecided as i32, told);
+    emitter.asm.load(Size::Word, Reg::R1, SCRATCH, field(position) + 4);
+    emitter.store(REASON, Reg::R1);
+    emitter.asm.jump(outcome.unknown);
+    emitter.asm.bind(told);
+    emitter.asm.jump(outcome.is_null);
+    emitter.asm.bind(text);
+}
+
 /// Adds what goes on at a label where a text does not begin with this.
 fn begins_or(emitter: &mut Emitter, position: usize, prefix: &[u8], outcome: Outcome, no: Label) {
-    emitter.load_state(Reg::R1, field(position));
-    emitter.asm.branch(Cond::Ne, Reg::R1, State::Text as i32, outcome.is_null);
+    text_or(emitter, position, outcome);
     emitter.load_text(Reg::R1, Reg::R2, field(position));
     emitter.asm.branch(Cond::Lt, Reg::R2, prefix.len() as i32, no);
     emitter.address(Reg::R1, Reg::R1);
@@ -207,11 +219,11 @@ fn a_function_of_a_stock_interpreter_gives_logs() {
     let body = "try: [].pop() if i % 4 else {}.popitem()\n  except (IndexError, KeyError): pass";
     let Some(mut python) = may_load(test).then(|| python(test, "", body)).flatten() else { return };
     let mut all = start(plan(python.pid(), "uprobe:PyErr_SetString", "arg1: string"));
-    let wanted = text_begins(Column::Argument(Source::Position(1)), "pop from");
-    let mut some = start(Plan {
-        condition: Some(wanted),
-        ..plan(python.pid(), "uprobe:PyErr_SetString", "arg0: long, arg1: string")
-    });
+    let chosen = plan(python.pid(), "uprobe:PyErr_SetString", "arg0: long, arg1: string");
+    let text = "arg0 != 0 and arg1 has 'LIST' and Function endswith 'SetString' and Command !in ('bash', 'sh')";
+    let wanted = KqlCondition::compile(text, &chosen.arguments).unwrap();
+    assert_eq!(wanted.stays(), []);
+    let mut some = start(Plan { condition: Some(wanted.condition()), ..chosen });
     python.run(1_000);
     let counts = all.counts(0).unwrap();
     assert_eq!((counts.hits, counts.matched, counts.lost, counts.busy, counts.failed_reads), (1_000, 1_000, 0, 0, 0));

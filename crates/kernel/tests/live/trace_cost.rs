@@ -3,14 +3,14 @@
 //! `DTQ_CASES=100000 cargo test -p dtq-kernel --test live trace_cost -- --nocapture --test-threads 1` measures;
 //! `docs/kernel-trace.md` has the numbers. In the normal suite it says only that hits are counted.
 
-use crate::trace::{Looked, start, text_begins};
+use crate::trace::{Looked, start};
 use crate::trace_gone::memory;
 use crate::{may_load, number};
 use dtq_kernel::trace::arguments::parse;
 use dtq_kernel::trace::cost::Cost;
 use dtq_kernel::trace::process::find_file;
 use dtq_kernel::trace::record::CapturedValue;
-use dtq_kernel::trace::{Column, Condition, Plan, Site, Source, Target};
+use dtq_kernel::trace::{KqlCondition, Plan, Site, Target};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -18,6 +18,7 @@ use std::process::{Command, Stdio};
 const PROGRAM: &str = r#"
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #define BEGINS(name, code, end) \
   __attribute__((naked, noinline)) void name(long number, const char *text) { __asm__ volatile(code "\n" end); }
 BEGINS(nop5, ".byte 0x0f, 0x1f, 0x44, 0, 0", "ret")
@@ -42,7 +43,9 @@ int main(int argc, char **argv) {
   puts("ready"); fflush(stdout);
   for (long count; scanf("%ld", &count) == 1;) {
     for (long number = 0; number < count; number++) call(number, number % 100 ? "an ordinary text" : "the wanted text");
-    puts("done"); fflush(stdout);
+    struct timespec spent;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
+    printf("spent %ld\n", spent.tv_sec * 1000000000 + spent.tv_nsec); puts("done"); fflush(stdout);
   }
 }
 "#;
@@ -100,56 +103,89 @@ fn sites(path: &Path, site: &str) -> Vec<Site> {
     Site::find(path, &site.parse().unwrap()).unwrap()
 }
 
-/// Returns nanoseconds of a call: the least of some runs, since other programs disturb.
+/// Returns nanoseconds that the target works for a call: the least of some runs, since other programs disturb.
 fn call_ns(target: &mut Looked, count: u64) -> f64 {
-    (0..5).map(|_| target.run(count)).min().unwrap().as_nanos() as f64 / count as f64
+    let mut spent_ns = |count: u64| {
+        let lines = target.run(count);
+        lines.iter().find_map(|line| line.strip_prefix("spent ")).unwrap().trim().parse::<u64>().unwrap()
+    };
+    let runs = (0..RUNS).map(|_| {
+        let before_ns = spent_ns(0);
+        spent_ns(count) - before_ns
+    });
+    runs.min().unwrap() as f64 / count as f64
 }
+
+/// Runs of which the least counts.
+const RUNS: u64 = 5;
 
 #[test]
 fn the_cost_of_a_hit_is_known_from_the_instruction() {
     let test = "the_cost_of_a_hit_is_known_from_the_instruction";
     let Some(built) = may_load(test).then(|| Built::new(test)).flatten() else { return };
     let count = number("DTQ_CASES", 2_000);
+    let nobody = KqlCondition::compile("Command == 'nobody'", &[]).unwrap();
     for (function, cost) in BEGINNINGS {
         let mut target = built.start(function);
         let without_ns = call_ns(&mut target, count * 20);
         let plan = Plan::new(sites(&built.0, &format!("uprobe:{function}")), Target::Process(target.pid()));
         let found = plan.sites[0].cost;
         assert_eq!(found, cost, "{function}");
-        let trace = start(Plan { condition: Some(text_begins(Column::Command, "nobody")), accepts_slow: true, ..plan });
+        let trace = start(Plan { condition: Some(nobody.condition()), accepts_slow: true, ..plan });
         let count = if cost == Cost::SingleStep { count / 10 } else { count };
         let with_ns = call_ns(&mut target, count);
         println!("{function:9} {found:10?} {without_ns:6.1} ns without, {:7.0} ns a hit", with_ns - without_ns);
-        assert_eq!(trace.counts(0).unwrap().hits, 5 * count);
+        assert_eq!(trace.counts(0).unwrap().hits, RUNS * count);
     }
 }
 
-/// Conditions by what they read and how much they let through: what it is called, arguments, ours, and that of bpftrace.
-fn conditions() -> [(&'static str, &'static str, Option<Condition<'static>>, &'static str); 4] {
-    let by_text = |prefix| Some(text_begins(Column::Argument(Source::Position(1)), prefix));
-    let print = r#"{ printf("%d %s\n", arg0, str(arg1)); }"#;
-    [
-        (
-            "the command is another",
-            "",
-            Some(text_begins(Column::Command, "nobody")),
-            r#"/comm == "nobody"/ { @ = count(); }"#,
-        ),
-        ("a text is another", "arg1: string", by_text("no"), r#"/strncmp(str(arg1), "no", 2) == 0/ { @ = count(); }"#),
-        (
-            "a text is this one, of one in 100",
-            "arg0: long, arg1: string",
-            by_text("the wanted"),
-            leaked(format!(r#"/strncmp(str(arg1), "the wanted", 10) == 0/ {print}"#)),
-        ),
-        ("everything is wanted", "arg0: long, arg1: string", None, print),
-    ]
+/// Holds a condition in both languages.
+struct Compared {
+    what: &'static str,
+    arguments: &'static str,
+    kql: Option<&'static str>,
+    /// `None` where it cannot be written in one condition.
+    bpftrace: Option<&'static str>,
 }
 
-/// Returns a text that lives as long as the tests.
-fn leaked(text: String) -> &'static str {
-    Box::leak(text.into_boxed_str())
-}
+const COMPARED: [Compared; 6] = [
+    Compared {
+        what: "the command is another",
+        arguments: "",
+        kql: Some("Command == 'nobody'"),
+        bpftrace: Some(r#"/comm == "nobody"/ { @ = count(); }"#),
+    },
+    Compared {
+        what: "a number is another",
+        arguments: "arg0: long",
+        kql: Some("arg0 == -1"),
+        bpftrace: Some("/arg0 == -1/ { @ = count(); }"),
+    },
+    Compared {
+        what: "a text begins otherwise",
+        arguments: "arg1: string",
+        kql: Some("arg1 startswith_cs 'no'"),
+        bpftrace: Some(r#"/strncmp(str(arg1), "no", 2) == 0/ { @ = count(); }"#),
+    },
+    Compared {
+        what: "a text begins so, one in 100",
+        arguments: "arg0: long, arg1: string",
+        kql: Some("arg1 startswith_cs 'the wanted'"),
+        bpftrace: Some(r#"/strncmp(str(arg1), "the wanted", 10) == 0/ { printf("%d %s\n", arg0, str(arg1)); }"#),
+    },
+    Compared {
+        what: "a text has a word, one in 100",
+        arguments: "arg0: long, arg1: string",
+        kql: Some("arg1 has 'WANTED'"),
+        bpftrace: None,
+    },
+    Compared {
+        what: "everything is wanted",
+        arguments: "arg0: long, arg1: string",
+        kql: None,
+        bpftrace: Some(r#"{ printf("%d %s\n", arg0, str(arg1)); }"#),
+    },
+];
 
 #[test]
 fn what_the_condition_costs() {
@@ -158,15 +194,17 @@ fn what_the_condition_costs() {
     let count = number("DTQ_CASES", 2_000);
     let mut target = built.start("push");
     let without_ns = call_ns(&mut target, count * 20);
-    for (what, arguments, condition, _) in conditions() {
+    for Compared { what, arguments, kql, .. } in COMPARED {
         let plan = Plan::new(sites(&built.0, "uprobe:push"), Target::Process(target.pid()));
         let arguments = parse(arguments).unwrap();
+        let condition = kql.map(|text| KqlCondition::compile(text, &arguments).unwrap().condition());
         let mut trace = start(Plan { arguments, condition, ring_size_bytes: 1 << 26, ..plan });
         let with_ns = call_ns(&mut target, count);
         let drained = trace.drain(usize::MAX, |_| {}).unwrap() as u64;
         let counts = trace.counts(0).unwrap();
         println!("{what:35} {:6.0} ns a hit, {} of {} lost", with_ns - without_ns, counts.lost, counts.matched);
-        assert_eq!((counts.hits, counts.matched - counts.lost), (5 * count, drained));
+        assert_eq!(counts.undecided, 0);
+        assert_eq!((counts.hits, counts.matched - counts.lost), (RUNS * count, drained));
     }
 }
 
@@ -183,7 +221,8 @@ fn what_bpftrace_costs() {
     let mut target = built.start("push");
     let without_ns = call_ns(&mut target, count * 20);
     let site = sites(&built.0, "uprobe:push").remove(0);
-    for (what, .., script) in conditions() {
+    for Compared { what, bpftrace, .. } in COMPARED {
+        let Some(script) = bpftrace else { continue };
         let output = built.0.with_extension("out");
         let script = format!("uprobe:{}:push {script}", built.0.display());
         let mut bpftrace = Command::new("bpftrace")

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod kql;
+
 use dtq_ebpf::check::check;
-use dtq_ebpf::emit::{Emitter, Outcome};
+use dtq_ebpf::emit::{Emitter, Outcome, SCRATCH};
 use dtq_ebpf::insn::{Cond, Reg, Size};
-use dtq_ebpf::layout::{PADDING, SIZE, State, WORDS, field};
+use dtq_ebpf::layout::{PADDING, REASON, SIZE, State, WORDS, field};
 use dtq_ebpf::vm::{Input, Machine, Maps};
 use dtq_ebpf::{Unsupported, text};
 use dtq_kernel::trace::arguments::{TEXT_SIZE_MAX, parse};
@@ -196,11 +198,24 @@ fn a_text_is_cut_where_it_is_longer_than_what_is_read() {
     }
 }
 
+/// Adds what goes on where a column is no text, or one that cannot be told.
+fn text_or(emitter: &mut Emitter, position: usize, outcome: Outcome) {
+    let [told, text] = [(); 2].map(|()| emitter.asm.label());
+    emitter.load_state(Reg::R1, field(position));
+    emitter.asm.branch(Cond::Eq, Reg::R1, State::Text as i32, text);
+    emitter.asm.branch(Cond::Ne, Reg::R1, State::Undecided as i32, told);
+    emitter.asm.load(Size::Word, Reg::R1, SCRATCH, field(position) + 4);
+    emitter.store(REASON, Reg::R1);
+    emitter.asm.jump(outcome.unknown);
+    emitter.asm.bind(told);
+    emitter.asm.jump(outcome.is_null);
+    emitter.asm.bind(text);
+}
+
 /// Returns what holds where a text ends with `x` in front of zeros, as many as conditions may look at.
 fn ends_padded(column: Column, last: u8) -> Condition<'static> {
     let write = move |emitter: &mut Emitter, outcome: Outcome| {
-        emitter.load_state(Reg::R1, field(0));
-        emitter.asm.branch(Cond::Ne, Reg::R1, State::Text as i32, outcome.is_null);
+        text_or(emitter, 0, outcome);
         emitter.load_text(Reg::R1, Reg::R2, field(0));
         emitter.asm.branch(Cond::Eq, Reg::R2, 0, outcome.is_false);
         emitter.asm.alu(dtq_ebpf::insn::Alu::Add, Reg::R1, Reg::R2);
