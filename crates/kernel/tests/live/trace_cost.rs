@@ -13,6 +13,7 @@ use dtq_kernel::trace::record::CapturedValue;
 use dtq_kernel::trace::{KqlCondition, Plan, Site, Target};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// A program with a function for each beginning; each has two arguments and is called in a loop.
 const PROGRAM: &str = r#"
@@ -199,8 +200,16 @@ fn what_the_condition_costs() {
         let arguments = parse(arguments).unwrap();
         let condition = kql.map(|text| KqlCondition::compile(text, &arguments).unwrap().condition());
         let mut trace = start(Plan { arguments, condition, ring_size_bytes: 1 << 26, ..plan });
-        let with_ns = call_ns(&mut target, count);
-        let drained = trace.drain(usize::MAX, |_| {}).unwrap() as u64;
+        // Somebody waits for hits and takes them meanwhile, as it would be.
+        let (with_ns, drained) = std::thread::scope(|scope| {
+            let running = scope.spawn(|| call_ns(&mut target, count));
+            let mut drained = 0;
+            while !running.is_finished() {
+                trace.wait(Duration::from_millis(10)).unwrap();
+                drained += trace.drain(usize::MAX, |_| {}).unwrap() as u64;
+            }
+            (running.join().unwrap(), drained + trace.drain(usize::MAX, |_| {}).unwrap() as u64)
+        });
         let counts = trace.counts(0).unwrap();
         println!("{what:35} {:6.0} ns a hit, {} of {} lost", with_ns - without_ns, counts.lost, counts.matched);
         assert_eq!(counts.undecided, 0);
