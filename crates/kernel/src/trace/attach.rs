@@ -21,6 +21,8 @@ use std::time::Duration;
 
 /// Bytes of the ring buffer where nothing else is said: some thousand hits.
 pub const RING_SIZE_BYTES: u32 = 1 << 20;
+/// Bytes of a ring buffer at least: a page.
+const RING_SIZE_BYTES_MIN: u32 = 4_096;
 /// Where the kernel says what its uprobes are.
 const UPROBE: &str = "/sys/bus/event_source/devices/uprobe";
 
@@ -206,6 +208,11 @@ impl Trace {
 fn check(plan: &Plan<'_>) -> Result<(), TraceError> {
     if plan.sites.is_empty() {
         return Err(TraceError::Site("there is no site to trace".to_owned()));
+    }
+    // The kernel says no more than "invalid argument".
+    if !plan.ring_size_bytes.is_power_of_two() || plan.ring_size_bytes < RING_SIZE_BYTES_MIN {
+        let reason = format!("is no size of a ring buffer: a power of two from {RING_SIZE_BYTES_MIN} on is");
+        return Err(TraceError::Text { text: plan.ring_size_bytes.to_string(), reason });
     }
     for site in &plan.sites {
         if Machine::here() != Some(site.machine) {

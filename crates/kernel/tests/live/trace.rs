@@ -448,6 +448,8 @@ fn what_is_not_to_be_had_is_said() {
     assert!(refused("uprobe:PyErr_SetString", "arg6: long").contains("on the stack"));
     let inside = refused("uprobe:PyErr_SetString+1", "arg0: long");
     assert!(inside.contains("inside of a function") || inside.contains("would take about"), "{inside}");
+    let odd = Plan { ring_size_bytes: 5_000, ..plan(python.pid(), "uprobe:PyErr_SetString", "") };
+    assert!(Trace::start(odd).unwrap_err().to_string().contains("a power of two"));
     let missing = Plan::new(find("uprobe:PyErr_SetString").unwrap(), Target::Process(u32::MAX / 4));
     assert!(Trace::start(missing).unwrap_err().to_string().contains("no such process"));
 }
