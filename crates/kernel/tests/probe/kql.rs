@@ -103,7 +103,8 @@ fn compare(text: &str, given: &Given) -> Result<bool, TestCaseError> {
         [record] => {
             let hit = Hit::parse(record, &arguments).unwrap();
             prop_assert_eq!(hit.undecided.is_some(), is_undecided);
-            prop_assert!(is_undecided || is_true == Some(true), "`{text}` is {is_true:?}, delivered: {given:?}");
+            // A part that the kernel can tell may be enough where user space does not have all of them.
+            prop_assert!(is_undecided || is_true != Some(false), "`{text}` is {is_true:?}, delivered: {given:?}");
         }
         _ => prop_assert!(false, "one hit gives one record"),
     }
