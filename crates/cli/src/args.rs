@@ -1,4 +1,12 @@
-//! The command line to typed arguments. Next: `commands/mod.rs`.
+//! The command line to typed arguments. Read on: `args/kernel.rs`, then `commands/mod.rs`.
+
+mod kernel;
+
+pub use kernel::{
+    Framing, FrontWord, KernelAction, KernelArguments, KernelAttachArguments, KernelCompileArguments,
+    KernelDetachArguments, KernelProbeArguments, KernelRelayArguments, KernelRunArguments, KernelStatusArguments,
+    Payload,
+};
 
 use crate::output::Form;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -51,10 +59,13 @@ pub enum Command {
     /// Measure what rules cost, each alone and all together
     #[command(override_usage = "dtq bench [OPTIONS] --rules RULES.yaml... FILES...")]
     Bench(BenchArguments),
-    /// Print a stage of the compilation of a query
+    /// Print a stage of the compilation of a query, or of rules for the kernel
     #[command(override_usage = "dtq explain [OPTIONS] --stage STAGE QUERY [FILES]...\n       \
-                          dtq explain [OPTIONS] --stage STAGE --file FILE.kql [FILES]...")]
+                          dtq explain [OPTIONS] --stage STAGE --file FILE.kql [FILES]...\n       \
+                          dtq explain [OPTIONS] --stage ebpf --payload FORMAT --rules RULES.yaml...")]
     Explain(ExplainArguments),
+    /// Run rules in the kernel, on sockets that telemetry arrives on
+    Kernel(KernelArguments),
     /// List the tables and columns that files give
     Tables(TablesArguments),
     /// Show what rules would change in telemetry
@@ -209,6 +220,9 @@ pub struct CheckArguments {
     /// Also say what a place that takes less than the whole language would refuse
     #[arg(long, value_name = "PROFILE", help_heading = "Query", conflicts_with = "batch")]
     pub profile: Option<CheckProfile>,
+    /// With --profile kernel: format of the payloads, several times for several [default: all]
+    #[arg(long = "payload", value_name = "FORMAT", help_heading = "Query")]
+    pub payloads: Vec<Payload>,
     /// Form of the diagnostics
     #[arg(short, long, value_name = "FORM", default_value = "text")]
     pub output: CheckForm,
@@ -219,6 +233,8 @@ pub struct CheckArguments {
 pub enum CheckProfile {
     /// The `transformKql` of an Azure Monitor data collection rule
     AzureDcr,
+    /// The kernel, for rules that drop: what it decides, what stays in user space, and why
+    Kernel,
 }
 
 /// Names a form of diagnostics.
@@ -386,6 +402,15 @@ pub struct ExplainArguments {
     /// What to print
     #[arg(long)]
     pub stage: Stage,
+    /// With --stage ebpf: file with rules, instead of a query; may be given several times
+    #[arg(short, long, value_name = "RULES.yaml", help_heading = "Kernel", conflicts_with = "file")]
+    pub rules: Vec<PathBuf>,
+    /// With --stage ebpf: format of the payloads
+    #[arg(long, value_name = "FORMAT", help_heading = "Kernel")]
+    pub payload: Option<Payload>,
+    /// With --stage ebpf: sockets that the program is for [default: unix]
+    #[arg(long, value_name = "SOCKET", help_heading = "Kernel")]
+    pub front: Option<FrontWord>,
     /// How input is read
     #[command(flatten)]
     pub input: InputArguments,
@@ -407,8 +432,7 @@ pub enum Stage {
     Clif,
     /// The native code of each expression, as instructions of this machine
     Asm,
-    /// The kernel program; not in this version
-    #[value(hide = true)]
+    /// The kernel's program for rules, or for a query as a rule that drops
     Ebpf,
     /// The estimated cost; not in this version
     #[value(hide = true)]

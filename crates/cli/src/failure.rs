@@ -19,6 +19,8 @@ pub enum Failure {
     Query,
     /// The query's result has a row that the form of output cannot hold.
     Row(String),
+    /// The kernel takes nothing of the rules, or refuses what was asked of it.
+    Kernel(String),
     /// A test or a comparison failed; what differs has been written.
     Differs,
     /// The reader of stdout has gone: nothing is wrong, and nobody is left to tell.
@@ -39,14 +41,16 @@ impl Failure {
             Failure::Usage(_) | Failure::UsageSaid => 64,
             Failure::Data | Failure::Input(_) => 65,
             Failure::Output(_) => 74,
-            Failure::Query | Failure::Row(_) => 78,
+            Failure::Query | Failure::Row(_) | Failure::Kernel(_) => 78,
         })
     }
 
     /// Returns what is still to be said.
     pub fn message(&self) -> Option<String> {
         match self {
-            Failure::Usage(message) | Failure::Input(message) | Failure::Row(message) => Some(message.clone()),
+            Failure::Usage(message) | Failure::Input(message) | Failure::Row(message) | Failure::Kernel(message) => {
+                Some(message.clone())
+            }
             Failure::Output(error) => Some(format!("writing the output failed: {error}")),
             Failure::UsageSaid | Failure::Data | Failure::Query | Failure::Differs | Failure::ReaderGone => None,
         }

@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use dtq_rules::compile::{self, RuleSet};
 use dtq_rules::file::{self, Files, Located, RuleFile};
 use dtq_source::Limits;
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ pub struct Loaded {
     pub diagnostics: Vec<Located>,
     /// The rule set, unless there are errors.
     pub set: Option<RuleSet>,
+    /// Every file that was read, or that could not be: what the rule set depends on.
+    pub paths: Vec<PathBuf>,
 }
 
 /// Reads and compiles rule files.
@@ -28,11 +31,13 @@ pub struct Loaded {
 pub fn load(paths: &[PathBuf], now_ticks: i64, limits: &Limits) -> Result<Loaded, Failure> {
     let options = file::Options { limits: limits.clone(), now_ticks };
     let (mut files, mut diagnostics) = (Vec::new(), Vec::new());
+    let read_paths = RefCell::new(paths.to_vec());
     for path in paths {
         let name = path.display().to_string();
         let bytes = read_bounded(path, limits.rule_file_bytes_max)
             .map_err(|error| Failure::Input(format!("cannot read the rules `{name}`: {error}")))?;
-        let beside = Folder { path: path.parent().unwrap_or(Path::new("")), bytes_max: limits.document_bytes_max };
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let beside = Folder { path: folder, bytes_max: limits.document_bytes_max, read_paths: &read_paths };
         let (read, found) = file::read(&name, &bytes, &beside, &options);
         diagnostics.extend(found.into_iter().map(|diagnostic| Located { file: files.len(), diagnostic }));
         files.push(read);
@@ -40,7 +45,7 @@ pub fn load(paths: &[PathBuf], now_ticks: i64, limits: &Limits) -> Result<Loaded
     let compiled = compile(&files, now_ticks, limits, false);
     diagnostics.extend(compiled.diagnostics);
     diagnostics.sort_by_key(|located| (located.file, located.diagnostic.span));
-    Ok(Loaded { files, diagnostics, set: compiled.set })
+    Ok(Loaded { files, diagnostics, set: compiled.set, paths: read_paths.into_inner() })
 }
 
 /// Compiles rule files that were read.
@@ -90,10 +95,15 @@ fn read_bounded(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
 struct Folder<'p> {
     path: &'p Path,
     bytes_max: usize,
+    /// What has been asked for, of all folders.
+    read_paths: &'p RefCell<Vec<PathBuf>>,
 }
 
 impl Files for Folder<'_> {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        read_bounded(&self.path.join(path), self.bytes_max).map_err(|error| error.to_string())
+        let path = self.path.join(path);
+        let read = read_bounded(&path, self.bytes_max).map_err(|error| error.to_string());
+        self.read_paths.borrow_mut().push(path);
+        read
     }
 }

@@ -7,8 +7,8 @@
 use dtq_ebpf::Unsupported;
 use dtq_ebpf::filter::{self, Effect, Filter, FilterSpec, Front};
 use dtq_ebpf::payload::Format;
-use dtq_ebpf::predicate::describe;
 use dtq_ebpf::predicate::field::{Source, field_of_logs};
+use dtq_ebpf::predicate::{Stays, describe};
 use dtq_ir::condition::Condition;
 use dtq_ir::condition::term::Term;
 use dtq_ir::reads::Path;
@@ -68,7 +68,7 @@ pub fn share(set: &RuleSet, options: &ShareOptions) -> Result<Shared, Unsupporte
     let conditions: Vec<Option<Condition>> =
         set.rules.iter().map(|rule| condition(rule, cells, &mut sources)).collect();
     let mut rules = Vec::new();
-    let mut goes: Vec<(usize, &Term, Effect)> = Vec::new();
+    let mut goes: Vec<Going<'_>> = Vec::new();
     for (position, (rule, candidate)) in set.rules.iter().zip(&candidates).enumerate() {
         let mut shared = SharedRule {
             name: rule.name.as_text().into_owned(),
@@ -77,17 +77,15 @@ pub fn share(set: &RuleSet, options: &ShareOptions) -> Result<Shared, Unsupporte
             down: Vec::new(),
             stays: Vec::new(),
         };
-        let blocked = || {
-            set.rules[..position]
-                .iter()
-                .zip(&conditions)
-                .find_map(|earlier| touches(earlier, (rule, &conditions[position])))
+        let blocked = |part: Option<&Condition>| {
+            let mut earlier = set.rules[..position].iter().zip(&conditions);
+            earlier.find_map(|earlier| touches(earlier, (rule, part)))
         };
         match candidate {
             Err(reason) => shared.reason = Some(reason.to_string()),
-            Ok((term, effect)) => match blocked() {
-                Some(reason) => shared.reason = Some(reason),
-                None => goes.push((position, term, *effect)),
+            Ok((whole, effect)) => match free_parts(whole, *effect, &blocked, &mut shared) {
+                Some(condition) => goes.push(Going { position, condition, whole, effect: *effect }),
+                None => shared.reason = blocked(conditions[position].as_ref()),
             },
         }
         rules.push(shared);
@@ -96,9 +94,46 @@ pub fn share(set: &RuleSet, options: &ShareOptions) -> Result<Shared, Unsupporte
     Ok(Shared { filter, rules })
 }
 
+/// Holds a rule that goes down.
+struct Going<'t> {
+    /// Its position in the set.
+    position: usize,
+    /// What decides in the kernel.
+    condition: Term,
+    /// What decides in user space.
+    whole: &'t Term,
+    effect: Effect,
+}
+
+/// Returns the part of a condition whose records no earlier rule has a use for; `None` when there is none. Of one that
+/// drops these are operands of its outer `or`; one that keeps is free as a whole or not at all.
+fn free_parts(
+    whole: &Term,
+    effect: Effect,
+    blocked: &dyn Fn(Option<&Condition>) -> Option<String>,
+    shared: &mut SharedRule,
+) -> Option<Term> {
+    let condition = Condition::from(whole.clone());
+    if effect == Effect::Keeps {
+        return blocked(Some(&condition)).is_none().then(|| whole.clone());
+    }
+    let mut free = Vec::new();
+    for part in condition.disjuncts() {
+        match blocked(Some(&part)) {
+            Some(reason) => shared.stays.push((describe(part.term()), reason)),
+            None => free.push(part.term().clone()),
+        }
+    }
+    let free = free.into_iter().reduce(|left, right| Term::Or(Box::new(left), Box::new(right)));
+    if free.is_none() {
+        shared.stays.clear();
+    }
+    free
+}
+
 /// Compiles what goes down, and writes what became of it.
 fn compile(
-    goes: &[(usize, &Term, Effect)],
+    goes: &[Going<'_>],
     (sources, also_read): (&Sources, &[FieldPath]),
     options: &ShareOptions,
     rules: &mut [SharedRule],
@@ -109,23 +144,35 @@ fn compile(
         filter::compile(&FilterSpec { format, front, rules, source: &source, also_read, has_lease })
     };
     let mut kept: Vec<filter::Rule<'_>> = Vec::new();
-    for (position, condition, effect) in goes {
+    for Going { position, condition, whole, effect } in goes {
         // Each by itself first, so that one without anything to decide costs the others nothing.
-        let rule = filter::Rule { condition, effect: *effect };
+        let rule = filter::Rule { condition, whole, effect: *effect };
         let shared = &mut rules[*position];
         match of(&[rule]) {
             Ok(alone) => {
-                let share = &alone.shares[0];
-                shared.stays =
-                    share.stays.iter().map(|stays| (describe(&stays.part), stays.reason.to_string())).collect();
+                shared.stays.extend(described(&alone.shares[0].stays));
                 shared.down = parts(condition, *effect, &shared.stays);
                 shared.filter_rule = Some(kept.len());
                 kept.push(rule);
             }
-            Err(reason) => shared.reason = Some(reason.to_string()),
+            Err(reason) => {
+                shared.reason = Some(reason.to_string());
+                shared.stays.extend(described(&filter::stays(&rule, options.format, &source)));
+            }
         }
     }
     if kept.is_empty() { Ok(None) } else { of(&kept).map(Some) }
+}
+
+/// Returns the parts that stay and why, in words, each once.
+fn described(stays: &[Stays]) -> Vec<(String, String)> {
+    let mut described: Vec<(String, String)> = Vec::new();
+    for one in stays.iter().map(|stays| (describe(&stays.part), stays.reason.to_string())) {
+        if !described.contains(&one) {
+            described.push(one);
+        }
+    }
+    described
 }
 
 /// Returns the parts of a condition that go down: operands of the outer `or` of one that drops, of the outer `and` of one
@@ -191,7 +238,7 @@ fn condition(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Optio
 /// Returns what an earlier rule does with a record that a later one could take away, if it may do something.
 fn touches(
     (earlier, earlier_condition): (&CompiledRule, &Option<Condition>),
-    (later, later_condition): (&CompiledRule, &Option<Condition>),
+    (later, later_condition): (&CompiledRule, Option<&Condition>),
 ) -> Option<String> {
     let does = match &earlier.action {
         _ if !matches!(earlier.base, Base::Logs | Base::Resources) => return None,
@@ -199,7 +246,7 @@ fn touches(
         Action::Drop => return None,
         Action::Replace { writes } => {
             let written: Vec<&str> = writes.iter().flat_map(|write| written(earlier, write)).collect();
-            let is_read = later_condition.as_ref().is_none_or(|condition| reads(condition.term(), &written));
+            let is_read = later_condition.is_none_or(|condition| reads(condition.term(), &written));
             if !is_read {
                 return None;
             }

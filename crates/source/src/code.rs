@@ -144,6 +144,15 @@ codes! {
     /// An Azure Monitor transformation gives at most one row.
     E4107 = 4107,
 
+    /// What of a rule the kernel decides, and what stays in user space.
+    E4201 = 4201,
+    /// Nothing of a rule goes into the kernel.
+    E4202 = 4202,
+    /// Nothing of a rule goes into the kernel, though its `tiers` name it.
+    E4203 = 4203,
+    /// The rules that go into the kernel make no program together.
+    E4204 = 4204,
+
     /// A rule file, or a file that it names, passes a limit or is not UTF-8.
     E5001 = 5001,
     /// A rule file is not YAML.

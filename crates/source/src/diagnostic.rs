@@ -7,6 +7,8 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
+    /// Nothing is wrong; it says what becomes of something.
+    Note,
     /// The query runs, but probably not as meant.
     Warning,
     /// The query is refused.
@@ -27,7 +29,7 @@ pub struct Fix {
 pub struct Diagnostic {
     /// The stable code, from which the severity follows unless it was lowered.
     pub code: Code,
-    /// Error or warning.
+    /// Error, warning or note.
     pub severity: Severity,
     /// Where it is.
     pub span: Span,
@@ -54,6 +56,11 @@ impl Diagnostic {
     /// Returns a warning with this code, place and message.
     pub fn warning(code: Code, span: Span, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, span, message) }
+    }
+
+    /// Returns a note with this code, place and message.
+    pub fn remark(code: Code, span: Span, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Note, ..Self::error(code, span, message) }
     }
 
     /// Sets the text shown under the marked place: what to write.

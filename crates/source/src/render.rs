@@ -18,6 +18,7 @@ pub fn text(source: &SourceText, diagnostic: &Diagnostic, style: Style) -> Strin
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
     };
     let clip = |offset: u32| floor_char_boundary(source.text(), offset as usize);
     let (start, end) = (clip(diagnostic.span.start), clip(diagnostic.span.end));
@@ -62,6 +63,7 @@ pub fn github(source: &SourceText, diagnostic: &Diagnostic) -> String {
     let kind = match diagnostic.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
+        Severity::Note => "notice",
     };
     let (line, column) = source.line_column(diagnostic.span.start);
     let (end_line, end_column) = source.line_column(diagnostic.span.end);
@@ -70,6 +72,9 @@ pub fn github(source: &SourceText, diagnostic: &Diagnostic) -> String {
     let mut message = diagnostic.message.clone();
     if !diagnostic.label.is_empty() {
         message = format!("{message}: {}", diagnostic.label);
+    }
+    for note in &diagnostic.notes {
+        message = format!("{message}\n{note}");
     }
     format!(
         "::{kind} file={},line={line},col={column},endLine={end_line},endColumn={end_column},title={}::{}",
@@ -86,6 +91,7 @@ pub fn golden(diagnostics: &[Diagnostic]) -> String {
         let kind = match diagnostic.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Note => "note",
         };
         let span = diagnostic.span;
         out.push_str(&format!("{kind}[{}] {}..{}: {}\n", diagnostic.code, span.start, span.end, diagnostic.message));

@@ -53,10 +53,10 @@ fn shows(case: &Case, code: &str) -> bool {
     case.blocks.iter().any(|block| EXPECTATIONS.contains(&block.kind.as_str()) && block.text.contains(code))
 }
 
-/// Says whether a command of the transcript reports the code as an error or a warning.
+/// Says whether a command of the transcript reports the code as an error, a warning or a note.
 fn prints(transcript: &TextFile, code: &str) -> bool {
     let printed = transcript.text.lines().filter(|line| !line.starts_with(['$', '#']));
-    let reported = [format!("error[{code}]"), format!("warning[{code}]")];
+    let reported = ["error", "warning", "note"].map(|kind| format!("{kind}[{code}]"));
     printed.into_iter().any(|line| reported.iter().any(|report| line.contains(report)))
 }
 

@@ -1,7 +1,7 @@
 //! `dtq check`: queries to their diagnostics, for people, for machines, for GitHub. Rules: `rules.rs`.
 
 use crate::args::{CheckArguments, CheckForm, CheckProfile};
-use crate::commands::{batch, query, rules};
+use crate::commands::{batch, kernel, query, rules};
 use crate::console::Console;
 use crate::deadline::Deadline;
 use crate::failure::{Failure, Outcome};
@@ -15,6 +15,10 @@ use std::io::Write;
 pub fn execute(arguments: &CheckArguments, console: &mut Console) -> Outcome {
     let limits = Limits::default();
     let options = query::options(&arguments.query, limits.clone())?;
+    let is_kernel = arguments.profile == Some(CheckProfile::Kernel);
+    if !arguments.payloads.is_empty() && !is_kernel {
+        return Err(Failure::Usage("--payload goes with --profile kernel".into()));
+    }
     if let Some(path) = &arguments.batch {
         return batch::check(path, arguments, &options, console);
     }
@@ -22,6 +26,9 @@ pub fn execute(arguments: &CheckArguments, console: &mut Console) -> Outcome {
         return rules::check(arguments, &options, console);
     }
     let (sources, files) = sources(arguments, &limits)?;
+    if is_kernel {
+        return check_for_kernel(&sources, files, arguments, &options, console);
+    }
     let opened = inputs::open(files, &arguments.input, &options, WithoutInput::StandardTables, Deadline::NEVER, false)?;
     let mut is_refused = false;
     for source in &sources {
@@ -34,6 +41,28 @@ pub fn execute(arguments: &CheckArguments, console: &mut Console) -> Outcome {
                 console.say(&format!("note: {hint}"));
             }
         }
+    }
+    if is_refused { Err(Failure::Query) } else { Ok(()) }
+}
+
+/// Checks each query as a rule that drops, and says what the kernel does of it.
+fn check_for_kernel(
+    sources: &[SourceText],
+    files: &[String],
+    arguments: &CheckArguments,
+    options: &Options<'_>,
+    console: &mut Console,
+) -> Outcome {
+    if let Some(file) = files.first() {
+        return Err(Failure::Usage(format!("`{file}` is one argument too many: --profile kernel reads no input")));
+    }
+    let mut is_refused = false;
+    for source in sources {
+        let mut loaded = kernel::subject::of_query(source, options.now_ticks, &options.limits);
+        kernel::advice::add(&mut loaded, &arguments.payloads, options.now_ticks, &options.limits);
+        let found: Vec<Diagnostic> = loaded.diagnostics.into_iter().map(|located| located.diagnostic).collect();
+        is_refused |= diagnostic::has_errors(&found);
+        write(&found, source, arguments.output, console)?;
     }
     if is_refused { Err(Failure::Query) } else { Ok(()) }
 }
@@ -65,6 +94,7 @@ fn diagnostics(
     match place {
         None => compile(text, catalog, options).1,
         Some(CheckProfile::AzureDcr) => profile::check(text, Profile::AzureDcr, catalog, options),
+        Some(CheckProfile::Kernel) => unreachable!("queries for the kernel are checked as rules"),
     }
 }
 

@@ -1,7 +1,7 @@
-//! `dtq explain`: a query to the text of one stage of its compilation.
+//! `dtq explain`: a query to the text of one stage of its compilation. The kernel's: `kernel/explain.rs`.
 
 use crate::args::{ExplainArguments, Stage};
-use crate::commands::query;
+use crate::commands::{kernel, query};
 use crate::console::Console;
 use crate::deadline::Deadline;
 use crate::failure::{Failure, Outcome};
@@ -13,9 +13,13 @@ use std::io::Write;
 /// Runs `dtq explain`.
 pub fn execute(arguments: &ExplainArguments, console: &mut Console) -> Outcome {
     let limits = Limits::default();
+    if arguments.stage == Stage::Ebpf {
+        return kernel::explain::execute(arguments, console);
+    }
+    kernel::explain::refuse_kernel(arguments)?;
     if let Some(lacking) = lacking(arguments.stage) {
         return Err(Failure::Usage(format!(
-            "{lacking} is not in this version; --stage ast, ir, opt, clif and asm are"
+            "{lacking} is not in this version; --stage ast, ir, opt, clif, asm and ebpf are"
         )));
     }
     let (source, files) = query::take(&arguments.words, arguments.file.as_deref(), &limits)?;
@@ -65,8 +69,7 @@ fn native_code(query: &Query, source: &SourceText, stage: Stage) -> Result<Strin
 /// Names the part that a stage needs and this version lacks.
 fn lacking(stage: Stage) -> Option<&'static str> {
     match stage {
-        Stage::Ast | Stage::Ir | Stage::Opt | Stage::Clif | Stage::Asm => None,
-        Stage::Ebpf => Some("the kernel tier (stage `ebpf`)"),
+        Stage::Ast | Stage::Ir | Stage::Opt | Stage::Clif | Stage::Asm | Stage::Ebpf => None,
         Stage::Cost => Some("the cost model (stage `cost`)"),
     }
 }

@@ -20,6 +20,8 @@ mod fmt;
 
 mod explain;
 
+mod kernel;
+
 mod tables;
 
 mod diff;
@@ -44,7 +46,6 @@ use std::process::ExitCode;
 
 /// Commands that come with later versions, with what they will do: named, so that nobody takes them for a typing error.
 const PLANNED: &[(&str, &str)] = &[
-    ("kernel", "runs rules in the kernel"),
     ("collect", "runs the collector"),
     ("tap", "shows telemetry as it passes"),
     ("top", "shows what rules cost"),
@@ -81,6 +82,7 @@ fn execute(command: Command, console: &mut Console) -> Outcome {
         Command::Bench(arguments) => bench::execute(&arguments, console),
         Command::Fmt(arguments) => fmt::execute(&arguments, console),
         Command::Explain(arguments) => explain::execute(&arguments, console),
+        Command::Kernel(arguments) => kernel::execute(&arguments, console),
         Command::Tables(arguments) => tables::execute(&arguments, console),
         Command::Diff(arguments) => diff::execute(&arguments, console),
         Command::Test(arguments) => test::execute(&arguments, console),

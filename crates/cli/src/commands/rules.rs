@@ -1,7 +1,7 @@
 //! `dtq check` on rule files: everything that is wrong with them, and the order in which their rules run.
 
 use crate::args::{CheckArguments, CheckForm, CheckProfile};
-use crate::commands::check;
+use crate::commands::{check, kernel};
 use crate::console::Console;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Form, Header};
@@ -33,8 +33,12 @@ pub fn check(arguments: &CheckArguments, options: &Options<'_>, console: &mut Co
     let words = arguments.words.iter().map(PathBuf::from);
     let paths: Vec<PathBuf> = arguments.rules.iter().cloned().chain(words).collect();
     let mut loaded = rule_set::load(&paths, options.now_ticks, &options.limits)?;
-    if arguments.profile == Some(CheckProfile::AzureDcr) {
-        add_refusals(&mut loaded, options)?;
+    match arguments.profile {
+        None => {}
+        Some(CheckProfile::AzureDcr) => add_refusals(&mut loaded, options)?,
+        Some(CheckProfile::Kernel) => {
+            kernel::advice::add(&mut loaded, &arguments.payloads, options.now_ticks, &options.limits);
+        }
     }
     for Located { file, diagnostic } in &loaded.diagnostics {
         let source = &loaded.files[*file].source;

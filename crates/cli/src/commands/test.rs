@@ -27,7 +27,7 @@ pub fn execute(arguments: &TestArguments, console: &mut Console) -> Outcome {
         Ok(reports) => reports,
         Err(diagnostics) => {
             // A rule that is off or has expired is compiled for its tests only.
-            rule_set::say(&Loaded { files, diagnostics, set: None }, console);
+            rule_set::say(&Loaded { files, diagnostics, set: None, paths: Vec::new() }, console);
             return Err(Failure::Query);
         }
     };

@@ -23,6 +23,8 @@ pub enum AttachError {
     HasFilter,
     /// The socket's owner has forbidden changes of its filter (`SO_LOCK_FILTER`).
     Locked,
+    /// The program is too large for the memory that a socket may have for options.
+    OptionMemory,
     /// The program is made for another place.
     ProgramKind {
         /// The place that was asked for.
@@ -108,6 +110,11 @@ impl fmt::Display for AttachError {
             Self::Locked => {
                 write!(f, "the owner has locked the socket's filter (SO_LOCK_FILTER): filter in user space")
             }
+            Self::OptionMemory => write!(
+                f,
+                "the socket has no memory left for a program so large: raise net.core.optmem_max, or let this process load \
+                 the program itself"
+            ),
             Self::ProgramKind { place } => write!(f, "the program was not loaded for {place}"),
             Self::NoProcess { pid } => write!(f, "there is no process {pid}"),
             Self::NoDescriptor { owner, descriptor } => write!(f, "{owner} has no descriptor {descriptor}"),

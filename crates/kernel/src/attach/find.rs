@@ -1,7 +1,7 @@
 //! Names of sockets to the sockets: a process and its descriptor, the path of a unix socket, or the address of a UDP one.
 //!
 //! What is found is in this process's network namespace: a socket in a container is found by process and descriptor.
-//! Next: `filter.rs`. Tests: `tests/live/attach.rs`.
+//! Next: `switch.rs`. Tests: `tests/live/attach.rs`.
 //!
 //! # Source
 //! `proc_pid_net(5)`; `net/unix/af_unix.c`, `unix_seq_show`; `net/ipv4/udp.c`, `udp4_format_sock`.
@@ -45,7 +45,7 @@ impl fmt::Display for SocketName {
 /// A socket that only this process has counts as another's too; [`Socket::own`] is for one's own.
 ///
 /// # Errors
-/// When there is none, when none can be reached, or when no filter on it decides over datagrams.
+/// When there is none, when one of them cannot be reached, or when no filter on any decides over datagrams.
 pub fn find(name: &SocketName) -> Result<Vec<Socket>, AttachError> {
     let bound = match name {
         SocketName::Process { pid, descriptor } => return Ok(vec![Socket::of_process(*pid, *descriptor)?]),
@@ -55,14 +55,17 @@ pub fn find(name: &SocketName) -> Result<Vec<Socket>, AttachError> {
     if bound.is_empty() {
         return Err(AttachError::NotFound { name: name.to_string(), hint: hint(name) });
     }
-    let (mut sockets, mut last_error) = (Vec::new(), None);
+    let (mut sockets, mut unfit) = (Vec::new(), None);
     for (inode, uid) in bound {
         match reach(name, inode, uid) {
             Ok(socket) => sockets.push(socket),
-            Err(error) => last_error = Some(error),
+            // Such as a listening socket beside its connections.
+            Err(error @ AttachError::Kind { .. }) => unfit = Some(error),
+            // Datagrams would come past a filter that is on some of them.
+            Err(error) => return Err(error),
         }
     }
-    match last_error {
+    match unfit {
         Some(error) if sockets.is_empty() => Err(error),
         _ => Ok(sockets),
     }
@@ -124,7 +127,9 @@ fn unix_line(line: &[u8]) -> Option<(u64, &[u8])> {
 
 /// Returns the inodes and users of the UDP sockets that get what is sent to an address.
 fn udp_sockets(address: SocketAddr) -> Result<Vec<(u64, Option<u32>)>, AttachError> {
-    let (mut exact, mut any) = (Vec::new(), Vec::new());
+    // By this address, by all of its family, and by all of IPv6, which may take IPv4 too.
+    let (mut exact, mut family, mut other) = (Vec::new(), Vec::new(), Vec::new());
+    let ip = address.ip().to_canonical();
     for file in ["/proc/net/udp", "/proc/net/udp6"] {
         let text = match std::fs::read_to_string(file) {
             // Where IPv6 is switched off.
@@ -135,15 +140,17 @@ fn udp_sockets(address: SocketAddr) -> Result<Vec<(u64, Option<u32>)>, AttachErr
             if local.port() != address.port() {
                 continue;
             }
-            if local.ip().to_canonical() == address.ip().to_canonical() {
-                exact.push((inode, Some(uid)));
-            } else if local.ip().is_unspecified() && (local.is_ipv6() || address.ip().to_canonical().is_ipv4()) {
-                any.push((inode, Some(uid)));
-            }
+            let place = match local.ip() {
+                local if local.to_canonical() == ip => &mut exact,
+                local if local.is_unspecified() && local.is_ipv4() == ip.is_ipv4() => &mut family,
+                local if local.is_unspecified() && local.is_ipv6() => &mut other,
+                _ => continue,
+            };
+            place.push((inode, Some(uid)));
         }
     }
     // As the kernel chooses: who names the address more closely gets what is sent to it.
-    Ok(if exact.is_empty() { any } else { exact })
+    Ok([exact, family, other].into_iter().find(|found| !found.is_empty()).unwrap_or_default())
 }
 
 /// Returns the address, the user and the inode of a line.

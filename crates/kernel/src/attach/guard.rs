@@ -1,14 +1,16 @@
 //! A process of its own that detaches the filters on other processes' sockets when the one that attached them has ended.
 //!
-//! A program on another process's socket stays there when the process that attached it is killed. The guard holds one end
-//! of a connection whose other end closes with that process, however it ends. It is started as a command, since a host
-//! with threads may not fork and go on; the command is one that calls [`run`], such as the host's own binary. Where the
-//! guard is killed too, a [`crate::Lease`] ends what the program does. Next: `cgroup.rs`. Tests: `tests/live/guard.rs`.
+//! What is on another process's socket stays there when the process that attached it is killed, though it drops nothing
+//! any more. The guard holds one end of a connection whose other end closes with that process, however it ends. It is
+//! started as a command, since a host with threads may not fork and go on; the command is one that calls [`run`], such as
+//! the host's own binary. Next: `cgroup.rs`. Tests: `tests/live/guard.rs`.
 
 use super::process::open_process;
 use super::{AttachError, Socket, filter};
 use crate::sys::{process, wait};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use rustix::io::Errno;
+use rustix::net::{SendFlags, send};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -119,9 +121,23 @@ impl Drop for Guard {
     }
 }
 
+/// Sends a line. No signal ends this process where the other side has ended.
+fn send_line(stream: &UnixStream, line: &str) -> io::Result<()> {
+    let line = format!("{line}\n");
+    let mut rest = line.as_bytes();
+    while !rest.is_empty() {
+        match send(stream, rest, SendFlags::NOSIGNAL) {
+            Ok(size) => rest = &rest[size..],
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
 /// Sends a line and returns the one that comes back; empty when the other side has ended.
 fn exchange(channel: &mut BufReader<UnixStream>, line: &str) -> io::Result<String> {
-    channel.get_mut().write_all(format!("{line}\n").as_bytes())?;
+    send_line(channel.get_ref(), line)?;
     let mut answer = String::new();
     channel.take(LINE_SIZE_MAX).read_line(&mut answer)?;
     Ok(answer.trim_end().to_owned())
@@ -169,10 +185,10 @@ fn serve(
                 return Ok(());
             }
             let answer = match obey(line.trim_end(), owner, watched) {
-                Ok(()) => "ok\n".to_owned(),
-                Err(reason) => format!("{}\n", reason.replace('\n', " ")),
+                Ok(()) => "ok".to_owned(),
+                Err(reason) => reason.replace('\n', " "),
             };
-            channel.get_mut().write_all(answer.as_bytes())?;
+            send_line(channel.get_ref(), &answer)?;
             if channel.buffer().is_empty() {
                 break;
             }

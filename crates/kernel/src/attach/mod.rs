@@ -1,7 +1,8 @@
 //! Programs to where they run: on a socket of this or another process, or on what a control group sends.
 //!
-//! What is attached here is detached when its owner drops it; what may outlive this process has a [`guard`] and a lease
-//! beside it. Read in order: [`error`], [`kind`], [`process`], [`socket`], [`mod@find`], [`filter`], [`guard`], [`cgroup`].
+//! What is attached here is detached when its owner drops it. On a socket of another process it ends with this process,
+//! however that ends, by a `switch` that the kernel empties; a [`guard`] removes the rest. Read in order: [`error`],
+//! [`kind`], [`process`], [`socket`], [`mod@find`], `switch`, [`filter`], [`guard`], [`cgroup`].
 
 pub mod error;
 
@@ -12,6 +13,8 @@ pub mod process;
 pub mod socket;
 
 pub mod find;
+
+mod switch;
 
 pub mod filter;
 

@@ -85,6 +85,14 @@ impl Socket {
         }
     }
 
+    /// Says whether nobody has it open any more, as far as this process may see.
+    ///
+    /// # Cost
+    /// Three calls of the kernel; where its process has closed it or ended, a look at the descriptors of all processes.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.open(), Err(AttachError::Closed))
+    }
+
     /// Returns the descriptor of a socket of this process.
     pub(super) fn own_descriptor(&self) -> Option<BorrowedFd<'_>> {
         match &self.holder {

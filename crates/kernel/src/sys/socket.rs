@@ -106,6 +106,96 @@ fn get_number(socket: &impl AsFd, level: libc::c_int, option: libc::c_int) -> io
     if result == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
 }
 
+/// How many datagrams are received in one call at most.
+const BATCH_MAX: usize = 64;
+/// The place of the drops among the numbers of `SO_MEMINFO` (`SK_MEMINFO_DROPS` in `include/uapi/linux/sock_diag.h`).
+const MEMINFO_DROPS: usize = 8;
+
+/// Returns how many datagrams were dropped in front of a socket, by its filter or since there was no room.
+///
+/// # Errors
+/// What the kernel says.
+pub fn drops(socket: &impl AsFd) -> io::Result<u32> {
+    let mut numbers = [0_u32; MEMINFO_DROPS + 1];
+    let mut size = size_of_val(&numbers) as libc::socklen_t;
+    let descriptor = socket.as_fd().as_raw_fd();
+    let place = numbers.as_mut_ptr().cast();
+    // SAFETY: the kernel writes at most `size` bytes to `numbers`, which is so large, and both are borrowed for the call.
+    // Test: `tests/live/relay.rs`.
+    let result = unsafe { libc::getsockopt(descriptor, libc::SOL_SOCKET, libc::SO_MEMINFO, place, &raw mut size) };
+    if result == 0 { Ok(numbers[MEMINFO_DROPS]) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Holds datagrams that were received in one call.
+#[derive(Debug)]
+pub struct Batch {
+    /// Room for each datagram, one behind the other.
+    buffer: Vec<u8>,
+    slot_size: usize,
+    /// How much of its room each datagram takes, and whether it was cut.
+    datagrams: Vec<(usize, bool)>,
+}
+
+impl Batch {
+    /// Returns an empty one for so many datagrams, 1 to 64, of so many bytes.
+    pub fn new(count: usize, slot_size: usize) -> Self {
+        let (count, slot_size) = (count.clamp(1, BATCH_MAX), slot_size.max(1));
+        // Zeroed by the system, so that pages that nothing is written to take no memory.
+        Self { buffer: vec![0; count * slot_size], slot_size, datagrams: Vec::with_capacity(count) }
+    }
+
+    /// Returns how many datagrams it holds.
+    pub fn len(&self) -> usize {
+        self.datagrams.len()
+    }
+
+    /// Returns a datagram, and whether it was cut.
+    pub fn datagram(&self, index: usize) -> (&[u8], bool) {
+        let (size, is_cut) = self.datagrams[index];
+        (&self.buffer[index * self.slot_size..][..size], is_cut)
+    }
+
+    /// Receives what waits in a socket, in place of what it holds; returns how many datagrams those are. Does not wait.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn receive(&mut self, socket: &impl AsFd) -> io::Result<usize> {
+        self.datagrams.clear();
+        let slot_size = self.slot_size;
+        let slots = self.buffer.chunks_exact_mut(slot_size);
+        let mut places: Vec<libc::iovec> =
+            slots.map(|slot| libc::iovec { iov_base: slot.as_mut_ptr().cast(), iov_len: slot.len() }).collect();
+        let mut headers: Vec<libc::mmsghdr> = places.iter_mut().map(header).collect();
+        let count = headers.len() as libc::c_uint;
+        let descriptor = socket.as_fd().as_raw_fd();
+        let timeout = std::ptr::null_mut();
+        // SAFETY: each of the `count` headers names one place of `places`, which is a slot of `buffer` that no other one
+        // names; all three are borrowed or owned here for the call. Test: `tests/live/relay.rs`.
+        let received =
+            unsafe { libc::recvmmsg(descriptor, headers.as_mut_ptr(), count, libc::MSG_DONTWAIT as _, timeout) };
+        let Ok(received) = usize::try_from(received) else {
+            let error = io::Error::last_os_error();
+            let is_empty = matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted);
+            return if is_empty { Ok(0) } else { Err(error) };
+        };
+        let datagrams = headers.iter().take(received).map(|header| {
+            let size = (header.msg_len as usize).min(slot_size);
+            (size, header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0)
+        });
+        self.datagrams.extend(datagrams);
+        Ok(received)
+    }
+}
+
+/// Returns a header for one datagram that goes to one place.
+fn header(place: &mut libc::iovec) -> libc::mmsghdr {
+    // SAFETY: it has numbers and addresses only, for which zero is a value: no address. Test: `tests/live/relay.rs`.
+    let mut header: libc::mmsghdr = unsafe { std::mem::zeroed() };
+    header.msg_hdr.msg_iov = place;
+    header.msg_hdr.msg_iovlen = 1;
+    header
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

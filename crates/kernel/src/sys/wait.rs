@@ -20,10 +20,21 @@ pub fn readable(descriptor: &impl AsFd, timeout: Duration) -> io::Result<bool> {
 /// # Errors
 /// What the kernel says. A signal ends the wait without one.
 pub fn any_readable(descriptors: &[impl AsFd], timeout: Duration) -> io::Result<Vec<bool>> {
+    any_ready(descriptors, PollFlags::IN, timeout)
+}
+
+/// Waits until a descriptor takes something, at most so long; says whether it does.
+///
+/// # Errors
+/// What the kernel says. A signal ends the wait without it.
+pub fn writable(descriptor: &impl AsFd, timeout: Duration) -> io::Result<bool> {
+    Ok(any_ready(&[descriptor.as_fd()], PollFlags::OUT, timeout)?[0])
+}
+
+fn any_ready(descriptors: &[impl AsFd], flags: PollFlags, timeout: Duration) -> io::Result<Vec<bool>> {
     let seconds = i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX);
     let timeout = Timespec { tv_sec: seconds, tv_nsec: timeout.subsec_nanos().into() };
-    let mut waiting: Vec<PollFd<'_>> =
-        descriptors.iter().map(|descriptor| PollFd::new(descriptor, PollFlags::IN)).collect();
+    let mut waiting: Vec<PollFd<'_>> = descriptors.iter().map(|descriptor| PollFd::new(descriptor, flags)).collect();
     match poll(&mut waiting, Some(&timeout)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => {}
         Err(error) => return Err(error.into()),

@@ -65,9 +65,9 @@ impl KqlCondition {
             stays.iter().map(|stays| (predicate::describe(&stays.part), stays.reason.to_string())).collect();
         let read = fields.wanted().iter().map(|wanted| columns[wanted.path.column].0).collect();
         match plan {
-            Ok(Plan::Known(true)) => Err(TraceError::Condition("it is never true".to_owned())),
-            Ok(plan) => Ok(Self { query, columns, plan, read, stays }),
-            Err(()) => {
+            Some(Plan::Known(true)) => Err(TraceError::Condition("it is never true".to_owned())),
+            Some(plan) => Ok(Self { query, columns, plan, read, stays }),
+            None => {
                 let reasons: Vec<String> = stays.iter().map(|(part, reason)| format!("`{part}`: {reason}")).collect();
                 Err(TraceError::Condition(reasons.join("; ")))
             }

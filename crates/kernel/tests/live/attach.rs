@@ -1,12 +1,15 @@
 //! Filters on sockets: what they drop, what can have none, how they are found, replaced and taken away.
 
-use crate::filters::{DROPPED, KEPT, Role, command, constant, eventually, first_byte, leased, role};
+use crate::filters::{DROPPED, KEPT, Role, as_other_user, command, constant, eventually, first_byte, leased, role};
 use crate::{load, may_load};
 use dtq_kernel::attach::filter::Present;
 use dtq_kernel::attach::{find, kind};
+use dtq_kernel::object::has_program;
 use dtq_kernel::{
-    AttachError, Count, Program, ProgramKind, Socket, SocketFilter, SocketKind, SocketName, object::has_program,
+    AttachError, Count, Counters, Owner, Program, ProgramKind, Socket, SocketFilter, SocketKind, SocketName, Stats,
+    loaded,
 };
+use rustix::event::{PollFd, PollFlags, poll};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
@@ -224,16 +227,327 @@ fn sockets_of_other_processes_are_found_and_not_kept_open() {
     let sender = UnixDatagram::unbound().unwrap();
     sender.send_to(b"x", &path).unwrap();
     owner.kill();
-    // The filter is still held here, but neither its program nor the socket it is on are.
-    assert!(eventually(|| !has_program(id).unwrap()), "the program stays");
+    // The filter is still held here, but the socket it was on is gone; what tells of that can be waited for.
+    let process = filter.socket().process().unwrap();
+    let mut ended = [PollFd::new(&process, PollFlags::IN)];
+    assert_eq!(poll(&mut ended, None).unwrap(), 1);
     assert!(sender.send_to(b"x", &path).is_err(), "the socket stays");
     UdpSocket::bind(address).expect("the address is free again");
     assert!(matches!(SocketFilter::attach(udp, &constant_filter(0), Present::Refuse), Err(AttachError::Closed)));
     filter.detach().unwrap();
+    assert!(eventually(|| !has_program(id).unwrap()), "the program stays");
     let error = find(&SocketName::Path(path)).unwrap_err().to_string();
     assert!(error.contains("nobody"), "{error}");
     let error = find(&SocketName::Process { pid, descriptor }).unwrap_err().to_string();
     assert!(error.contains("no process"), "{error}");
+}
+
+/// Is a process of another user: says why it cannot reach a socket of its parent.
+#[test]
+fn stranger_child() {
+    if role().as_deref() != Some("stranger") {
+        return;
+    }
+    let variable = |name: &str| std::env::var(name).unwrap();
+    let (pid, descriptor) = (variable("DTQ_TEST_PID"), variable("DTQ_TEST_DESCRIPTOR"));
+    let by_process = SocketName::Process { pid: pid.parse().unwrap(), descriptor: descriptor.parse().unwrap() };
+    let by_address = SocketName::Udp(variable("DTQ_TEST_ADDRESS").parse().unwrap());
+    println!("ready {}|{}", find(&by_process).unwrap_err(), find(&by_address).unwrap_err());
+}
+
+#[test]
+fn a_user_without_rights_is_told_whose_a_socket_is() {
+    let test = "a_user_without_rights_is_told_whose_a_socket_is";
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let (mut stranger, _folder) = as_other_user(&command("attach::stranger_child", "stranger"), "");
+    stranger.env("DTQ_TEST_PID", std::process::id().to_string());
+    stranger.env("DTQ_TEST_DESCRIPTOR", socket.as_raw_fd().to_string());
+    stranger.env("DTQ_TEST_ADDRESS", address.to_string());
+    let said = Role::start(stranger).said.clone();
+    let Some((by_process, by_address)) = said.split_once('|') else {
+        eprintln!("SKIPPED: {test}: no process can be started as user 65534 by setpriv");
+        return;
+    };
+    let owner = Owner::of(std::process::id());
+    assert!(by_process.contains(&format!("the socket belongs to {owner}")), "{said}");
+    assert!(by_process.contains("CAP_SYS_PTRACE") && by_address.contains("CAP_SYS_PTRACE"), "{said}");
+    assert!(by_address.starts_with(&format!("a socket is bound to UDP {address} by user 0")), "{said}");
+}
+
+/// Is a process that filters its own socket: attaches a program and says its number.
+#[test]
+fn filtering_child() {
+    if role().as_deref() != Some("filtering") {
+        return;
+    }
+    let (_sender, socket) = UnixDatagram::pair().unwrap();
+    let program = constant_filter(0);
+    let own = Socket::own(socket.as_fd()).unwrap();
+    let _filter = SocketFilter::attach(own, &program, Present::Refuse).unwrap();
+    println!("ready {}", program.info().unwrap().id);
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+#[test]
+fn a_killed_process_with_its_own_socket_leaves_no_program() {
+    if !may_load("a_killed_process_with_its_own_socket_leaves_no_program") {
+        return;
+    }
+    let mut filtering = Role::start(command("attach::filtering_child", "filtering"));
+    let id = filtering.said.trim().parse().unwrap();
+    assert!(has_program(id).unwrap());
+    filtering.kill();
+    assert!(eventually(|| !has_program(id).unwrap()), "the program stays");
+}
+
+/// Is a process that hands its socket on to a child, as one that becomes a daemon, and ends when it is told to.
+#[test]
+fn handing_child() {
+    if role().as_deref() != Some("handing") {
+        return;
+    }
+    let (_, socket) = UnixDatagram::pair().unwrap();
+    let mut command = command("attach::owner_of_input_child", "owner of input");
+    command.stdin(OwnedFd::from(socket.try_clone().unwrap())).stdout(std::process::Stdio::null());
+    // It outlives this process.
+    let child = command.spawn().map(|child| child.id()).unwrap();
+    println!("ready {} {child}", socket.as_raw_fd());
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+/// Is the process that the socket was handed on to: holds it until a datagram comes.
+#[test]
+fn owner_of_input_child() {
+    if role().as_deref() == Some("owner of input") {
+        let socket = UnixDatagram::from(std::io::stdin().as_fd().try_clone_to_owned().unwrap());
+        socket.set_read_timeout(Some(crate::filters::DEADLINE)).unwrap();
+        let _ = socket.recv(&mut [0; 8]);
+    }
+}
+
+#[test]
+fn a_socket_that_was_handed_on_is_found_again() {
+    use rustix::process::{Pid, Signal, kill_process};
+    if !may_load("a_socket_that_was_handed_on_is_found_again") {
+        return;
+    }
+    let mut handing = Role::start(command("attach::handing_child", "handing"));
+    let words: Vec<u32> = handing.said.split(' ').map(|word| word.trim().parse().unwrap()).collect();
+    let pid = handing.child.id();
+    let filter =
+        SocketFilter::attach(Socket::of_process(pid, words[0]).unwrap(), &constant_filter(0), Present::Refuse).unwrap();
+    drop(handing.input.take());
+    handing.child.wait().unwrap();
+    let other = || Socket::of_process(words[1], 0).unwrap();
+    assert_eq!(other().cookie(), filter.socket().cookie());
+    let error = SocketFilter::attach(other(), &constant_filter(-1), Present::Refuse).unwrap_err();
+    assert!(matches!(error, AttachError::HasFilter), "{error}");
+    filter.detach().unwrap();
+    SocketFilter::attach(other(), &constant_filter(-1), Present::Refuse).expect("it was detached where it is now");
+    kill_process(Pid::from_raw(words[1] as i32).unwrap(), Signal::KILL).unwrap();
+}
+
+#[test]
+fn an_inherited_program_is_attached_by_itself() {
+    if !may_load("an_inherited_program_is_attached_by_itself") {
+        return;
+    }
+    let (sender, socket) = UnixDatagram::pair().unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let own = || Socket::own(socket.as_fd()).unwrap();
+    let inherit =
+        |program: &Program| Program::inherit(program.as_fd().try_clone_to_owned().unwrap(), ProgramKind::SocketFilter);
+    let mut filter = SocketFilter::attach(own(), &inherit(&constant_filter(0)).unwrap(), Present::Refuse).unwrap();
+    sender.send(b"x").unwrap();
+    assert!(waiting(|buffer| socket.recv(buffer)).is_empty());
+    filter.replace(&inherit(&constant_filter(1)).unwrap()).unwrap();
+    sender.send(b"xy").unwrap();
+    assert_eq!(waiting(|buffer| socket.recv(buffer)), [b"x"]);
+    // One that takes more than sockets have for options: 64 bits for each of its instructions.
+    let large = load(&large(20_000), &[]);
+    let error = filter.replace(&inherit(&large).unwrap()).unwrap_err();
+    assert!(matches!(error, AttachError::OptionMemory), "{error}");
+    sender.send(b"xy").unwrap();
+    assert_eq!(waiting(|buffer| socket.recv(buffer)), [b"x"], "the one from before stays");
+    filter.detach().unwrap();
+    // Loaded here, its size does not matter.
+    let mut filter = SocketFilter::attach(own(), &large, Present::Refuse).unwrap();
+    filter.replace(&large).unwrap();
+    sender.send(b"xy").unwrap();
+    assert_eq!(waiting(|buffer| socket.recv(buffer)), [b"xy"]);
+    let egress = Program::load("egress", ProgramKind::CgroupEgress, &constant(1), &[]).unwrap();
+    assert!(inherit(&egress).is_err());
+    assert!(Program::inherit(socket.as_fd().try_clone_to_owned().unwrap(), ProgramKind::SocketFilter).is_err());
+}
+
+/// Returns a program of so many instructions that keeps everything.
+fn large(count: i32) -> Vec<dtq_ebpf::Insn> {
+    use dtq_ebpf::insn::{Alu, Reg};
+    let mut asm = dtq_ebpf::asm::Assembler::default();
+    asm.load(dtq_ebpf::insn::Size::Word, Reg::R0, Reg::R1, 0);
+    (0..count).for_each(|number| asm.alu(Alu::Xor, Reg::R0, number));
+    asm.mov(Reg::R0, -1);
+    asm.exit();
+    asm.finish()
+}
+
+#[test]
+fn runs_are_measured_while_that_is_asked_for() {
+    if !may_load("runs_are_measured_while_that_is_asked_for") {
+        return;
+    }
+    let program = constant_filter(-1);
+    let (sender, socket) = UnixDatagram::pair().unwrap();
+    let own = Socket::own(socket.as_fd()).unwrap();
+    let mut filter = SocketFilter::attach(own, &program, Present::Refuse).unwrap();
+    let stats = Stats::start().unwrap();
+    program.test_run(&[0; 64], 1000).unwrap();
+    (0..5).for_each(|_| sent(sender.send(b"x")));
+    filter.replace(&constant_filter(0)).unwrap();
+    (0..5).for_each(|_| sent(sender.send(b"x")));
+    drop(stats);
+    // A test run counts too, and what another one has gone on to counts there.
+    assert_eq!((program.info().unwrap().run_count, filter.info().unwrap().run_count), (1000, 10));
+    let info = program.info().unwrap();
+    assert!(info.id > 0 && info.verified_count >= 2 && info.run_time_ns > 0);
+}
+
+/// Is a process that counts datagrams of its own socket.
+#[test]
+fn counting_child() {
+    if role().as_deref() != Some("counting") {
+        return;
+    }
+    let (sender, socket) = UnixDatagram::pair().unwrap();
+    let (program, _counters) = first_byte(b'd', 0);
+    let _filter = SocketFilter::attach(Socket::own(socket.as_fd()).unwrap(), &program, Present::Refuse).unwrap();
+    ["d", "k", "d"].iter().for_each(|text| sent(sender.send(text.as_bytes())));
+    println!("ready {}", program.info().unwrap().id);
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+#[test]
+fn what_another_process_counts_can_be_read() {
+    if !may_load("what_another_process_counts_can_be_read") {
+        return;
+    }
+    let mut counting = Role::start(command("attach::counting_child", "counting"));
+    let id: u32 = counting.said.trim().parse().unwrap();
+    let find = |prefix: &str| loaded(prefix).unwrap().into_iter().find(|program| program.info.id == id);
+    let program = find("test").expect("it is there");
+    assert_eq!((program.info.name.as_str(), program.info.is_native, find("other").is_none()), ("test", true, true));
+    let counters = Counters::over(program.map("counts").unwrap(), vec!["kept".into(), "dropped".into()]).unwrap();
+    assert_eq!(counters.named().unwrap()[1], ("dropped", Count { records: 2, bytes: 2 }));
+    assert!(program.map("nothing").is_none());
+    counting.kill();
+    // Looking at its counts does not keep the program.
+    assert!(eventually(|| !has_program(id).unwrap()), "the program stays");
+    assert_eq!(counters.get(KEPT).unwrap().records, 1);
+}
+
+#[test]
+fn sockets_that_share_an_address_are_all_found() {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
+    let make = |address: SocketAddr| {
+        let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None).unwrap();
+        sockopt::set_socket_reuseport(&socket, true).unwrap();
+        bind(&socket, &address).unwrap();
+        UdpSocket::from(socket)
+    };
+    let first = make("127.0.0.1:0".parse().unwrap());
+    let address = first.local_addr().unwrap();
+    let second = make(address);
+    let cookie = |socket: &UdpSocket| sockopt::socket_cookie(socket).unwrap();
+    let mut found: Vec<u64> = find(&SocketName::Udp(address)).unwrap().iter().map(Socket::cookie).collect();
+    let mut expected = [cookie(&first), cookie(&second)];
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+}
+
+/// Sends 27 bytes as three datagrams in one call (`UDP_SEGMENT`, 103 at level 17).
+const SEND_SEGMENTS: &str = r#"
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.connect(("127.0.0.1", int(sys.argv[1])))
+s.setsockopt(17, 103, 9)
+s.send(b"d23456789" + b"k23456789" + b"d23456789")
+"#;
+
+#[test]
+fn datagrams_that_are_sent_together_are_filtered_one_by_one() {
+    let test = "datagrams_that_are_sent_together_are_filtered_one_by_one";
+    if !may_load(test) {
+        return;
+    }
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (program, counters) = first_byte(b'd', SocketKind::Udp4.payload_offset());
+    let _filter = SocketFilter::attach(Socket::own(socket.as_fd()).unwrap(), &program, Present::Refuse).unwrap();
+    let port = socket.local_addr().unwrap().port().to_string();
+    let sent = std::process::Command::new("python3").args(["-c", SEND_SEGMENTS, &port]).status();
+    if !sent.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: {test}: python3 is not here, or the kernel does not cut datagrams");
+        return;
+    }
+    socket.set_read_timeout(Some(crate::filters::DEADLINE)).unwrap();
+    let mut buffer = [0; 64];
+    let size = socket.recv(&mut buffer).unwrap();
+    assert_eq!(&buffer[..size], b"k23456789");
+    assert!(eventually(|| counters.get(DROPPED).unwrap().records == 2));
+    assert_eq!(counters.get(KEPT).unwrap().records, 1);
+}
+
+/// Has a UDP socket that is told to take several datagrams as one (`UDP_GRO`, 104 at level 17) when a line comes, and says
+/// the sizes that it gets.
+const COALESCING: &str = r#"
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 0))
+s.settimeout(20)
+print("ready", s.fileno(), s.getsockname()[1], flush=True)
+sys.stdin.readline()
+s.setsockopt(17, 104, 1)
+print("set", flush=True)
+print(len(s.recv(100)), flush=True)
+"#;
+
+#[test]
+fn a_program_sees_that_datagrams_were_taken_as_one() {
+    use dtq_ebpf::insn::{Cond, Reg, Size};
+    use std::io::{BufRead, BufReader, Write};
+    let test = "a_program_sees_that_datagrams_were_taken_as_one";
+    if !may_load(test) {
+        return;
+    }
+    let mut command = std::process::Command::new("python3");
+    command.args(["-c", COALESCING]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let Ok(mut child) = command.spawn() else {
+        eprintln!("SKIPPED: {test}: python3 is not here");
+        return;
+    };
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let said = lines.next().unwrap();
+    let words: Vec<&str> = said.split(' ').collect();
+    let socket = Socket::of_process(child.id(), words[1].parse().unwrap()).unwrap();
+    // Keeps what was put together, which `gso_size` of `struct __sk_buff` tells, and drops all else.
+    let mut asm = dtq_ebpf::asm::Assembler::default();
+    let end = asm.label();
+    asm.load(Size::Word, Reg::R2, Reg::R1, 176);
+    asm.mov(Reg::R0, -1);
+    asm.branch(Cond::Ne, Reg::R2, 0, end);
+    asm.mov(Reg::R0, 0);
+    asm.bind(end);
+    asm.exit();
+    let _filter = SocketFilter::attach(socket, &load(&asm.finish(), &[]), Present::Refuse).unwrap();
+    child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+    assert_eq!(lines.next().unwrap(), "set");
+    let again = Socket::of_process(child.id(), words[1].parse().unwrap()).unwrap_err();
+    assert!(matches!(again, AttachError::Coalesced), "{again}");
+    let sent = std::process::Command::new("python3").args(["-c", SEND_SEGMENTS, words[2]]).status().unwrap();
+    assert!(sent.success());
+    assert_eq!(lines.next().unwrap(), "27", "three datagrams as one");
+    child.wait().unwrap();
 }
 
 #[test]
@@ -253,4 +567,8 @@ fn names_that_lead_nowhere_are_said() {
     let any = UdpSocket::bind("0.0.0.0:0").unwrap();
     let address = SocketAddr::from(([127, 0, 0, 1], any.local_addr().unwrap().port()));
     assert_eq!(find(&SocketName::Udp(address)).unwrap()[0].kind(), SocketKind::Udp4);
+    // One of IPv6 that takes IPv4 too.
+    let Ok(both) = UdpSocket::bind("[::]:0") else { return };
+    let address = SocketAddr::from(([127, 0, 0, 1], both.local_addr().unwrap().port()));
+    assert_eq!(find(&SocketName::Udp(address)).unwrap()[0].kind(), SocketKind::Udp6);
 }

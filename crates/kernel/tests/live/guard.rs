@@ -1,16 +1,15 @@
 //! What is left on another process's socket when the process that attached a filter is killed: nothing, or nothing that
 //! drops.
 
-use crate::filters::{Role, command, constant, eventually, leased, role};
+use crate::filters::{Role, command, constant, eventually, first_byte, role};
 use crate::{load, may_load};
-use dtq_kernel::attach::filter::Present;
+use dtq_kernel::attach::filter::{self, Present};
 use dtq_kernel::attach::guard;
 use dtq_kernel::{Guard, Socket, SocketFilter};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Is the guard.
 #[test]
@@ -24,7 +23,7 @@ fn start_guard() -> Guard {
     Guard::start(command("guard::guard_child", "guard")).unwrap()
 }
 
-/// Is the process that attaches a filter to its parent's socket, which drops datagrams that begin with `d` for a while.
+/// Is the process that attaches a filter to its parent's socket, which drops datagrams that begin with `d`.
 #[test]
 fn attacher_child() {
     if role().as_deref() != Some("attacher") {
@@ -32,8 +31,7 @@ fn attacher_child() {
     }
     let variable = |name: &str| std::env::var(name).unwrap().parse::<u32>().unwrap();
     let socket = Socket::of_process(variable("DTQ_TEST_PID"), variable("DTQ_TEST_DESCRIPTOR")).unwrap();
-    let (program, _, lease) = leased(b'd', 0);
-    lease.renew(Duration::from_millis(variable("DTQ_TEST_LEASE_MS").into())).unwrap();
+    let (program, _) = first_byte(b'd', 0);
     let guard = Arc::new(start_guard());
     let _filter = SocketFilter::attach_guarded(socket, &program, Present::Refuse, &guard).unwrap();
     println!("ready {}", guard.pid());
@@ -42,11 +40,10 @@ fn attacher_child() {
 }
 
 /// Starts it for a socket of this process; returns it and its guard.
-fn start_attacher(socket: &UnixDatagram, lease_ms: u32) -> (Role, Pid) {
+fn start_attacher(socket: &UnixDatagram) -> (Role, Pid) {
     let mut command = command("guard::attacher_child", "attacher");
     command.env("DTQ_TEST_PID", std::process::id().to_string());
     command.env("DTQ_TEST_DESCRIPTOR", socket.as_raw_fd().to_string());
-    command.env("DTQ_TEST_LEASE_MS", lease_ms.to_string());
     let role = Role::start(command);
     let guard = Pid::from_raw(role.said.trim().parse().unwrap()).unwrap();
     (role, guard)
@@ -70,7 +67,7 @@ fn a_killed_process_leaves_no_filter() {
         return;
     }
     let (sender, socket) = pair();
-    let (mut attacher, guard) = start_attacher(&socket, 3_600_000);
+    let (mut attacher, guard) = start_attacher(&socket);
     assert!(!passes(&sender, &socket), "the filter is there");
     // What asks the guard to end, such as the end of a service, is left to its owner.
     kill_process(guard, Signal::TERM).unwrap();
@@ -83,20 +80,25 @@ fn a_killed_process_leaves_no_filter() {
 }
 
 #[test]
-fn a_killed_guard_leaves_a_lease() {
-    if !may_load("a_killed_guard_leaves_a_lease") {
+fn a_killed_guard_leaves_what_drops_nothing() {
+    if !may_load("a_killed_guard_leaves_what_drops_nothing") {
         return;
     }
     let (sender, socket) = pair();
-    let (mut attacher, guard) = start_attacher(&socket, 1_500);
+    let (mut attacher, guard) = start_attacher(&socket);
     assert!(!passes(&sender, &socket), "the filter is there");
     kill_process(guard, Signal::KILL).unwrap();
+    assert!(!passes(&sender, &socket), "it is still there");
     attacher.kill();
-    assert!(!passes(&sender, &socket), "nobody has detached it");
-    assert!(eventually(|| passes(&sender, &socket)), "the lease does not run out");
+    // The kernel has taken the program away, and what went on to it keeps everything.
+    assert!(eventually(|| passes(&sender, &socket)), "the program stays");
     let (own, keep) = (|| Socket::own(socket.as_fd()).unwrap(), load(&constant(-1), &[]));
-    assert!(SocketFilter::attach(own(), &keep, Present::Refuse).is_err(), "the filter is still there");
+    assert!(SocketFilter::attach(own(), &keep, Present::Refuse).is_err(), "there is something on the socket");
     SocketFilter::attach(own(), &keep, Present::Replace).unwrap().detach().unwrap();
+    let kept = SocketFilter::attach(own(), &keep, Present::Refuse).unwrap();
+    assert!(filter::is_present(&own()).unwrap() && filter::remove(&own()).unwrap());
+    assert!(!filter::is_present(&own()).unwrap() && !filter::remove(&own()).unwrap());
+    kept.detach().expect("that it is gone is no error");
 }
 
 #[test]
@@ -105,7 +107,7 @@ fn a_process_that_closes_its_input_detaches_by_itself() {
         return;
     }
     let (sender, socket) = pair();
-    let (mut attacher, guard) = start_attacher(&socket, 3_600_000);
+    let (mut attacher, guard) = start_attacher(&socket);
     drop(attacher.input.take());
     assert!(attacher.child.wait().unwrap().success());
     assert!(passes(&sender, &socket) && test_kill_process(guard).is_err(), "both are gone before it is");

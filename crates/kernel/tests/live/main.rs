@@ -4,25 +4,9 @@
 //! `DTQ_SEED=2` make another run.
 
 #![expect(clippy::print_stderr, reason = "its numbers are for people")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod random;
-
-mod ring;
-
-mod trace;
-
-mod trace_gone;
-
-mod trace_cost;
-
-mod filters;
-
-mod attach;
-
-mod guard;
-
-mod cgroup;
 
 #[path = "../../../ebpf/tests/support/reading.rs"]
 mod reading;
@@ -44,6 +28,8 @@ mod json;
 
 mod eligible;
 
+mod real;
+
 mod search;
 
 mod tables;
@@ -58,6 +44,38 @@ mod otlp;
 
 #[path = "../../../ebpf/tests/support/questions.rs"]
 mod questions;
+
+mod ring;
+
+mod filters;
+
+mod attach;
+
+mod guard;
+
+mod cgroup;
+
+mod relay;
+
+mod sockets;
+
+mod host;
+
+mod probe;
+
+mod trace;
+
+mod trace_gone;
+
+mod trace_cost;
+
+mod automata;
+
+#[path = "../../../ebpf/tests/support/text_program.rs"]
+mod text_program;
+
+#[path = "../../../ebpf/tests/support/automata_cases.rs"]
+mod automata_cases;
 
 use dtq_ebpf::asm::Assembler;
 use dtq_ebpf::callee::Helper;

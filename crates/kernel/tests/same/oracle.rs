@@ -64,14 +64,21 @@ fn has_no_record(request: &[u8]) -> bool {
 fn request_of_line(payload: &[u8], format: Lines) -> Option<Vec<u8>> {
     let limits = Limits::default();
     let input = Input::from_bytes("payload", "payload", payload.to_vec()).with_format(format);
-    let options = InputOptions { now_ticks: NOW, ..InputOptions::default() };
+    let options = InputOptions { now_ticks: NOW };
     let inputs = Inputs::probe(vec![input], &options, &limits).ok()?;
     let mut originals = inputs.originals(0).ok()??;
     let mut builder = RequestBuilder::new(Signal::Logs);
     let mut count = 0;
     while let Some(original) = originals.next_record().ok()? {
-        count += 1;
-        builder.push_row(original.row.as_ref()?).ok()?;
+        match original.row {
+            // A blank line is no record.
+            None if !original.is_malformed => {}
+            None => return None,
+            Some(row) => {
+                count += 1;
+                builder.push_row(&row).ok()?;
+            }
+        }
     }
     (count == 1).then(|| builder.take())
 }

@@ -1,0 +1,135 @@
+//! A rule set to a program in the kernel with its maps, and what it counts. Next: `point.rs`.
+
+use super::account::{Account, RuleAccount};
+use super::refusal;
+use super::report::Extent;
+use crate::failure::Failure;
+use dtq_ebpf::asm::Assembler;
+use dtq_ebpf::filter::Filter;
+use dtq_ebpf::insn::Reg;
+use dtq_ebpf::layout::Reason;
+use dtq_kernel::share::{ShareOptions, Shared, SharedRule, share};
+use dtq_kernel::{Counters, Map, Program, ProgramKind};
+use dtq_rules::compile::RuleSet;
+use std::io;
+
+/// The name under which the kernel shows a program.
+const NAME: &str = "dtq_filter";
+
+/// Returns what the kernel does of a rule set.
+///
+/// # Errors
+/// [`Failure::Kernel`] when no program can be made of it.
+pub fn shared(set: &RuleSet, options: &ShareOptions) -> Result<Shared, Failure> {
+    share(set, options).map_err(|reason| Failure::Kernel(format!("no program can be made of the rules: {reason}")))
+}
+
+/// Holds a program in the kernel.
+pub struct Loaded {
+    /// The program.
+    pub program: Program,
+    /// The rules that it was made from.
+    rules: Vec<SharedRule>,
+    counters: Counters,
+    instructions: usize,
+}
+
+impl Loaded {
+    /// Loads the program of a filter.
+    ///
+    /// # Errors
+    /// [`Failure::Kernel`] when the kernel refuses it, with what is missing.
+    pub fn load(filter: &Filter, rules: &[SharedRule]) -> Result<Self, Failure> {
+        let map_refused = |error: io::Error| refusal::of_system("making a map for the kernel", &error);
+        let maps: Vec<Map> = filter.maps.iter().map(Map::create).collect::<io::Result<_>>().map_err(map_refused)?;
+        let counters = Counters::over(&maps[Filter::COUNTS_MAP as usize], names(rules)).map_err(map_refused)?;
+        let program = Program::load(NAME, ProgramKind::SocketFilter, &filter.program, &maps)
+            .map_err(|error| refusal::of_load(&error))?;
+        Ok(Self { program, rules: rules.to_vec(), counters, instructions: filter.program.len() })
+    }
+
+    /// Adds what the program has counted to an account.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn count(&self, account: &mut Account) -> io::Result<()> {
+        account.kept.add(self.counters.get(Filter::kept_position())?);
+        account.dropped.add(self.counters.get(Filter::dropped_position())?);
+        for reason in Reason::ALL {
+            let count = self.counters.get(Filter::reason_position(reason))?;
+            if count.records > 0 {
+                account.undecided.entry(reason.name().to_owned()).or_default().add(count);
+            }
+        }
+        for rule in &self.rules {
+            let place = place_of(account, rule);
+            if let Some(position) = rule.filter_rule {
+                account.rules[place].dropped.add(self.counters.get(Filter::rule_position(position))?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes into an account what the program is.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn describe(&self, account: &mut Account) -> io::Result<()> {
+        account.program = self.program.info()?.id;
+        account.instructions = self.instructions;
+        Ok(())
+    }
+}
+
+/// Loads a program that keeps everything, for when nothing of the rules of now goes into the kernel.
+///
+/// # Errors
+/// [`Failure::Kernel`] when the kernel refuses it, with what is missing.
+pub fn load_keeping() -> Result<Program, Failure> {
+    let mut asm = Assembler::default();
+    asm.mov(Reg::R0, -1);
+    asm.exit();
+    let loaded = Program::load("dtq_keep", ProgramKind::SocketFilter, &asm.finish(), &[]);
+    loaded.map_err(|error| refusal::of_load(&error))
+}
+
+/// Returns the place of a rule in an account, which it gets where it has none yet.
+fn place_of(account: &mut Account, rule: &SharedRule) -> usize {
+    account.rules.iter().position(|known| known.rule == rule.name).unwrap_or_else(|| {
+        account.rules.push(RuleAccount {
+            rule: rule.name.clone(),
+            goes: "removed".to_owned(),
+            reason: None,
+            dropped: super::account::Amount::default(),
+        });
+        account.rules.len() - 1
+    })
+}
+
+/// Writes into an account what becomes of the rules of now, in their order; those of before come behind them.
+pub fn set_rules(account: &mut Account, rules: &[SharedRule]) {
+    for rule in rules {
+        let place = place_of(account, rule);
+        account.rules[place].goes = Extent::of(rule).name().to_owned();
+        account.rules[place].reason.clone_from(&rule.reason);
+    }
+    let position = |name: &str| rules.iter().position(|rule| rule.name == name).unwrap_or(rules.len());
+    account.rules.sort_by_key(|account| position(&account.rule));
+}
+
+/// Returns the names of the counts, by position.
+fn names(rules: &[SharedRule]) -> Vec<String> {
+    let in_filter = rules.iter().filter(|rule| rule.filter_rule.is_some()).count();
+    let mut names = vec![String::new(); Filter::rule_position(in_filter) as usize];
+    names[Filter::kept_position() as usize] = "kept".to_owned();
+    names[Filter::dropped_position() as usize] = "dropped".to_owned();
+    for reason in Reason::ALL {
+        names[Filter::reason_position(reason) as usize] = reason.name().to_owned();
+    }
+    for rule in rules {
+        if let Some(position) = rule.filter_rule {
+            names[Filter::rule_position(position) as usize].clone_from(&rule.name);
+        }
+    }
+    names
+}

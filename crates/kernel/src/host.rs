@@ -1,0 +1,42 @@
+//! What the loop of a host waits for besides its work: descriptors, and being asked to end.
+//!
+//! A host that ends by itself detaches what it attached and says what was counted; one that is killed does neither.
+//! Tests: `tests/live/host.rs`.
+
+use crate::sys::process;
+pub use crate::sys::wait::any_readable;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// Has the signals that ask a process to end (`SIGINT`, `SIGTERM`, `SIGHUP`) wait until the host looks.
+///
+/// They go on waiting when it is dropped. The descriptor becomes readable when one is there.
+#[derive(Debug)]
+pub struct Ends {
+    descriptor: OwnedFd,
+}
+
+impl Ends {
+    /// Has them wait, for this thread and those that it starts later: to be called before a host starts any.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn hold() -> io::Result<Self> {
+        Ok(Self { descriptor: process::hold_ends()? })
+    }
+
+    /// Says whether one has come.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn are_asked(&self) -> io::Result<bool> {
+        Ok(any_readable(&[self.as_fd()], Duration::ZERO)?[0])
+    }
+}
+
+impl AsFd for Ends {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
