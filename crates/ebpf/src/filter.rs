@@ -18,8 +18,14 @@ use dtq_ir::condition::term::Term;
 use dtq_ir::reads::Path;
 use dtq_record::otlp::fill::FieldPath;
 
+/// Bytes of the headers of IP and UDP that are looked at together.
+const HEADERS_SIZE: i32 = 28;
+/// The number of UDP among protocols of the internet.
+const UDP: u8 = 17;
 /// Bytes of the header that stands in front of what a UDP socket receives.
 const UDP_HEADER_SIZE: i32 = 8;
+/// Where the context says how large the datagrams are that were merged (`struct __sk_buff`, `gso_size`).
+const GSO_SIZE: i16 = 176;
 /// Position of the count of payloads that are kept because nothing drops them.
 const KEPT: u32 = 0;
 /// Position of the count of payloads that are dropped.
@@ -36,13 +42,22 @@ pub enum Front {
     UnixDatagram,
     /// A datagram of a UDP socket: a header of eight bytes, then the payload.
     UdpDatagram,
+    /// A packet that a process of a control group sends: the headers of IP and UDP, then the payload. Of others than those
+    /// to this port, with options, or in fragments nothing is looked at or counted.
+    EgressPacket {
+        /// The port that datagrams are sent to.
+        port: u16,
+    },
 }
 
 impl Front {
-    fn payload_offset(self) -> i32 {
+    /// Returns what keeps a packet, and what drops it.
+    fn results(self) -> (i32, i32) {
         match self {
-            Front::UnixDatagram => 0,
-            Front::UdpDatagram => UDP_HEADER_SIZE,
+            // The bytes of a packet that are kept.
+            Front::UnixDatagram | Front::UdpDatagram => (-1, 0),
+            // `enum cgroup_bpf_attach_type`: dropped without a word to the sender.
+            Front::EgressPacket { .. } => (1, 2),
         }
     }
 }
@@ -100,6 +115,32 @@ pub struct Share {
     pub plan: Option<Plan>,
     /// The parts that stay in user space.
     pub stays: Vec<Stays>,
+    /// Fields that user space reads for the rule and this does not need to decide it. Where one has content that is looked
+    /// into in user space only, that may be malformed; then the rule fails there, and lets the record pass.
+    fragile: Vec<i16>,
+}
+
+impl Share {
+    /// Finds the fragile fields, or gives the rule up where one of them cannot be seen here.
+    fn see_fragile(&mut self, condition: &Term, fields: &mut Fields<'_>) {
+        let Some(plan) = &self.plan else { return };
+        let sure = plan.sure_fields();
+        let mut open = vec![condition];
+        while let Some(term) = open.pop() {
+            open.extend(term.children());
+            let Term::Field(path, _) = term else { continue };
+            match fields.cell(path) {
+                Ok(field) if sure.contains(&field) || self.fragile.contains(&field) => {}
+                Ok(field) => self.fragile.push(field),
+                Err(_) => {
+                    let reason = "what else the condition reads may be malformed, and then the record passes";
+                    self.stays.push(Stays { part: term.clone(), reason: Unsupported::new(reason) });
+                    self.plan = None;
+                    return;
+                }
+            }
+        }
+    }
 }
 
 /// Holds a filter.
@@ -153,7 +194,7 @@ pub fn compile(spec: &FilterSpec<'_>) -> Result<Filter, Unsupported> {
     let mut fields = Fields::new(spec.source, &supports);
     let mut shares = Vec::new();
     for rule in spec.rules {
-        shares.push(share(rule, &mut fields));
+        shares.push(share(rule, spec.format, &mut fields));
     }
     if shares.iter().all(|share| share.plan.is_none()) {
         return Err(Unsupported::new("no rule can be sure of dropping a record from what the kernel sees"));
@@ -174,13 +215,17 @@ pub fn compile(spec: &FilterSpec<'_>) -> Result<Filter, Unsupported> {
 /// Returns the parts of a rule that stay in user space, each with its reason, by itself and whatever else a filter does.
 pub fn stays(rule: &Rule<'_>, format: Format, source: &dyn Fn(&Path) -> Result<Source, Unsupported>) -> Vec<Stays> {
     let supports = |path: &_| format.supports(path);
-    share(rule, &mut Fields::new(source, &supports)).stays
+    share(rule, format, &mut Fields::new(source, &supports)).stays
 }
 
-fn share(rule: &Rule<'_>, fields: &mut Fields<'_>) -> Share {
+fn share(rule: &Rule<'_>, format: Format, fields: &mut Fields<'_>) -> Share {
     let mut stays = Vec::new();
-    let plan = predicate::plan(rule.condition, rule.effect.want(), fields, &mut stays).ok();
-    Share { plan: plan.filter(|plan| !matches!(plan, Plan::Known(false))), stays }
+    let plan = predicate::plan(rule.condition, rule.effect.want(), fields, &mut stays);
+    let mut share = Share { plan: plan.filter(|plan| !matches!(plan, Plan::Known(false))), stays, fragile: Vec::new() };
+    if format == Format::Otlp {
+        share.see_fragile(rule.condition, fields);
+    }
+    share
 }
 
 struct Writer<'w> {
@@ -215,7 +260,7 @@ impl Writer<'_> {
         self.e.bind_undecided();
         self.leave_kept();
         self.e.asm.bind(not_ready);
-        self.leave(KEEP);
+        self.leave(self.spec.front.results().0);
         self.write_words(words, after_words);
         Ok(lease_map)
     }
@@ -239,6 +284,8 @@ impl Writer<'_> {
         let (is_free, has_length) = (self.e.asm.label(), self.e.asm.label());
         let e = &mut self.e;
         e.asm.mov(Reg::R6, Reg::R1);
+        self.find_payload();
+        let e = &mut self.e;
         e.asm.store(Size::Word, Reg::FRAME, -4, 0);
         e.asm.mov_map(Reg::R1, SCRATCH_MAP);
         e.asm.mov_frame(Reg::R2, -4);
@@ -254,8 +301,7 @@ impl Writer<'_> {
         let e = &mut self.e;
         e.asm.bind(is_free);
         e.asm.load(Size::Word, Reg::R7, Reg::R6, 0);
-        let offset = self.spec.front.payload_offset();
-        e.asm.alu(Alu::Sub, Reg::R7, offset);
+        e.asm.alu(Alu::Sub, Reg::R7, Reg::R8);
         e.store(layout::LENGTH, Reg::R7);
         e.asm.mov(Reg::R0, Reg::R7);
         e.asm.alu(Alu::Sub, Reg::R0, 1);
@@ -264,8 +310,13 @@ impl Writer<'_> {
         let kept = e.kept();
         e.asm.jump(kept);
         e.asm.bind(has_length);
-        self.copy_payload(offset);
+        self.copy_payload();
         let e = &mut self.e;
+        if self.spec.front != Front::UnixDatagram {
+            let merged = e.undecided(Reason::Merged);
+            e.asm.load(Size::Word, Reg::R0, Reg::R6, GSO_SIZE);
+            e.asm.branch(Cond::Ne, Reg::R0, 0, merged);
+        }
         e.store(layout::STEPS, layout::STEPS_MAX);
         e.store(layout::REASON, 0);
         // Where a payload has several records, whoever reads them says how large each is.
@@ -276,15 +327,63 @@ impl Writer<'_> {
         }
     }
 
+    /// Adds what finds where the payload begins, into `r8`; the context is in `r6`.
+    fn find_payload(&mut self) {
+        let port = match self.spec.front {
+            Front::UnixDatagram => return self.e.asm.mov(Reg::R8, 0),
+            Front::UdpDatagram => return self.e.asm.mov(Reg::R8, UDP_HEADER_SIZE),
+            Front::EgressPacket { port } => i32::from(port.swap_bytes()),
+        };
+        let [other, is_v6, has_port] = [(); 3].map(|()| self.e.asm.label());
+        let head = -HEADERS_SIZE as i16;
+        let load = |e: &mut Emitter, offset: i32, size: i32| {
+            e.asm.mov(Reg::R1, Reg::R6);
+            e.asm.mov(Reg::R2, offset);
+            e.asm.mov_frame(Reg::R3, -HEADERS_SIZE);
+            e.asm.mov(Reg::R4, size);
+            e.asm.call(Helper::SkbLoadBytes);
+            e.asm.branch(Cond::Ne, Reg::R0, 0, other);
+        };
+        let e = &mut self.e;
+        load(e, 0, HEADERS_SIZE);
+        e.asm.load(Size::Byte, Reg::R1, Reg::FRAME, head);
+        e.asm.mov(Reg::R8, 48);
+        e.asm.load(Size::Byte, Reg::R2, Reg::FRAME, head + 6);
+        e.asm.alu(Alu::Rsh, Reg::R1, 4);
+        e.asm.branch(Cond::Eq, Reg::R1, 6, is_v6);
+        e.asm.mov(Reg::R8, 28);
+        e.asm.load(Size::Byte, Reg::R1, Reg::FRAME, head);
+        e.asm.branch(Cond::Ne, Reg::R1, 0x45, other);
+        // More fragments, or a place behind the first.
+        e.asm.load(Size::Half, Reg::R1, Reg::FRAME, head + 6);
+        e.asm.branch(Cond::Set, Reg::R1, 0xFF3F, other);
+        e.asm.load(Size::Byte, Reg::R2, Reg::FRAME, head + 9);
+        e.asm.load(Size::Half, Reg::R1, Reg::FRAME, head + 22);
+        e.asm.jump(has_port);
+        e.asm.bind(is_v6);
+        e.asm.branch(Cond::Ne, Reg::R2, i32::from(UDP), other);
+        load(e, 40, 8);
+        e.asm.mov(Reg::R2, i32::from(UDP));
+        e.asm.load(Size::Half, Reg::R1, Reg::FRAME, head + 2);
+        e.asm.bind(has_port);
+        e.asm.branch(Cond::Ne, Reg::R1, port, other);
+        let found = e.asm.label();
+        e.asm.branch(Cond::Eq, Reg::R2, i32::from(UDP), found);
+        e.asm.bind(other);
+        let (keep, _) = self.spec.front.results();
+        self.leave(keep);
+        self.e.asm.bind(found);
+    }
+
     /// Adds what copies the payload, whose length less one is in `r0` and small; zeros come behind it.
-    fn copy_payload(&mut self, offset: i32) {
+    fn copy_payload(&mut self) {
         let e = &mut self.e;
         let unreadable = e.undecided(Reason::Unreadable);
         e.asm.mov(Reg::R7, Reg::R0);
         e.asm.mov(Reg::R4, Reg::R0);
         e.asm.alu(Alu::Add, Reg::R4, 1);
         e.asm.mov(Reg::R1, Reg::R6);
-        e.asm.mov(Reg::R2, offset);
+        e.asm.mov(Reg::R2, Reg::R8);
         e.asm.mov(Reg::R3, SCRATCH);
         e.asm.alu(Alu::Add, Reg::R3, i32::from(layout::PAYLOAD));
         e.asm.call(Helper::SkbLoadBytes);
@@ -311,7 +410,8 @@ impl Writer<'_> {
         self.e.load(Reg::R7, layout::LENGTH);
         self.count(DROPPED as i32, 1);
         self.e.store(layout::BUSY, 0);
-        self.leave(DROP);
+        let (_, drop) = self.spec.front.results();
+        self.leave(drop);
     }
 
     /// Adds the end of a run over a payload that is kept.
@@ -326,7 +426,7 @@ impl Writer<'_> {
         self.e.asm.bind(counted);
         self.count(Reg::R6, 1);
         self.e.store(layout::BUSY, 0);
-        self.leave(KEEP);
+        self.leave(self.spec.front.results().0);
     }
 
     /// Adds so many records, and as many bytes as are in `r7`, to the count of a position.
@@ -364,9 +464,10 @@ impl Writer<'_> {
             e.asm.add(Insn::Atomic { size, op, is_fetched: false, base, offset, src });
         }
         e.asm.bind(missing);
-        self.leave(KEEP);
+        self.leave(self.spec.front.results().0);
     }
 
+    /// Adds the end of the program.
     fn leave(&mut self, result: i32) {
         self.e.asm.mov(Reg::R0, result);
         self.e.asm.exit();
@@ -387,11 +488,6 @@ impl Writer<'_> {
     }
 }
 
-/// What a socket filter returns to keep a packet whole.
-const KEEP: i32 = -1;
-/// What it returns to drop one.
-const DROP: i32 = 0;
-
 /// Holds what a record is judged by.
 struct Judged<'j> {
     shares: &'j [Share],
@@ -411,6 +507,15 @@ impl Judged<'_> {
                 pass.emit(e, position)?;
             }
             let (drops, goes_on) = (e.asm.label(), e.asm.label());
+            for field in &self.shares[rule].fragile {
+                let is_whole = e.asm.label();
+                e.load_state(Reg::R0, *field);
+                e.asm.branch(Cond::Ne, Reg::R0, State::Undecided as i32, is_whole);
+                e.asm.load(Size::Word, Reg::R0, SCRATCH, field + 4);
+                e.store(layout::REASON, Reg::R0);
+                e.asm.jump(goes_on);
+                e.asm.bind(is_whole);
+            }
             predicate::emit(e, plan, drops, goes_on)?;
             e.asm.bind(drops);
             let staged = layout::STAGED + 8 * rule as i16;

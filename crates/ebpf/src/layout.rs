@@ -112,11 +112,13 @@ pub enum Reason {
     Order = 11,
     /// The owner has not renewed its lease.
     Lease = 12,
+    /// Several datagrams arrived as one (`UDP_GRO`).
+    Merged = 13,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Malformed,
         Self::Length,
         Self::Budget,
@@ -129,6 +131,7 @@ impl Reason {
         Self::Condition,
         Self::Order,
         Self::Lease,
+        Self::Merged,
     ];
 
     /// Returns the word for it in accounts.
@@ -146,6 +149,7 @@ impl Reason {
             Reason::Condition => "condition",
             Reason::Order => "order",
             Reason::Lease => "lease",
+            Reason::Merged => "merged",
         }
     }
 }

@@ -92,3 +92,26 @@ fn an_object_has_its_parts() {
             .into();
     assert_eq!(fields[11..14], undecided[..]);
 }
+
+#[test]
+fn texts_are_decided_when_they_are_utf8() {
+    let reading = Reading::new(&[reading::path(dtq_record::otlp::logs::column::BODY, None)], json::emit);
+    let mut maps = reading.maps();
+    let mut random = Random(13);
+    // First and last bytes of all ranges, and some between.
+    let bytes = *b"a\x7F\x80\x8F\x90\x9F\xA0\xBF\xC1\xC2\xDF\xE0\xE1\xEC\xED\xEE\xEF\xF0\xF1\xF3\xF4\xF5\xFF";
+    let mut counts = [0; 2];
+    for case in 0..8_000 {
+        let mut text: Vec<u8> = (0..1 + random.below(4)).map(|_| bytes[random.below(bytes.len())]).collect();
+        if case % 2 == 0 {
+            text.extend("\u{e4}bc \u{10FFFF}\u{20AC} and further".as_bytes());
+        }
+        let payload = [b"{\"msg\":\"", &text[..], b"\",\"x\":1}"].concat();
+        let found = reading.run(&mut maps, &payload);
+        let is_utf8 = std::str::from_utf8(&text).is_ok();
+        let expected = if is_utf8 { Field::Known(Value::string(&text[..])) } else { Field::Undecided(7) };
+        assert_eq!(found, Ok(vec![expected]), "{}", payload.escape_ascii());
+        counts[usize::from(is_utf8)] += 1;
+    }
+    assert!(counts.iter().all(|count| *count > 150), "{counts:?}");
+}

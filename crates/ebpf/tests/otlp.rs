@@ -125,6 +125,18 @@ fn the_time_is_the_observed_one_where_it_is_not_set() {
 }
 
 #[test]
+fn ids_are_texts_in_hex() {
+    let (trace, span) = (path(column::TRACE_ID, None), path(column::SPAN_ID, None));
+    let id: Vec<u8> = vec![0x00, 0x19, 0x9A, 0xA0, 0x0F, 0xFF, 0xDE, 0xAD, 1, 2, 3, 4, 5, 6, 0x78, 0x90];
+    assert_eq!(cell(&trace, &field_of(9, &id)), text("00199aa00fffdead0102030405067890"));
+    assert_eq!(cell(&span, &field_of(10, &id[..8])), text("00199aa00fffdead"));
+    assert_eq!(cell(&span, &[field_of(10, &[0; 8]), field_of(10, &id[..8])].concat()), Ok(Cell::Missing));
+    assert_eq!(cell(&trace, &[field_of(9, b""), field_of(9, &id)].concat()), Ok(Cell::Missing));
+    assert_eq!(cell(&trace, &field_of(9, &id[..8])), Ok(Cell::Undecided(Reason::Type as u32)));
+    assert_eq!(cell(&trace, &field_of(10, &id[..8])), Ok(Cell::Missing));
+}
+
+#[test]
 fn values_are_what_they_hold() {
     let read = |any: &[u8]| cell(&path(column::BODY, None), &field_of(5, any));
     assert_eq!(read(b"\x0a\x00"), text(""));
@@ -243,8 +255,7 @@ fn what_cannot_be_read_is_refused() {
         (column::SCOPE, None),
         (column::SCOPE, Some("Attributes")),
         (column::ATTRIBUTES, Some("")),
-        (column::TRACE_ID, None),
-        (column::SPAN_ID, None),
+        (column::TRACE_ID, Some("k")),
         (column::BODY, Some("k")),
         (99, None),
     ];

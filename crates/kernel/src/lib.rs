@@ -4,7 +4,7 @@
 //! is `dtq-ebpf`. Nothing stays in the kernel when its owner has ended: maps and programs are held by descriptors, and what
 //! is attached to a socket of another process is emptied by the kernel and removed by a guard. Read in order: `sys`, [`object`], [`ring`],
 //! [`attach`], [`lease`], [`counters`], [`relay`],
-//! [`probe`].
+//! [`mod@loaded`], [`probe`].
 //!
 //! # Example
 //! ```no_run
@@ -47,6 +47,8 @@ pub mod counters;
 
 pub mod relay;
 
+pub mod loaded;
+
 pub mod probe;
 
 pub mod host;
@@ -55,6 +57,7 @@ pub use attach::{AttachError, CgroupEgress, Guard, Owner, Socket, SocketFilter, 
 pub use counters::{Count, Counters};
 pub use host::Ends;
 pub use lease::Lease;
+pub use loaded::{Loaded, loaded};
 pub use object::{LoadError, Map, Program, ProgramInfo, ProgramKind, Stats, TestRun};
 pub use probe::Probe;
 pub use relay::{Address, Relay, RelayCounts, RelayError, RelayOptions, Target};

@@ -35,8 +35,7 @@ impl Map {
             entries_max: def.entries_max,
             name: &def.name,
         };
-        let is_per_cpu = matches!(def.kind, MapKind::PerCpuHash | MapKind::PerCpuArray);
-        let value_count = if is_per_cpu { cpu_count()? } else { 1 };
+        let value_count = value_count(def.kind)?;
         let map = Self { descriptor: sys::create_map(&spec)?, def: def.clone(), value_count };
         if !def.initial.is_empty() {
             let mut value = def.initial.clone();
@@ -44,6 +43,21 @@ impl Map {
             map.set(&[0; 4], &value)?;
         }
         Ok(map)
+    }
+
+    /// Returns the map of a descriptor; `None` when it is of a kind that dtq does not make.
+    pub(crate) fn of_descriptor(descriptor: OwnedFd) -> io::Result<Option<Self>> {
+        let info = sys::info::map_info(&descriptor)?;
+        let Some(kind) = MapKind::ALL.into_iter().find(|kind| kind.number() == info.kind) else { return Ok(None) };
+        let def = MapDef {
+            name: sys::info::text(&info.name),
+            kind,
+            key_size: info.key_size,
+            value_size: info.value_size,
+            entries_max: info.entries_max,
+            initial: Vec::new(),
+        };
+        Ok(Some(Self { descriptor, value_count: value_count(kind)?, def }))
     }
 
     /// Returns another descriptor of the same map.
@@ -137,6 +151,14 @@ impl AsFd for Map {
     }
 }
 
+/// Returns how many values a key of a map has.
+fn value_count(kind: MapKind) -> io::Result<usize> {
+    match kind {
+        MapKind::PerCpuHash | MapKind::PerCpuArray => cpu_count(),
+        MapKind::Hash | MapKind::Array | MapKind::LruHash | MapKind::RingBuffer => Ok(1),
+    }
+}
+
 /// Returns for how many processors a map has values: all that there may ever be.
 fn cpu_count() -> io::Result<usize> {
     let text = std::fs::read_to_string("/sys/devices/system/cpu/possible")?;
@@ -207,7 +229,7 @@ impl Program {
     /// # Errors
     /// When the descriptor is no program, or one for another place.
     pub fn inherit(descriptor: OwnedFd, kind: ProgramKind) -> io::Result<Self> {
-        let found = sys::program_info(&descriptor)?.kind;
+        let found = sys::info::program_info(&descriptor)?.kind;
         if found != kind.number() {
             let message = format!("the program is of kind {found}, not {} ({kind:?})", kind.number());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
@@ -250,10 +272,14 @@ impl AsFd for Program {
 }
 
 /// Holds what the kernel says of a program.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct ProgramInfo {
     /// Its number, which no other program has until the next start.
     pub id: u32,
+    /// Its name, of at most fifteen bytes.
+    pub name: String,
+    /// The user who loaded it.
+    pub uid: u32,
     /// Whether it runs as machine code. Also false where this process may not know.
     pub is_native: bool,
     /// How many instructions the verifier looked at.
@@ -267,9 +293,11 @@ pub struct ProgramInfo {
 impl ProgramInfo {
     /// Returns what the kernel says of the program of a descriptor.
     pub(crate) fn of(program: &impl AsFd) -> io::Result<Self> {
-        let info = sys::program_info(program)?;
+        let info = sys::info::program_info(program)?;
         Ok(Self {
             id: info.id,
+            name: sys::info::text(&info.name),
+            uid: info.uid,
             is_native: info.native_size > 0,
             verified_count: info.verified_count,
             run_count: info.run_count,
@@ -283,7 +311,7 @@ impl ProgramInfo {
 /// # Errors
 /// What the kernel says: it asks for `CAP_SYS_ADMIN`.
 pub fn has_program(id: u32) -> io::Result<bool> {
-    sys::has_program(id)
+    Ok(sys::info::open_program(id)?.is_some())
 }
 
 /// Has the kernel measure how often all programs run and for how long, until it is dropped.

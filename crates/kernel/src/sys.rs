@@ -7,6 +7,8 @@
 //! `include/uapi/linux/bpf.h`, `union bpf_attr`; `bpf(2)`.
 #![allow(unsafe_code, reason = "a system call that takes addresses; nothing else in the crate makes one")]
 
+pub mod info;
+
 pub mod wait;
 
 pub mod ring;
@@ -27,7 +29,9 @@ mod command {
     pub const MAP_NEXT_KEY: libc::c_int = 4;
     pub const PROG_LOAD: libc::c_int = 5;
     pub const PROG_TEST_RUN: libc::c_int = 10;
+    pub const PROG_NEXT_ID: libc::c_int = 11;
     pub const PROG_FD_BY_ID: libc::c_int = 13;
+    pub const MAP_FD_BY_ID: libc::c_int = 14;
     pub const OBJECT_INFO: libc::c_int = 15;
     pub const LINK_CREATE: libc::c_int = 28;
     pub const LINK_UPDATE: libc::c_int = 29;
@@ -326,87 +330,6 @@ pub fn update_link(link: &impl AsFd, program: &impl AsFd) -> io::Result<()> {
 pub fn detach_link(link: &impl AsFd) -> io::Result<()> {
     let mut link = number(link);
     call(command::LINK_DETACH, &mut link).map(|_| ())
-}
-
-/// Arguments of `BPF_OBJ_GET_INFO_BY_FD`.
-#[repr(C)]
-#[derive(Default)]
-struct ObjectInfo {
-    descriptor: u32,
-    info_size: u32,
-    info: u64,
-}
-
-/// What `BPF_OBJ_GET_INFO_BY_FD` says of a program (`struct bpf_prog_info`); the kernel fills as much as it knows.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ProgInfo {
-    /// Its kind.
-    pub kind: u32,
-    /// Its number, which no other program has until the next start.
-    pub id: u32,
-    tag: [u8; 8],
-    /// Bytes of machine code; 0 where it is interpreted.
-    pub native_size: u32,
-    translated_size: u32,
-    native: u64,
-    translated: u64,
-    load_time: u64,
-    uid: u32,
-    map_count: u32,
-    maps: u64,
-    name: [u8; NAME_SIZE],
-    interface: u32,
-    bits: u32,
-    netns: [u64; 2],
-    symbol_counts: [u32; 2],
-    symbols: [u64; 2],
-    btf: u32,
-    function_record_size: u32,
-    functions: u64,
-    function_count: u32,
-    line_count: u32,
-    lines: [u64; 2],
-    native_line_count: u32,
-    line_record_sizes: [u32; 2],
-    tag_count: u32,
-    tags: u64,
-    /// How long it ran, while that was measured.
-    pub run_time_ns: u64,
-    /// How often it ran, while that was measured.
-    pub run_count: u64,
-    recursion_misses: u64,
-    /// How many instructions the verifier looked at.
-    pub verified_count: u32,
-    attach: [u32; 2],
-    /// So that no byte has no value: the kernel looks at those that it does not know.
-    padding: u32,
-}
-
-/// Returns what the kernel says of a program.
-///
-/// # Errors
-/// What the kernel says, such as that the descriptor is of something else.
-pub fn program_info(program: &impl AsFd) -> io::Result<ProgInfo> {
-    let mut info = ProgInfo::default();
-    let address = &raw mut info as u64;
-    let info_size = size(size_of::<ProgInfo>())?;
-    let mut arguments = ObjectInfo { descriptor: number(program), info_size, info: address };
-    call(command::OBJECT_INFO, &mut arguments)?;
-    Ok(info)
-}
-
-/// Says whether there is a program of this number.
-///
-/// # Errors
-/// What the kernel says, such as that this process may not ask.
-pub fn has_program(id: u32) -> io::Result<bool> {
-    let mut arguments = [id, 0, 0];
-    match call_for_descriptor(command::PROG_FD_BY_ID, &mut arguments) {
-        Ok(_) => Ok(true),
-        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 /// Has the kernel measure how often programs run and for how long, while the descriptor is open.

@@ -2,13 +2,15 @@
 //!
 //! The whole object is checked, so that nothing is decided of a payload that user space would skip. Keys are those of the
 //! object itself; what is nested is walked over. Escapes in keys, nesting deeper than eight, and numbers that are not told
-//! apart here go to user space. Read in order: `scan.rs`, `json/string.rs`, `json/number.rs`, `json/keys.rs`,
-//! `json/severity.rs`, this.
+//! apart here go to user space. Read in order: `scan.rs`, `json/string.rs`, `json/utf8.rs`,
+//! `json/number.rs`, `json/keys.rs`, `json/severity.rs`, this.
 //!
 //! # Source
 //! RFC 8259; `crates/record/src/json.rs`, `record.rs` and `known.rs`, which say what a key fills.
 
 mod string;
+
+mod utf8;
 
 mod number;
 
@@ -42,10 +44,12 @@ const MESSAGE_RANK: i16 = OWN + 24;
 const SEVERITY_RANK: i16 = OWN + 32;
 /// Where a text or number begins.
 const START: i16 = OWN + 40;
-/// Whether a text has escapes (1) and bytes beyond ASCII (2); of a number what its digits say.
+/// Whether a text has escapes (1) and bytes beyond ASCII (2); of a number where the digits begin that are read.
 const FLAGS: i16 = OWN + 48;
 /// What stands under the best key for a severity, as a field.
 const SEVERITY: i16 = OWN + 56;
+/// Of a number what its digits so far say; of a text beyond ASCII where it is read on.
+const VALUE: i16 = OWN + 72;
 
 /// Stands for the rank of no key.
 const NO_RANK: i32 = 255;
@@ -141,15 +145,13 @@ struct Reader {
     behind: Label,
     /// Behind a bracket that closes.
     close: Label,
-    /// Behind the object.
-    end: Label,
 }
 
 impl Reader {
     fn new(e: &mut Emitter, parts: Vec<(Part, i16)>) -> Self {
         let bad = e.undecided(Reason::Malformed);
-        let [object, key, array, value, behind, close, end] = std::array::from_fn(|_| e.asm.label());
-        Self { parts, bad, object, key, array, value, behind, close, end }
+        let [object, key, array, value, behind, close] = std::array::from_fn(|_| e.asm.label());
+        Self { parts, bad, object, key, array, value, behind, close }
     }
 
     /// Returns the cells of a part, of which the first is filled while reading.
@@ -241,25 +243,35 @@ impl Reader {
 
     /// Adds a store of the text from [`START`] to `r1`, where it is wanted, and goes on behind it.
     fn store_text(&self, e: &mut Emitter) {
-        let (is_plain, is_escaped) = (e.asm.label(), e.asm.label());
-        e.asm.mov(Reg::R5, Reg::R1);
+        let [is_plain, is_escaped, is_other, is_utf8] = std::array::from_fn(|_| e.asm.label());
+        e.load(Reg::R2, TARGET);
+        e.asm.branch(Cond::Eq, Reg::R2, 0, self.behind);
+        e.load(Reg::R3, FLAGS);
+        e.asm.branch(Cond::Eq, Reg::R3, 0, is_plain);
+        e.asm.branch(Cond::Set, Reg::R3, string::HAS_ESCAPES, is_escaped);
+        e.load(Reg::R4, CURSOR);
+        e.store(VALUE, Reg::R4);
+        utf8::check(e, is_other);
+        e.asm.jump(is_utf8);
+        e.asm.bind(is_other);
+        e.load(Reg::R1, VALUE);
+        e.store(CURSOR, Reg::R1);
         e.load(Reg::R1, TARGET);
-        e.asm.branch(Cond::Eq, Reg::R1, 0, self.behind);
-        e.load(Reg::R2, FLAGS);
-        e.asm.branch(Cond::Eq, Reg::R2, 0, is_plain);
-        e.asm.branch(Cond::Set, Reg::R2, string::HAS_ESCAPES, is_escaped);
         store_undecided(e, Reason::NonAscii);
         e.asm.jump(self.behind);
         e.asm.bind(is_escaped);
+        e.load(Reg::R1, TARGET);
         store_undecided(e, Reason::Escaped);
         e.asm.jump(self.behind);
+        e.asm.bind(is_utf8);
         e.asm.bind(is_plain);
         e.load(Reg::R2, START);
-        e.asm.alu(Alu::Sub, Reg::R5, Reg::R2);
-        e.address(Reg::R1, Reg::R1);
-        e.asm.store(Size::Word, Reg::R1, 0, State::Text as i32);
-        e.asm.store(Size::Word, Reg::R1, 4, Reg::R5);
-        e.asm.store(Size::Double, Reg::R1, 8, Reg::R2);
+        e.asm.alu(Alu::Sub, Reg::R1, Reg::R2);
+        e.load(Reg::R3, TARGET);
+        e.address(Reg::R3, Reg::R3);
+        e.asm.store(Size::Word, Reg::R3, 0, State::Text as i32);
+        e.asm.store(Size::Word, Reg::R3, 4, Reg::R1);
+        e.asm.store(Size::Double, Reg::R3, 8, Reg::R2);
         e.asm.jump(self.behind);
     }
 
@@ -359,24 +371,15 @@ impl Reader {
         e.asm.branch(Cond::Ne, Reg::R1, 1, self.behind);
     }
 
-    /// Adds the state `end`: only blanks and line ends may follow.
+    /// Adds the reading of what is behind the object: only blanks may follow, and one end of a line. Behind that an empty line might be one of its own.
     fn read_end(&self, e: &mut Emitter) {
-        let [is_blank, done] = std::array::from_fn(|_| e.asm.label());
-        e.asm.bind(self.end);
-        e.step();
-        e.load(Reg::R1, CURSOR);
+        let done = e.asm.label();
+        next(e);
         e.load(Reg::R5, END);
         e.asm.branch(Cond::Ge, Reg::R1, Reg::R5, done);
-        e.address(Reg::R2, Reg::R1);
-        e.asm.load(Size::Byte, Reg::R3, Reg::R2, 0);
-        for byte in [b'\n', b' ', b'\r', b'\t'] {
-            e.asm.branch(Cond::Eq, Reg::R3, i32::from(byte), is_blank);
-        }
-        e.asm.jump(self.bad);
-        e.asm.bind(is_blank);
+        e.asm.branch(Cond::Ne, Reg::R3, i32::from(b'\n'), self.bad);
         e.asm.alu(Alu::Add, Reg::R1, 1);
-        e.store(CURSOR, Reg::R1);
-        e.asm.jump(self.end);
+        e.asm.branch(Cond::Lt, Reg::R1, Reg::R5, self.bad);
         e.asm.bind(done);
     }
 

@@ -8,7 +8,7 @@
 //!
 //! While a message is read, `r6` is the offset of its next field and `r7` that of its end; an offset beyond the end is seen
 //! at the next field, before anything is judged. Read in order: `otlp/plan.rs`, `otlp/message.rs`, `otlp/record.rs`,
-//! `otlp/keys.rs`, `otlp/any.rs`.
+//! `otlp/keys.rs`, `otlp/any.rs`, `otlp/id.rs`.
 //!
 //! # Source
 //! protobuf.dev, "Encoding"; OpenTelemetry's logs.proto, common.proto and resource.proto; `dtq_record::otlp::pass`.
@@ -22,6 +22,8 @@ mod record;
 mod keys;
 
 mod any;
+
+mod id;
 
 pub use plan::supports;
 
@@ -72,7 +74,8 @@ mod cell {
 /// When one of the fields cannot be read, see [`supports`].
 pub fn emit(e: &mut Emitter, wanted: &[Wanted], judge: &mut Judge<'_>, dropped: Label) -> Result<(), Unsupported> {
     let plan = Plan::new(wanted)?;
-    let mut reader = Reader::new(e, plan);
+    let id_texts = id::texts(e, &plan)?;
+    let mut reader = Reader::new(e, plan, id_texts);
     reader.start();
     reader.request(dropped);
     reader.resource_logs();
@@ -92,6 +95,8 @@ pub fn emit(e: &mut Emitter, wanted: &[Wanted], judge: &mut Judge<'_>, dropped: 
 struct Reader<'r> {
     e: &'r mut Emitter,
     plan: Plan,
+    /// Where the texts of the ids are.
+    id_texts: [i16; 2],
     /// Where each kind of message goes on with its next field.
     heads: [Label; Level::COUNT],
     /// Where a field is passed over.
@@ -101,10 +106,10 @@ struct Reader<'r> {
 }
 
 impl<'r> Reader<'r> {
-    fn new(e: &'r mut Emitter, plan: Plan) -> Self {
+    fn new(e: &'r mut Emitter, plan: Plan, id_texts: [i16; 2]) -> Self {
         let heads = std::array::from_fn(|_| e.asm.label());
         let (skip, malformed) = (e.asm.label(), e.undecided(Reason::Malformed));
-        Self { e, plan, heads, skip, malformed }
+        Self { e, plan, id_texts, heads, skip, malformed }
     }
 
     /// Sets out: the cells of the reader, and those of fields that no message fills.
@@ -146,7 +151,7 @@ impl<'r> Reader<'r> {
         self.e.asm.jump(dropped);
     }
 
-    /// Writes the reading of a `ResourceLogs`: falls through from nothing, entered at its head.
+    /// Writes the reading of a `ResourceLogs`.
     fn resource_logs(&mut self) {
         let [done, resource, other] = std::array::from_fn(|_| self.e.asm.label());
         self.head(Level::ResourceLogs, done);
@@ -175,7 +180,9 @@ impl<'r> Reader<'r> {
         let [done, other, schema] = std::array::from_fn(|_| self.e.asm.label());
         self.head(Level::ScopeLogs, done);
         self.e.asm.branch(Cond::Ne, Reg::R2, message::tag(2, 2), other);
-        self.enter(cell::RECORD_END);
+        self.length(AT, Reg::R3);
+        self.e.store(layout::RECORD_SIZE, Reg::R3);
+        self.enter_at(cell::RECORD_END);
         if self.plan.has_scope() {
             self.had(cell::SCOPE_LOGS_HAD);
         }

@@ -27,6 +27,7 @@ use dtq_ir::condition::term::{NodeKind, Term};
 use dtq_value::Value;
 use field::Fields;
 use number::Comparison;
+use std::collections::BTreeSet;
 
 /// Says what is to be certain of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,11 +96,9 @@ pub struct Stays {
 /// How deep a condition is followed.
 const DEPTH_MAX: usize = 64;
 
-/// Returns how a certainty about a condition is found, and adds what stays in user space.
-///
-/// # Errors
-/// When nothing of it can become certain: what stays says why.
-pub fn plan(term: &Term, want: Want, fields: &mut Fields<'_>, stays: &mut Vec<Stays>) -> Result<Plan, ()> {
+/// Returns how a certainty about a condition is found, and adds what stays in user space; `None` when nothing of it can
+/// become certain, for which what stays says why.
+pub fn plan(term: &Term, want: Want, fields: &mut Fields<'_>, stays: &mut Vec<Stays>) -> Option<Plan> {
     Planner { fields, stays }.plan(term, want, DEPTH_MAX)
 }
 
@@ -109,13 +108,13 @@ struct Planner<'p, 'f> {
 }
 
 impl Planner<'_, '_> {
-    fn plan(&mut self, term: &Term, want: Want, depth_left: usize) -> Result<Plan, ()> {
+    fn plan(&mut self, term: &Term, want: Want, depth_left: usize) -> Option<Plan> {
         let Some(depth_left) = depth_left.checked_sub(1) else {
             return self.stays(term, Unsupported::new("the condition is nested too deep"));
         };
         match term {
             Term::Const(value) => match bool_of(value) {
-                Some(value) => Ok(Plan::Known(want.holds(value))),
+                Some(value) => Some(Plan::Known(want.holds(value))),
                 None => self.stays(term, Unsupported::new("it is no condition")),
             },
             Term::And(left, right) => {
@@ -135,48 +134,44 @@ impl Planner<'_, '_> {
     }
 
     /// Plans two operands of which both have to be certain, or one.
-    fn two(&mut self, operands: [(&Term, Want); 2], both: bool, depth_left: usize) -> Result<Plan, ()> {
+    fn two(&mut self, operands: [(&Term, Want); 2], both: bool, depth_left: usize) -> Option<Plan> {
         let mut plans = Vec::new();
         for (term, want) in operands {
             match self.plan(term, want, depth_left) {
-                Ok(plan) => plans.push(plan),
-                Err(()) if both => return Err(()),
-                Err(()) => {}
+                Some(plan) => plans.push(plan),
+                None if both => return None,
+                None => {}
             }
         }
-        if plans.is_empty() { Err(()) } else { Ok(joined(plans, both)) }
+        (!plans.is_empty()).then(|| joined(plans, both))
     }
 
     /// Plans `iff` and `case`: a condition that is true decides for its value, one that is not for what follows.
-    fn case(&mut self, parts: &[Term], want: Want, depth_left: usize) -> Result<Plan, ()> {
-        let [condition, value, rest @ ..] = parts else {
-            return parts.first().ok_or(()).and_then(|last| self.plan(last, want, depth_left));
-        };
-        let Some(depth_left) = depth_left.checked_sub(1) else { return Err(()) };
-        let taken = self
-            .plan(condition, Want::True, depth_left)
-            .and_then(|is_true| Ok(joined(vec![is_true, self.plan(value, want, depth_left)?], true)));
-        let passed = self
-            .plan(condition, Want::NotTrue, depth_left)
-            .and_then(|is_not| Ok(joined(vec![is_not, self.case(rest, want, depth_left)?], true)));
-        let plans: Vec<Plan> = [taken, passed].into_iter().flatten().collect();
-        if plans.is_empty() { Err(()) } else { Ok(joined(plans, false)) }
+    fn case(&mut self, parts: &[Term], want: Want, depth_left: usize) -> Option<Plan> {
+        let [condition, value, rest @ ..] = parts else { return self.plan(parts.first()?, want, depth_left) };
+        let depth_left = depth_left.checked_sub(1)?;
+        let is_true = self.plan(condition, Want::True, depth_left);
+        let taken = is_true.and_then(|is_true| Some(vec![is_true, self.plan(value, want, depth_left)?]));
+        let is_not = self.plan(condition, Want::NotTrue, depth_left);
+        let passed = is_not.and_then(|is_not| Some(vec![is_not, self.case(rest, want, depth_left)?]));
+        let plans: Vec<Plan> = [taken, passed].into_iter().flatten().map(|both| joined(both, true)).collect();
+        (!plans.is_empty()).then(|| joined(plans, false))
     }
 
-    fn leaf(&mut self, term: &Term, want: Want) -> Result<Plan, ()> {
-        let atom = match Atom::of(term, self.fields) {
-            Ok(atom) => return Ok(Plan::Atom(atom, want)),
+    fn leaf(&mut self, term: &Term, want: Want) -> Option<Plan> {
+        let reason = match Atom::of(term, self.fields) {
+            Ok(atom) => return Some(Plan::Atom(atom, want)),
             Err(reason) => reason,
         };
         match Comparison::of(term, self.fields) {
-            Some(comparison) => Ok(Plan::Comparison(comparison, want)),
-            None => self.stays(term, atom),
+            Some(comparison) => Some(Plan::Comparison(comparison, want)),
+            None => self.stays(term, reason),
         }
     }
 
-    fn stays(&mut self, term: &Term, reason: Unsupported) -> Result<Plan, ()> {
+    fn stays(&mut self, term: &Term, reason: Unsupported) -> Option<Plan> {
         self.stays.push(Stays { part: term.clone(), reason });
-        Err(())
+        None
     }
 }
 
@@ -202,6 +197,21 @@ fn joined(plans: Vec<Plan>, all: bool) -> Plan {
 }
 
 impl Plan {
+    /// Returns the fields of which each is known wherever the plan says yes.
+    pub(crate) fn sure_fields(&self) -> BTreeSet<i16> {
+        match self {
+            Plan::Known(_) => BTreeSet::new(),
+            Plan::Atom(atom, _) => BTreeSet::from([atom.field]),
+            Plan::Comparison(comparison, _) => comparison.fields(),
+            Plan::All(plans) => plans.iter().flat_map(Plan::sure_fields).collect(),
+            Plan::Any(plans) => {
+                let mut all = plans.iter().map(Plan::sure_fields);
+                let first = all.next().unwrap_or_default();
+                all.fold(first, |common, fields| common.intersection(&fields).copied().collect())
+            }
+        }
+    }
+
     /// Returns what it costs, roughly, in steps.
     pub(crate) fn cost(&self) -> u32 {
         match self {

@@ -11,6 +11,7 @@ use crate::predicate::atom::cond;
 use crate::predicate::field::Fields;
 use dtq_ir::condition::term::Term;
 use dtq_value::{Type, Value};
+use std::collections::BTreeSet;
 
 /// How deep numbers are computed: each level needs a cell.
 const DEPTH_MAX: usize = 5;
@@ -42,6 +43,20 @@ impl Comparison {
         let (left, left_type) = number(left, fields, DEPTH_MAX)?;
         let (right, right_type) = number(right, fields, DEPTH_MAX)?;
         (left_type == right_type).then_some(Self { cond, is_negated, left, right })
+    }
+
+    /// Returns the fields that it reads, all of which it needs.
+    pub(super) fn fields(&self) -> BTreeSet<i16> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![&self.left, &self.right];
+        while let Some(number) = open.pop() {
+            match number {
+                Number::Const(_) => {}
+                Number::Field { field, .. } => _ = found.insert(*field),
+                Number::Of(_, left, right) => open.extend([&**left, &**right]),
+            }
+        }
+        found
     }
 
     /// Adds what brings the numbers into `r6` and `r7`.

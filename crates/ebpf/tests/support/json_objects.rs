@@ -159,7 +159,8 @@ pub const DECIDED: [&[u8]; 14] = [
 ];
 
 /// Objects that user space has to read, or skip.
-pub const KEPT: [&[u8]; 30] = [
+pub const KEPT: [&[u8]; 31] = [
+    b"{}\n\n",
     b"x",
     b"\n",
     b"[{}]",

@@ -21,8 +21,14 @@ pub const DROPPED: u32 = 0;
 pub const KEPT: u32 = 1;
 
 /// Bytes of the map that records are written into; a mask and some bytes behind it.
-const TRACE_MASK: i32 = 0xFFFF;
-const TRACE_BEYOND: u32 = 1_024;
+const TRACE_MASK: i32 = 0x3_FFFF;
+const TRACE_BEYOND: u32 = 4_096;
+/// Bytes that are written of each text, for those that are in no payload.
+const TEXT_SIZE: i16 = 32;
+/// Bytes that are written of a record in front of its fields: its size.
+const HEAD_SIZE: i16 = 8;
+/// Bytes that are written of each field.
+const ENTRY_SIZE: i16 = FIELD_SIZE + TEXT_SIZE;
 
 /// Holds a program and its maps.
 pub struct Reading {
@@ -49,7 +55,9 @@ pub enum Cell {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Said {
     pub result: u32,
-    /// The fields of each record that was judged, of the records that there was room for.
+    /// How large each record is that was judged, of the records that there was room for.
+    pub sizes: Vec<u64>,
+    /// The fields of these records.
     pub records: Vec<Vec<Cell>>,
 }
 
@@ -120,14 +128,22 @@ impl Reading {
                 e.load(Reg::R2, layout::JUDGE);
                 e.asm.alu(Alu::And, Reg::R2, TRACE_MASK);
                 e.asm.alu(Alu::Add, Reg::R1, Reg::R2);
+                e.load(Reg::R3, layout::RECORD_SIZE);
+                e.asm.store(Size::Double, Reg::R1, 0, Reg::R3);
                 for index in 0..field_count {
+                    let entry = HEAD_SIZE + index as i16 * ENTRY_SIZE;
                     for half in [0, 8] {
                         e.load(Reg::R3, layout::field(index) + half);
-                        e.asm.store(Size::Double, Reg::R1, index as i16 * FIELD_SIZE + half, Reg::R3);
+                        e.asm.store(Size::Double, Reg::R1, entry + half, Reg::R3);
+                    }
+                    e.address(Reg::R4, Reg::R3);
+                    for at in (0..TEXT_SIZE).step_by(8) {
+                        e.asm.load(Size::Double, Reg::R3, Reg::R4, at);
+                        e.asm.store(Size::Double, Reg::R1, entry + FIELD_SIZE + at, Reg::R3);
                     }
                 }
                 e.load(Reg::R2, layout::JUDGE);
-                e.asm.alu(Alu::Add, Reg::R2, field_count as i32 * i32::from(FIELD_SIZE));
+                e.asm.alu(Alu::Add, Reg::R2, i32::from(HEAD_SIZE) + field_count as i32 * i32::from(ENTRY_SIZE));
                 e.store(layout::JUDGE, Reg::R2);
                 // The judge of a filter leaves nothing in registers.
                 for number in 0..9 {
@@ -155,24 +171,34 @@ impl Reading {
 
     /// Returns what the map says.
     pub fn said(&self, result: u32, judged: usize, trace: &[u8], payload: &[u8]) -> Said {
-        let size = self.field_count * FIELD_SIZE as usize;
         let judged = judged.min(TRACE_MASK as usize);
-        let records = trace[..judged].chunks_exact(size.max(1));
         let records =
-            records.map(|record| record.chunks(FIELD_SIZE as usize).map(|cell| read(cell, payload)).collect());
-        Said { result, records: records.collect() }
+            || trace[..judged].chunks_exact(self.record_size()).map(|record| record.split_at(HEAD_SIZE as usize));
+        let size = |(head, _): (&[u8], &[u8])| u64::from_le_bytes(head.try_into().unwrap());
+        let cells =
+            |(_, cells): (&[u8], &[u8])| cells.chunks(ENTRY_SIZE as usize).map(|cell| read(cell, payload)).collect();
+        Said { result, sizes: records().map(size).collect(), records: records().map(cells).collect() }
+    }
+
+    /// Returns how many bytes are written of a record.
+    pub fn record_size(&self) -> usize {
+        HEAD_SIZE as usize + self.field_count * ENTRY_SIZE as usize
     }
 }
 
 fn read(cell: &[u8], payload: &[u8]) -> Cell {
     let state = u32::from_le_bytes(cell[..4].try_into().unwrap());
     let length = u32::from_le_bytes(cell[4..8].try_into().unwrap());
-    let number = u64::from_le_bytes(cell[8..].try_into().unwrap());
+    let number = u64::from_le_bytes(cell[8..16].try_into().unwrap());
     match state {
         state if state == State::Missing as u32 => Cell::Missing,
         state if state == State::Text as u32 => {
-            let start = number as usize - layout::PAYLOAD as usize;
-            Cell::Text(payload[start..start + length as usize].to_vec())
+            let copied = &cell[FIELD_SIZE as usize..];
+            let text = match (number as usize).checked_sub(layout::PAYLOAD as usize) {
+                Some(start) => &payload[start..start + length as usize],
+                None => &copied[..length as usize],
+            };
+            Cell::Text(text.to_vec())
         }
         state if state == State::Long as u32 => Cell::Long(number as i64),
         state if state == State::Bool as u32 => Cell::Bool(number != 0),

@@ -68,6 +68,8 @@ pub fn paths() -> Vec<FieldPath> {
         column::SEVERITY_TEXT,
         column::EVENT_NAME,
         column::TRACE_FLAGS,
+        column::TRACE_ID,
+        column::SPAN_ID,
         column::BODY,
     ];
     let mut paths: Vec<FieldPath> = columns.into_iter().map(|column| path(column, None)).collect();
@@ -199,13 +201,24 @@ fn record(out: &mut Vec<u8>, random: &mut Random) {
             }
             7 => append_varint_field(out, 7, random.next() >> random.below(64)),
             8 => append_fixed32_field(out, 8, random.next() as u32),
-            9 => append_bytes_field(out, 9, &[7; 16]),
-            10 => append_bytes_field(out, 10, &[7; 8]),
+            9 | 10 => id(out, number, random),
             13 => append_varint_field(out, 13 + random.below(2_000) as u32, random.next() >> random.below(64)),
             14 => append_fixed64_field(out, 13 + random.below(2_000) as u32, random.next()),
             15 => text(out, 13 + random.below(2_000) as u32, random, 300),
             _ => append_fixed32_field(out, 13 + random.below(2_000) as u32, random.next() as u32),
         }
+    }
+}
+
+/// Appends an id of a trace or a span, a few of them not set or of another size.
+fn id(out: &mut Vec<u8>, number: u32, random: &mut Random) {
+    let bytes: Vec<u8> = (0..16).map(|_| random.next() as u8).collect();
+    let size = if number == 9 { 16 } else { 8 };
+    match random.below(12) {
+        0 => append_bytes_field(out, number, &[0; 16][..size]),
+        1 => append_bytes_field(out, number, &bytes[..random.below(16)]),
+        2 => append_bytes_field(out, number, b""),
+        _ => append_bytes_field(out, number, &bytes[..size]),
     }
 }
 
@@ -346,8 +359,15 @@ pub fn compare(paths: &[FieldPath], payload: &[u8], said: &Said, counts: &mut Co
     }
     counts.dropped += 1;
     let records = read.map_err(|error| format!("dropped, and user space cannot read it: {error}"))?;
-    if !paths.is_empty() && records.len() != said.records.len() || records.is_empty() {
+    if records.len() != said.records.len() || records.is_empty() {
         return Err(format!("{} records of {}", said.records.len(), records.len()));
+    }
+    let mut index = RequestIndex::default();
+    let _ = index.read(Signal::Logs, payload);
+    let sizes: Vec<u64> =
+        index.records().iter().map(|record| u64::from(record.place.end - record.place.start)).collect();
+    if sizes != said.sizes {
+        return Err(format!("records of the sizes {:?} and not {sizes:?}", said.sizes));
     }
     for (index, (record, found)) in records.iter().zip(&said.records).enumerate() {
         for (path, (expected, found)) in paths.iter().zip(record.iter().zip(found)) {
@@ -364,7 +384,10 @@ pub fn compare(paths: &[FieldPath], payload: &[u8], said: &Said, counts: &mut Co
 
 /// Says whether a field is an empty text in a column of texts, which is as good as none.
 fn is_none(path: &FieldPath, cell: &Cell) -> bool {
-    let is_text = matches!(path.column, column::SEVERITY_TEXT | column::EVENT_NAME | column::SCOPE);
+    let is_text = matches!(
+        path.column,
+        column::SEVERITY_TEXT | column::EVENT_NAME | column::SCOPE | column::TRACE_ID | column::SPAN_ID
+    );
     is_text && matches!(cell, Cell::Text(text) if text.is_empty())
 }
 
@@ -405,6 +428,9 @@ fn cell(path: &FieldPath, slot: &Slot, buffers: &Buffers<'_>) -> Option<Cell> {
         Tag::Real => Cell::Real(slot.as_f64()?.to_bits()),
         Tag::DateTime => Cell::DateTime(slot.as_i64()?),
         Tag::String => Cell::Text(slot.as_text(buffers)?.to_vec()),
+        Tag::Id => {
+            Cell::Text(slot.as_bytes(buffers)?.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect())
+        }
         _ => return None,
     };
     Some(if is_none(path, &cell) { Cell::Missing } else { cell })

@@ -127,7 +127,9 @@ fn unix_line(line: &[u8]) -> Option<(u64, &[u8])> {
 
 /// Returns the inodes and users of the UDP sockets that get what is sent to an address.
 fn udp_sockets(address: SocketAddr) -> Result<Vec<(u64, Option<u32>)>, AttachError> {
-    let (mut exact, mut any) = (Vec::new(), Vec::new());
+    // By this address, by all of its family, and by all of IPv6, which may take IPv4 too.
+    let (mut exact, mut family, mut other) = (Vec::new(), Vec::new(), Vec::new());
+    let ip = address.ip().to_canonical();
     for file in ["/proc/net/udp", "/proc/net/udp6"] {
         let text = match std::fs::read_to_string(file) {
             // Where IPv6 is switched off.
@@ -138,15 +140,17 @@ fn udp_sockets(address: SocketAddr) -> Result<Vec<(u64, Option<u32>)>, AttachErr
             if local.port() != address.port() {
                 continue;
             }
-            if local.ip().to_canonical() == address.ip().to_canonical() {
-                exact.push((inode, Some(uid)));
-            } else if local.ip().is_unspecified() && (local.is_ipv6() || address.ip().to_canonical().is_ipv4()) {
-                any.push((inode, Some(uid)));
-            }
+            let place = match local.ip() {
+                local if local.to_canonical() == ip => &mut exact,
+                local if local.is_unspecified() && local.is_ipv4() == ip.is_ipv4() => &mut family,
+                local if local.is_unspecified() && local.is_ipv6() => &mut other,
+                _ => continue,
+            };
+            place.push((inode, Some(uid)));
         }
     }
     // As the kernel chooses: who names the address more closely gets what is sent to it.
-    Ok(if exact.is_empty() { any } else { exact })
+    Ok([exact, family, other].into_iter().find(|found| !found.is_empty()).unwrap_or_default())
 }
 
 /// Returns the address, the user and the inode of a line.

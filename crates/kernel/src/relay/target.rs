@@ -1,4 +1,4 @@
-//! Where a relay hands datagrams on to: another socket, a writer, or a function. Next: `probe.rs`.
+//! Where a relay hands datagrams on to: another socket, a writer, or a function. Next: `loaded.rs`.
 
 use super::Address;
 use crate::sys::wait;

@@ -1,11 +1,13 @@
 //! Filters on sockets: what they drop, what can have none, how they are found, replaced and taken away.
 
-use crate::filters::{DROPPED, KEPT, Role, command, constant, eventually, first_byte, leased, role};
+use crate::filters::{DROPPED, KEPT, Role, as_other_user, command, constant, eventually, first_byte, leased, role};
 use crate::{load, may_load};
 use dtq_kernel::attach::filter::Present;
 use dtq_kernel::attach::{find, kind};
+use dtq_kernel::object::has_program;
 use dtq_kernel::{
-    AttachError, Count, Program, ProgramKind, Socket, SocketFilter, SocketKind, SocketName, Stats, object::has_program,
+    AttachError, Count, Counters, Owner, Program, ProgramKind, Socket, SocketFilter, SocketKind, SocketName, Stats,
+    loaded,
 };
 use rustix::event::{PollFd, PollFlags, poll};
 use std::net::{SocketAddr, UdpSocket};
@@ -240,6 +242,39 @@ fn sockets_of_other_processes_are_found_and_not_kept_open() {
     assert!(error.contains("no process"), "{error}");
 }
 
+/// Is a process of another user: says why it cannot reach a socket of its parent.
+#[test]
+fn stranger_child() {
+    if role().as_deref() != Some("stranger") {
+        return;
+    }
+    let variable = |name: &str| std::env::var(name).unwrap();
+    let (pid, descriptor) = (variable("DTQ_TEST_PID"), variable("DTQ_TEST_DESCRIPTOR"));
+    let by_process = SocketName::Process { pid: pid.parse().unwrap(), descriptor: descriptor.parse().unwrap() };
+    let by_address = SocketName::Udp(variable("DTQ_TEST_ADDRESS").parse().unwrap());
+    println!("ready {}|{}", find(&by_process).unwrap_err(), find(&by_address).unwrap_err());
+}
+
+#[test]
+fn a_user_without_rights_is_told_whose_a_socket_is() {
+    let test = "a_user_without_rights_is_told_whose_a_socket_is";
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let (mut stranger, _folder) = as_other_user(&command("attach::stranger_child", "stranger"), "");
+    stranger.env("DTQ_TEST_PID", std::process::id().to_string());
+    stranger.env("DTQ_TEST_DESCRIPTOR", socket.as_raw_fd().to_string());
+    stranger.env("DTQ_TEST_ADDRESS", address.to_string());
+    let said = Role::start(stranger).said.clone();
+    let Some((by_process, by_address)) = said.split_once('|') else {
+        eprintln!("SKIPPED: {test}: no process can be started as user 65534 by setpriv");
+        return;
+    };
+    let owner = Owner::of(std::process::id());
+    assert!(by_process.contains(&format!("the socket belongs to {owner}")), "{said}");
+    assert!(by_process.contains("CAP_SYS_PTRACE") && by_address.contains("CAP_SYS_PTRACE"), "{said}");
+    assert!(by_address.starts_with(&format!("a socket is bound to UDP {address} by user 0")), "{said}");
+}
+
 /// Is a process that filters its own socket: attaches a program and says its number.
 #[test]
 fn filtering_child() {
@@ -366,19 +401,49 @@ fn runs_are_measured_while_that_is_asked_for() {
     let (sender, socket) = UnixDatagram::pair().unwrap();
     let own = Socket::own(socket.as_fd()).unwrap();
     let mut filter = SocketFilter::attach(own, &program, Present::Refuse).unwrap();
-    sent(sender.send(b"x"));
-    assert_eq!(filter.info().unwrap().run_count, 0);
     let stats = Stats::start().unwrap();
     program.test_run(&[0; 64], 1000).unwrap();
     (0..5).for_each(|_| sent(sender.send(b"x")));
     filter.replace(&constant_filter(0)).unwrap();
     (0..5).for_each(|_| sent(sender.send(b"x")));
     drop(stats);
-    sent(sender.send(b"x"));
     // A test run counts too, and what another one has gone on to counts there.
     assert_eq!((program.info().unwrap().run_count, filter.info().unwrap().run_count), (1000, 10));
     let info = program.info().unwrap();
     assert!(info.id > 0 && info.verified_count >= 2 && info.run_time_ns > 0);
+}
+
+/// Is a process that counts datagrams of its own socket.
+#[test]
+fn counting_child() {
+    if role().as_deref() != Some("counting") {
+        return;
+    }
+    let (sender, socket) = UnixDatagram::pair().unwrap();
+    let (program, _counters) = first_byte(b'd', 0);
+    let _filter = SocketFilter::attach(Socket::own(socket.as_fd()).unwrap(), &program, Present::Refuse).unwrap();
+    ["d", "k", "d"].iter().for_each(|text| sent(sender.send(text.as_bytes())));
+    println!("ready {}", program.info().unwrap().id);
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+#[test]
+fn what_another_process_counts_can_be_read() {
+    if !may_load("what_another_process_counts_can_be_read") {
+        return;
+    }
+    let mut counting = Role::start(command("attach::counting_child", "counting"));
+    let id: u32 = counting.said.trim().parse().unwrap();
+    let find = |prefix: &str| loaded(prefix).unwrap().into_iter().find(|program| program.info.id == id);
+    let program = find("test").expect("it is there");
+    assert_eq!((program.info.name.as_str(), program.info.is_native, find("other").is_none()), ("test", true, true));
+    let counters = Counters::over(program.map("counts").unwrap(), vec!["kept".into(), "dropped".into()]).unwrap();
+    assert_eq!(counters.named().unwrap()[1], ("dropped", Count { records: 2, bytes: 2 }));
+    assert!(program.map("nothing").is_none());
+    counting.kill();
+    // Looking at its counts does not keep the program.
+    assert!(eventually(|| !has_program(id).unwrap()), "the program stays");
+    assert_eq!(counters.get(KEPT).unwrap().records, 1);
 }
 
 #[test]
@@ -502,4 +567,8 @@ fn names_that_lead_nowhere_are_said() {
     let any = UdpSocket::bind("0.0.0.0:0").unwrap();
     let address = SocketAddr::from(([127, 0, 0, 1], any.local_addr().unwrap().port()));
     assert_eq!(find(&SocketName::Udp(address)).unwrap()[0].kind(), SocketKind::Udp4);
+    // One of IPv6 that takes IPv4 too.
+    let Ok(both) = UdpSocket::bind("[::]:0") else { return };
+    let address = SocketAddr::from(([127, 0, 0, 1], both.local_addr().unwrap().port()));
+    assert_eq!(find(&SocketName::Udp(address)).unwrap()[0].kind(), SocketKind::Udp6);
 }

@@ -94,6 +94,34 @@ fn what_a_program_returns_is_what_the_sender_is_told() {
     assert_eq!(send_from(&group.0), (sent, COUNT));
 }
 
+/// Is a process that has what a control group sends refused.
+#[test]
+fn refusing_child() {
+    if role().as_deref() != Some("refusing") {
+        return;
+    }
+    let program = Program::load("egress", ProgramKind::CgroupEgress, &constant(0), &[]).unwrap();
+    let _egress = CgroupEgress::attach(Path::new(&std::env::var("DTQ_TEST_GROUP").unwrap()), &program).unwrap();
+    println!("ready {}", program.info().unwrap().id);
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+#[test]
+fn a_killed_process_leaves_nothing_on_a_control_group() {
+    if !may_load("a_killed_process_leaves_nothing_on_a_control_group") {
+        return;
+    }
+    let Some(group) = Group::make("killed") else { return };
+    let mut refusing = command("cgroup::refusing_child", "refusing");
+    refusing.env("DTQ_TEST_GROUP", &group.0);
+    let mut refusing = Role::start(refusing);
+    let id = refusing.said.trim().parse().unwrap();
+    assert_eq!(send_from(&group.0).1, 0);
+    refusing.kill();
+    assert!(crate::filters::eventually(|| !has_program(id).unwrap()), "the program stays");
+    assert_eq!(send_from(&group.0).1, COUNT);
+}
+
 #[test]
 fn what_is_no_control_group_is_refused() {
     if !may_load("what_is_no_control_group_is_refused") {

@@ -64,9 +64,13 @@ fn rule_set(text: &str, folder: &Path) -> Option<RuleSet> {
     compile(&[read], &Options { now_ticks: NOW, is_unoptimized: true, ..Options::default() }).set
 }
 
-fn load(filter: &Filter, context: &str) {
+fn load(filter: &Filter, front: Front, context: &str) {
     let maps: Vec<Map> = filter.maps.iter().map(|def| Map::create(def).unwrap()).collect();
-    if let Err(error) = Program::load("filter", ProgramKind::SocketFilter, &filter.program, &maps) {
+    let kind = match front {
+        Front::EgressPacket { .. } => ProgramKind::CgroupEgress,
+        _ => ProgramKind::SocketFilter,
+    };
+    if let Err(error) = Program::load("filter", kind, &filter.program, &maps) {
         let log = if let LoadError::Kernel { log, .. } = &error { log.as_str() } else { "" };
         panic!("{context}\n{error}\n{}", &log[log.len().saturating_sub(3_000)..]);
     }
@@ -82,7 +86,12 @@ fn rules_of_the_fixtures_and_the_cookbook_load() {
                 let Some(set) = rule_set(&text, path.parent().unwrap()) else { continue };
                 sets += 1;
                 for format in Format::ALL {
-                    for (front, has_lease) in [(Front::UnixDatagram, false), (Front::UdpDatagram, true)] {
+                    let fronts = [
+                        (Front::UnixDatagram, false),
+                        (Front::UdpDatagram, true),
+                        (Front::EgressPacket { port: 4_317 }, false),
+                    ];
+                    for (front, has_lease) in fronts {
                         let shared = share(&set, &ShareOptions { format, front, has_lease }).unwrap();
                         rules += shared.rules.len();
                         down += shared.rules.iter().filter(|rule| rule.filter_rule.is_some()).count();
@@ -92,7 +101,7 @@ fn rules_of_the_fixtures_and_the_cookbook_load() {
                         };
                         assert!(shared.rules.iter().all(is_explained), "{}: {:?}", path.display(), shared.rules);
                         if let (Some(filter), true) = (&shared.filter, is_live) {
-                            load(filter, &format!("{}: {text}", path.display()));
+                            load(filter, front, &format!("{}: {text}", path.display()));
                             loaded += 1;
                         }
                     }

@@ -101,6 +101,20 @@ pub fn command(test: &str, role: &str) -> Command {
     command
 }
 
+/// Returns what runs a command of [`command`] as user 65534 with these capabilities (`,+bpf`), and the folder that is to be
+/// kept meanwhile: other users may not come to where this binary lies.
+pub fn as_other_user(child: &Command, capabilities: &str) -> (Command, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let binary = folder.path().join("live");
+    std::fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut other = Command::new("setpriv");
+    let sets = [format!("--inh-caps=-all{capabilities}"), format!("--ambient-caps=-all{capabilities}")];
+    other.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).args(sets).arg(&binary).args(child.get_args());
+    other.envs(child.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir("/");
+    (other, folder)
+}
+
 /// A child that has said that it is ready, and is killed at the end.
 pub struct Role {
     pub child: Child,
@@ -115,7 +129,11 @@ pub struct Role {
 impl Role {
     /// Starts a child and waits until it says `ready` and something behind it.
     pub fn start(mut command: Command) -> Self {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let mut output = BufReader::new(child.stdout.take().unwrap());
         // What the test harness says comes first, also on the same line.
         let said = output.by_ref().lines().map_while(Result::ok);

@@ -1,12 +1,11 @@
 //! The probe: what root, a user without rights, and one with CAP_BPF alone are told.
 
-use crate::filters::{Role, command, constant, role};
+use crate::filters::{Role, as_other_user, command, constant, role};
 use crate::{load, may_load};
 use dtq_kernel::probe::{Answer, Feature, Level, Probe};
 use dtq_kernel::{Program, ProgramKind};
 use serde_json::Value;
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::Command;
 
 /// Is the process with other rights: prints what it may do.
 #[test]
@@ -24,18 +23,7 @@ fn probe_child() {
 
 /// Probes as another user with these capabilities; `None`, said loudly, when that user cannot be.
 fn probe_as(test: &str, capabilities: &str, inherited: Option<&Program>) -> Option<Value> {
-    // Other users may not come to where this binary lies.
-    let folder = tempfile::tempdir().unwrap();
-    let binary = folder.path().join("live");
-    std::fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
-    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let child = command("probe::probe_child", "probe");
-    let mut other = Command::new("setpriv");
-    let sets = format!("--inh-caps=-all{capabilities}");
-    let ambient = format!("--ambient-caps=-all{capabilities}");
-    other.args(["--reuid=65534", "--regid=65534", "--clear-groups", &sets, &ambient]).arg(&binary);
-    other.args(child.get_args());
-    other.envs(child.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir("/");
+    let (mut other, _folder) = as_other_user(&command("probe::probe_child", "probe"), capabilities);
     let said = match inherited {
         Some(program) => {
             other.stdin(program.as_fd().try_clone_to_owned().unwrap());

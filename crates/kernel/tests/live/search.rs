@@ -1,4 +1,5 @@
 //! Texts and numbers tested in the kernel: the answers of user space, and what they cost beside the kernel's own search.
+#![allow(clippy::unwrap_used)]
 
 use crate::part::{self, FALSE, Part, Subject, TRUE, packet_of_number, packet_of_text};
 use crate::questions::{Question, Random};

@@ -1,4 +1,5 @@
 //! An object with tables, loaded by somebody else's loader: their bytes are there.
+#![allow(clippy::unwrap_used)]
 
 use crate::may_load;
 use crate::part::{FALSE, HEADER_SIZE, Part, Subject, TRUE, packet_of_text};

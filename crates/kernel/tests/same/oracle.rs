@@ -64,7 +64,7 @@ fn has_no_record(request: &[u8]) -> bool {
 fn request_of_line(payload: &[u8], format: Lines) -> Option<Vec<u8>> {
     let limits = Limits::default();
     let input = Input::from_bytes("payload", "payload", payload.to_vec()).with_format(format);
-    let options = InputOptions { now_ticks: NOW, ..InputOptions::default() };
+    let options = InputOptions { now_ticks: NOW };
     let inputs = Inputs::probe(vec![input], &options, &limits).ok()?;
     let mut originals = inputs.originals(0).ok()??;
     let mut builder = RequestBuilder::new(Signal::Logs);

@@ -113,6 +113,7 @@ fn front_name(front: Front) -> &'static str {
     match front {
         Front::UnixDatagram => "unix",
         Front::UdpDatagram => "udp",
+        Front::EgressPacket { .. } => "egress",
     }
 }
 

@@ -3,12 +3,12 @@
 //! A number with a fraction or an exponent is checked, and its value left to user space; so is one that might not fit.
 //! Next: `keys.rs`.
 
-use super::{FLAGS, Reader, SEVERITY, START, TARGET, store_undecided};
+use super::{FLAGS, Reader, SEVERITY, START, TARGET, VALUE, store_undecided};
 use crate::asm::Label;
 use crate::emit::Emitter;
 use crate::insn::{Alu, Cond, Reg, Size};
 use crate::layout::{Reason, State};
-use crate::payload::scan::{CURSOR, OWN, Stop, find};
+use crate::payload::scan::{CURSOR, Stop, find};
 
 /// Digits that surely fit into a `long`.
 const DIGITS_MAX: i32 = 18;
@@ -17,7 +17,7 @@ const DIGITS_MAX: i32 = 18;
 const SIZE_MAX: i32 = 64;
 const EXPONENT_DIGITS_MAX: i32 = 2;
 
-/// Where the digits that are read begin; the cells of [`SEVERITY`] are in use, and those in front of them.
+/// Where the digits that are read begin.
 const DIGITS: i16 = FLAGS;
 /// What is not a digit.
 const NO_DIGIT: [Stop; 3] = [Stop::Below(b'0'), Stop::Above(b'9'), Stop::NonAscii];
@@ -27,7 +27,7 @@ impl Reader {
     pub(super) fn read_number(&self, e: &mut Emitter) {
         let [is_integer, is_real, exponent, no_exponent, no_target] = std::array::from_fn(|_| e.asm.label());
         e.store(START, Reg::R1);
-        self.skip_sign(e, &[b'-']);
+        self.skip_sign(e, b"-");
         self.read_digits(e);
         // No zero stands in front of another digit.
         let is_fine = e.asm.label();
@@ -172,6 +172,3 @@ impl Reader {
         e.asm.bind(done);
     }
 }
-
-/// What the digits so far say: where the reader of texts keeps nothing while a number is read.
-const VALUE: i16 = OWN + 72;

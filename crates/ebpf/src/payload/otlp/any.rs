@@ -1,4 +1,4 @@
-//! An `AnyValue` to a cell.
+//! An `AnyValue` to a cell. Next: `otlp/id.rs`.
 //!
 //! # Source
 //! OpenTelemetry's common.proto, `AnyValue`; `dtq_record::otlp::pass::any_slot`.

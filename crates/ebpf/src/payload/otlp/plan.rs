@@ -21,10 +21,11 @@ pub fn supports(path: &FieldPath) -> Result<(), Unsupported> {
         (column::ATTRIBUTES | column::RESOURCE, Some(_)) => return Ok(()),
         (column::SCOPE, Some(key)) if key != b"Attributes" => return Ok(()),
         (column::ATTRIBUTES | column::RESOURCE | column::SCOPE, _) => "a bag as a whole",
-        (column::TRACE_ID | column::SPAN_ID, None) => "an id as text",
         (
             column::TIMESTAMP
             | column::OBSERVED_TIMESTAMP
+            | column::TRACE_ID
+            | column::SPAN_ID
             | column::TRACE_FLAGS
             | column::SEVERITY_NUMBER
             | column::SEVERITY_TEXT

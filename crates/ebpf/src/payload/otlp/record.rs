@@ -4,7 +4,7 @@
 //! that a record in order is read without going back. Next: `otlp/keys.rs`.
 
 use super::message::{Level, tag};
-use super::{AT, END, INNER_END, Reader, cell};
+use super::{AT, END, INNER_END, Reader, cell, id};
 use crate::asm::Label;
 use crate::emit::SCRATCH;
 use crate::insn::{Alu, Cond, Reg, Size};
@@ -48,8 +48,9 @@ impl Reader<'_> {
         self.attributes(done, value, behind);
         self.varint_field(7, column::COUNT, done);
         self.fixed_field(8, 4, done, Self::trace_flags);
-        self.length_field(9, None, done);
-        self.length_field(10, None, done);
+        let [trace, span] = self.id_texts;
+        self.field(tag(9, 2), done, |reader| reader.id(column::TRACE_ID, id::TRACE_SIZE, trace));
+        self.field(tag(10, 2), done, |reader| reader.id(column::SPAN_ID, id::SPAN_SIZE, span));
         self.length_field(12, Some(column::EVENT_NAME), done);
         self.out_of_order();
         if body.is_some() || !self.plan.attributes.is_empty() {
