@@ -11,6 +11,11 @@ const RULES: &str = "fixtures/cli/rules/kernel.yaml";
 const PAYLOADS: [&str; 3] = ["syslog", "json", "otlp"];
 
 #[test]
+fn the_page_shows_what_commands_print() {
+    common::transcript::check(&common::root().join("docs/kernel-cli.md"));
+}
+
+#[test]
 fn rules_become_an_object() {
     let folder = folder("kernel-compile");
     for payload in PAYLOADS {

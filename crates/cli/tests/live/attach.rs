@@ -182,7 +182,9 @@ fn a_udp_socket_is_found_by_address_and_by_descriptor() {
         "rules.yaml",
         b"apiVersion: dtq/v1
 rules:
-  - {name: no-ping, to: drop, kql: logs | where Attributes[\"path\"] == \"/ping\"}
+  - name: no-ping
+    to: drop
+    kql: logs | where Attributes[\"path\"] == \"/ping\"
 ",
     );
     let (socket, sender) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());

@@ -8,7 +8,9 @@ use std::os::unix::net::UnixDatagram;
 
 const RULES: &[u8] = b"apiVersion: dtq/v1
 rules:
-  - {name: no-noise, to: drop, kql: logs | where Attributes[\"level\"] == \"noise\"}
+  - name: no-noise
+    to: drop
+    kql: logs | where Attributes[\"kind\"] == \"noise\"
 ";
 
 #[test]
@@ -32,11 +34,11 @@ fn what_is_kept_goes_on_to_a_socket() {
         (0..count / 2).map(|_| receive().expect("it arrives")).collect::<Vec<_>>()
     });
     for number in 0..count {
-        let level = if number % 2 == 0 { "noise" } else { "news" };
-        sender.send_to(format!("{{\"level\":\"{level}\",\"n\":{number}}}").as_bytes(), &listen).unwrap();
+        let kind = if number % 2 == 0 { "noise" } else { "news" };
+        sender.send_to(format!("{{\"kind\":\"{kind}\",\"n\":{number}}}").as_bytes(), &listen).unwrap();
     }
     let expected: Vec<String> =
-        (0..count / 2).map(|at| format!("{{\"level\":\"news\",\"n\":{}}}", 2 * at + 1)).collect();
+        (0..count / 2).map(|at| format!("{{\"kind\":\"news\",\"n\":{}}}", 2 * at + 1)).collect();
     assert_eq!(receiver.join().unwrap(), expected);
     relay.signal("TERM");
     let (code, said) = relay.end();
@@ -59,7 +61,7 @@ fn what_is_kept_goes_on_to_stdout() {
         let arguments = ["kernel", "relay", "--payload", "json", "--rules", &rules, "--listen", listen];
         let mut relay = Started::start(&[&arguments[..], &["--forward", "-", "--framing", framing]].concat());
         let sender = UnixDatagram::unbound().unwrap();
-        for text in ["{\"n\":1}", "{\"level\":\"noise\"}", "{\"n\":2}"] {
+        for text in ["{\"n\":1}", "{\"kind\":\"noise\"}", "{\"n\":2}"] {
             sender.send_to(text.as_bytes(), listen).unwrap();
         }
         let mut written = vec![0; expected.len()];
