@@ -303,8 +303,9 @@ fn compile(
             }
             Ok(alone) => {
                 room = room.saturating_sub(slot_count(&alone).saturating_sub(FRAME_SLOTS));
-                shared.stays.extend(described(&alone.shares[0].stays));
-                shared.down = parts(condition, *effect, &shared.stays);
+                let stays = &alone.shares[0].stays;
+                shared.stays.extend(described(stays));
+                shared.down = parts(condition, *effect, stays);
                 shared.filter_rule = Some(kept.len());
                 kept.push(rule);
             }
@@ -339,14 +340,39 @@ fn described(stays: &[Stays]) -> Vec<(String, String)> {
 
 /// Returns the parts of a condition that go down: operands of the outer `or` of one that drops, of the outer `and` of one
 /// that keeps.
-fn parts(condition: &Term, effect: Effect, stays: &[(String, String)]) -> Vec<String> {
-    let condition = Condition::from(condition.clone());
+fn parts(condition: &Term, effect: Effect, stays: &[Stays]) -> Vec<String> {
+    let Some(down) = without(condition, stays, effect == Effect::Drops) else { return Vec::new() };
+    let down = Condition::from(down);
     let parts = match effect {
-        Effect::Drops => condition.disjuncts(),
-        Effect::Keeps => condition.conjuncts(),
+        Effect::Drops => down.disjuncts(),
+        Effect::Keeps => down.conjuncts(),
     };
-    let texts = parts.iter().map(|part| describe(part.term()));
-    texts.filter(|text| !stays.iter().any(|(stays, _)| text.contains(stays.as_str()))).collect()
+    parts.iter().map(|part| describe(part.term())).collect()
+}
+
+/// Returns a condition without the parts that stay; of `and` both operands are needed, and one of `or`, or the reverse.
+fn without(term: &Term, stays: &[Stays], needs_both_of_and: bool) -> Option<Term> {
+    let both = |left: &Term, right: &Term, needs_both: bool, join: fn(Box<Term>, Box<Term>) -> Term| {
+        let operands = [left, right].map(|operand| without(operand, stays, needs_both_of_and));
+        match operands {
+            [Some(left), Some(right)] => Some(join(Box::new(left), Box::new(right))),
+            [Some(one), None] | [None, Some(one)] if !needs_both => Some(one),
+            _ => None,
+        }
+    };
+    match term {
+        Term::And(left, right) => both(left, right, needs_both_of_and, Term::And),
+        Term::Or(left, right) => both(left, right, !needs_both_of_and, Term::Or),
+        Term::Call { function, args, .. } if function.name == "not" && args.len() == 1 => {
+            let operand = without(&args[0], stays, !needs_both_of_and)?;
+            let mut term = term.clone();
+            if let Term::Call { args, .. } = &mut term {
+                args[0] = operand;
+            }
+            Some(term)
+        }
+        _ => (!stays.iter().any(|stays| stays.part == *term)).then(|| term.clone()),
+    }
 }
 
 /// Returns the condition and the effect of a rule that can go down.

@@ -130,5 +130,9 @@ fn grouped<'s>(outcomes: impl Iterator<Item = (Format, &'s SharedRule)>) -> Vec<
 
 fn of_payloads(formats: &[Format]) -> String {
     let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
-    format!(", of {} payloads", names.join(" and "))
+    let listed = match names.split_last() {
+        Some((last, before)) if !before.is_empty() => format!("{} and {last}", before.join(", ")),
+        _ => names.concat(),
+    };
+    format!(", of {listed} payloads")
 }
