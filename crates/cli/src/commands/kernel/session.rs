@@ -260,7 +260,7 @@ impl<'s> Session<'s> {
                 Some(loaded)
             }
             None => {
-                self.point.replace(&load_keeping(kind_of(self.options.front))?, before)?;
+                self.point.replace(&load_keeping(self.options.front)?, before)?;
                 None
             }
         };
