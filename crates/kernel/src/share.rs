@@ -166,12 +166,8 @@ impl Counters {
         let cells = &set.bases[Base::Logs as usize].cells;
         let mut counters = Self { tallies: Vec::new(), readings: Vec::new(), of_rules: Vec::new() };
         for (position, rule) in set.rules.iter().enumerate() {
-            if !matches!(rule.action, Action::Measure(_) | Action::Window(_)) {
+            if !options.reads_counts || !matches!(rule.action, Action::Measure(_) | Action::Window(_)) {
                 counters.of_rules.push(None);
-                continue;
-            }
-            if !options.reads_counts {
-                counters.of_rules.push(Some(Err(Unsupported::new("nothing reads here what the kernel counts"))));
                 continue;
             }
             let made = tally::candidate(&set.rules, position, cells, sources).and_then(|made| {
