@@ -71,9 +71,8 @@ pub struct ShareOptions {
 
 /// Returns what the kernel does of a rule set, which is compiled for all tiers.
 ///
-/// # Errors
-/// When a program cannot be made of what goes down, though each part of it can.
-pub fn share(set: &RuleSet, options: &ShareOptions) -> Result<Shared, Unsupported> {
+/// Where what goes down makes no program together, such as with more fields than there is room for, the last rules stay up.
+pub fn share(set: &RuleSet, options: &ShareOptions) -> Shared {
     let mut sources = Sources::default();
     let cells = &set.bases[Base::Logs as usize].cells;
     let candidates: Vec<Result<(Term, Effect), Unsupported>> =
@@ -105,9 +104,9 @@ pub fn share(set: &RuleSet, options: &ShareOptions) -> Result<Shared, Unsupporte
         rules.push(shared);
     }
     counters.keep_used(&mut goes);
-    let filter = compile(&goes, (&sources, cells.paths()), &counters.tallies, options, &mut rules)?;
+    let filter = compile(&goes, (&sources, cells.paths()), &counters.tallies, options, &mut rules);
     counters.describe(&mut rules, filter.is_some());
-    Ok(Shared { filter, rules, readings: counters.readings })
+    Shared { filter, rules, readings: counters.readings }
 }
 
 /// Holds a rule that goes down.
@@ -281,10 +280,10 @@ fn compile(
     tallies: &[Tally],
     options: &ShareOptions,
     rules: &mut [SharedRule],
-) -> Result<Option<Filter>, Unsupported> {
+) -> Option<Filter> {
     let of = |rules: &[filter::Rule<'_>]| made_of(rules, tallies, paths, options);
     let mut kept: Vec<filter::Rule<'_>> = Vec::new();
-    let mut room = SLOTS_MAX;
+    let mut positions = Vec::new();
     for Going { position, condition, whole, effect, tallies } in goes {
         let shared = &mut rules[*position];
         if kept.len() >= RULES_MAX {
@@ -294,16 +293,13 @@ fn compile(
         // Each by itself first, so that one without anything to decide costs the others nothing.
         let rule = filter::Rule { condition, whole, effect: *effect, tallies: *tallies };
         match of(&[rule]) {
-            Ok(alone) if slot_count(&alone) > room => {
-                shared.reason = Some("with those before it the program would be too long".to_owned());
-            }
             Ok(alone) => {
-                room = room.saturating_sub(slot_count(&alone).saturating_sub(FRAME_SLOTS));
                 let stays = &alone.shares[0].stays;
                 shared.stays.extend(described(stays));
                 shared.down = parts(condition, *effect, stays);
                 shared.filter_rule = Some(kept.len());
                 kept.push(rule);
+                positions.push(*position);
             }
             Err(reason) => {
                 shared.reason = Some(reason.to_string());
@@ -311,16 +307,28 @@ fn compile(
             }
         }
     }
-    if kept.is_empty() { Ok(None) } else { of(&kept).map(Some) }
-}
-
-/// Slots of eight bytes that a program may have: a branch reaches 32,767 far.
-const SLOTS_MAX: usize = 31_000;
-/// What every filter has besides its rules: what reads a field of a payload, and what stands around it.
-const FRAME_SLOTS: usize = 400;
-
-fn slot_count(filter: &Filter) -> usize {
-    filter.program.iter().map(dtq_ebpf::Insn::slot_count).sum()
+    let fitting = |count: usize| match of(&kept[..count]) {
+        Ok(filter) => dtq_ebpf::encode(&filter.program).map_err(|error| error.to_string()).map(|_| filter),
+        Err(reason) => Err(reason.to_string()),
+    };
+    // One by itself fits; all of them nearly always do.
+    let (mut fits, mut count, mut found) = (0, kept.len(), None);
+    let mut too_many = kept.len() + 1;
+    let mut refusal = String::new();
+    while count > fits {
+        match fitting(count) {
+            Ok(filter) => (fits, found) = (count, Some(filter)),
+            Err(reason) => (too_many, refusal) = (count, reason),
+        }
+        count = fits.midpoint(too_many);
+    }
+    for position in &positions[fits..] {
+        let shared = &mut rules[*position];
+        shared.filter_rule = None;
+        shared.down.clear();
+        shared.reason = Some(format!("with those before it the program would be too large: {refusal}"));
+    }
+    found
 }
 
 /// Returns the parts that stay and why, in words, each once.

@@ -26,8 +26,7 @@ pub fn execute(arguments: &KernelCompileArguments, console: &mut Console) -> Out
         has_lease: false,
         reads_counts: false,
     };
-    let shared =
-        share(&set, &options).map_err(|reason| Failure::Kernel(format!("no program can be made: {reason}")))?;
+    let shared = share(&set, &options);
     match arguments.output {
         ReportForm::Text => console.say(report::text(&shared).trim_end()),
         ReportForm::Json => console.say(&report::json(&shared, &options).to_string()),

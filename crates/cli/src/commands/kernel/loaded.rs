@@ -9,21 +9,12 @@ use dtq_ebpf::filter::{Filter, Front};
 use dtq_ebpf::insn::Reg;
 use dtq_ebpf::layout::Reason;
 use dtq_kernel::attach::cgroup::EgressVerdict;
-use dtq_kernel::share::{ShareOptions, Shared, SharedRule, share};
+use dtq_kernel::share::SharedRule;
 use dtq_kernel::{Counters, Map, Program, ProgramKind};
-use dtq_rules::compile::RuleSet;
 use std::io;
 
 /// The name under which the kernel shows a program.
 const NAME: &str = "dtq_filter";
-
-/// Returns what the kernel does of a rule set.
-///
-/// # Errors
-/// [`Failure::Kernel`] when no program can be made of it.
-pub fn shared(set: &RuleSet, options: &ShareOptions) -> Result<Shared, Failure> {
-    share(set, options).map_err(|reason| Failure::Kernel(format!("no program can be made of the rules: {reason}")))
-}
 
 /// Holds a program in the kernel.
 pub struct Loaded {

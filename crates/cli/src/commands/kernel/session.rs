@@ -4,7 +4,7 @@
 
 use super::account::Account;
 use super::control::Control;
-use super::loaded::{Loaded, kind_of, load_keeping, set_rules, shared};
+use super::loaded::{Loaded, kind_of, load_keeping, set_rules};
 use super::point::Point;
 use super::watch::Watch;
 use super::{refusal, report, subject};
@@ -15,7 +15,7 @@ use crate::failure::{Failure, Outcome};
 use crate::rule_set;
 use dtq_ebpf::filter::Front;
 use dtq_kernel::host::any_readable;
-use dtq_kernel::share::{ShareOptions, Shared, SharedRule};
+use dtq_kernel::share::{ShareOptions, Shared, SharedRule, share};
 use dtq_kernel::{Ends, ProgramInfo, Stats};
 use dtq_source::Limits;
 use std::io;
@@ -79,7 +79,7 @@ fn read(
         return Err(Failure::Query);
     }
     let set = subject::as_written(&loaded.files, now_ticks, &limits).expect("the same files were compiled before");
-    Ok((shared(&set, options)?, loaded.paths))
+    Ok((share(&set, options), loaded.paths))
 }
 
 fn load(shared: &Shared, front: Front) -> Result<Loaded, Failure> {
