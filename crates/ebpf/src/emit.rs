@@ -156,6 +156,12 @@ impl Emitter {
         u32::try_from(position).expect("maps are few")
     }
 
+    /// Makes the scratch at least as large.
+    pub fn enlarge_scratch(&mut self, size: usize) {
+        let scratch = &mut self.maps[SCRATCH_MAP as usize];
+        scratch.value_size = scratch.value_size.max(u32::try_from(size).expect("the scratch is small"));
+    }
+
     /// Adds a map; returns its position.
     pub fn add_map(&mut self, def: MapDef) -> u32 {
         self.maps.push(def);

@@ -14,6 +14,7 @@ use crate::payload::Format;
 use crate::predicate::field::{Derived, Fields, Source};
 use crate::predicate::passes::{Pass, share_passes};
 use crate::predicate::{self, Plan, Stays, Want};
+use crate::tally::{self, Planned, Tables, Tally};
 use dtq_ir::condition::term::Term;
 use dtq_ir::reads::Path;
 use dtq_record::otlp::fill::FieldPath;
@@ -83,10 +84,14 @@ impl Effect {
 /// Holds what a rule does, as far as a filter can do it.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule<'t> {
-    /// Its condition over a record of `logs`.
+    /// Its condition over a record of `logs`, or a part of it that decides by itself.
     pub condition: &'t Term,
+    /// The whole condition, which user space evaluates.
+    pub whole: &'t Term,
     /// What it does.
     pub effect: Effect,
+    /// Which of the filter's tallies stand before it, a bit each: they count what it drops.
+    pub tallies: u64,
 }
 
 /// Says what a filter is made for.
@@ -98,6 +103,8 @@ pub struct FilterSpec<'t> {
     pub front: Front,
     /// The rules in their order, at most [`layout::RULES_MAX`].
     pub rules: &'t [Rule<'t>],
+    /// What is counted of records that are dropped.
+    pub tallies: &'t [Tally],
     /// What the paths in their conditions are, such as [`predicate::field::field_of_logs`].
     pub source: &'t dyn Fn(&Path) -> Result<Source, Unsupported>,
     /// What user space reads of a record besides what these conditions read: a record in which that is malformed passes all
@@ -154,6 +161,8 @@ pub struct Filter {
     pub shares: Vec<Share>,
     /// The position of the lease's map.
     pub lease_map: Option<u32>,
+    /// Where it counts by keys.
+    pub tables: Option<Tables>,
 }
 
 impl Filter {
@@ -202,14 +211,16 @@ pub fn compile(spec: &FilterSpec<'_>) -> Result<Filter, Unsupported> {
     if spec.format == Format::Otlp {
         spec.also_read.iter().for_each(|path| fields.also_read(path));
     }
+    let planned = (!spec.tallies.is_empty()).then(|| tally::plan(spec.tallies, &mut fields)).transpose()?;
     let mut plans: Vec<Option<&mut Plan>> = shares.iter_mut().map(|share| share.plan.as_mut()).collect();
     let passes = share_passes(&mut plans);
-    let mut writer =
-        Writer { e: Emitter::new(RULES as usize + spec.rules.len()), spec, shares: &shares, passes: &passes };
+    let e = Emitter::new(RULES as usize + spec.rules.len());
+    let mut writer = Writer { e, spec, shares: &shares, passes: &passes, planned: planned.as_ref(), tables: None };
     let lease_map = writer.write(&fields)?;
+    let tables = writer.tables;
     let (program, maps) = writer.e.finish();
     let program = crate::reached::reached(&program);
-    Ok(Filter { program, maps, shares, lease_map })
+    Ok(Filter { program, maps, shares, lease_map, tables })
 }
 
 /// Returns the parts of a rule that stay in user space, each with its reason, by itself and whatever else a filter does.
@@ -221,9 +232,10 @@ pub fn stays(rule: &Rule<'_>, format: Format, source: &dyn Fn(&Path) -> Result<S
 fn share(rule: &Rule<'_>, format: Format, fields: &mut Fields<'_>) -> Share {
     let mut stays = Vec::new();
     let plan = predicate::plan(rule.condition, rule.effect.want(), fields, &mut stays);
-    let mut share = Share { plan: plan.filter(|plan| !matches!(plan, Plan::Known(false))), stays, fragile: Vec::new() };
+    let plan = plan.filter(|plan| !matches!(plan, Plan::Known(false)));
+    let mut share = Share { plan, stays, fragile: Vec::new() };
     if format == Format::Otlp {
-        share.see_fragile(rule.condition, fields);
+        share.see_fragile(rule.whole, fields);
     }
     share
 }
@@ -233,6 +245,9 @@ struct Writer<'w> {
     spec: &'w FilterSpec<'w>,
     shares: &'w [Share],
     passes: &'w [Pass],
+    planned: Option<&'w Planned>,
+    /// Where it counts by keys, once its maps are there.
+    tables: Option<Tables>,
 }
 
 impl Writer<'_> {
@@ -244,10 +259,13 @@ impl Writer<'_> {
             lease
         });
         self.enter(not_ready);
+        self.tables = self.planned.map(|planned| tally::emit_start(&mut self.e, planned));
         self.e.load(Reg::R0, layout::WORDS);
         self.e.asm.branch(Cond::Eq, Reg::R0, 0, words);
         self.e.asm.bind(after_words);
-        let judged = Judged { shares: self.shares, passes: self.passes, derived: fields.derived() };
+        let tallies = self.planned.zip(self.tables.as_ref());
+        let rules = self.spec.rules;
+        let judged = Judged { rules, shares: self.shares, passes: self.passes, derived: fields.derived(), tallies };
         let mut judge_error = None;
         let mut judge = |e: &mut Emitter, next: Label| {
             judge_error = judge_error.take().or(judged.emit(e, next).err());
@@ -407,6 +425,9 @@ impl Writer<'_> {
             self.count(Filter::rule_position(rule) as i32, Reg::R6);
             self.e.asm.bind(none);
         }
+        if let Some((planned, tables)) = self.planned.zip(self.tables.as_ref()) {
+            tally::emit_add(&mut self.e, planned, tables);
+        }
         self.e.load(Reg::R7, layout::LENGTH);
         self.count(DROPPED as i32, 1);
         self.e.store(layout::BUSY, 0);
@@ -490,9 +511,11 @@ impl Writer<'_> {
 
 /// Holds what a record is judged by.
 struct Judged<'j> {
+    rules: &'j [Rule<'j>],
     shares: &'j [Share],
     passes: &'j [Pass],
     derived: &'j [Derived],
+    tallies: Option<(&'j Planned, &'j Tables)>,
 }
 
 impl Judged<'_> {
@@ -500,6 +523,7 @@ impl Judged<'_> {
     fn emit(&self, e: &mut Emitter, next: Label) -> Result<(), Unsupported> {
         e.store(layout::REASON, 0);
         self.derived.iter().for_each(|derived| derive(e, *derived));
+        let counted = e.asm.label();
         for (rule, plan) in
             self.shares.iter().enumerate().filter_map(|(rule, share)| Some((rule, share.plan.as_ref()?)))
         {
@@ -525,12 +549,25 @@ impl Judged<'_> {
             e.asm.alu(Alu::Add, Reg::R0, Reg::R1);
             e.asm.alu(Alu::Add, Reg::R0, 1);
             e.store(staged, Reg::R0);
-            e.asm.jump(next);
+            match self.rules[rule].tallies {
+                0 => e.asm.jump(next),
+                tallies => {
+                    e.store(layout::TALLY_MASK, i32::try_from(tallies).expect("tallies are few"));
+                    e.asm.jump(counted);
+                }
+            }
             e.asm.bind(goes_on);
         }
         let kept = e.kept();
         e.asm.jump(kept);
-        Ok(())
+        e.asm.bind(counted);
+        match self.tallies {
+            Some((planned, tables)) => tally::emit_judge(e, planned, tables, next),
+            None => {
+                e.asm.jump(next);
+                Ok(())
+            }
+        }
     }
 }
 

@@ -54,6 +54,29 @@ pub const SIZE: usize = MASK as usize + 1 + BEYOND;
 /// Steps of reading a payload, after which it is kept.
 pub const STEPS_MAX: i32 = 1_024;
 
+/// Behind what every filter has: how many bytes of [`TALLY_STAGE`] are in use. Only a filter that counts by keys has this
+/// and what follows, see [`crate::tally`].
+pub const TALLY_AT: i16 = SIZE as i16;
+/// Which tallies have to see the record that a rule drops, a bit each.
+pub const TALLY_MASK: i16 = TALLY_AT + 8;
+/// Which of the two tables this run adds to: 0 or 1.
+pub const TALLY_TABLE: i16 = TALLY_AT + 16;
+/// How many bytes of [`TALLY_STAGE`] have been added to the table.
+pub const TALLY_ADDED: i16 = TALLY_AT + 24;
+/// Zeros, which an entry of a table begins with.
+pub const TALLY_ZEROS: i16 = TALLY_AT + 64;
+/// Bytes of them, and so of a table's values.
+pub const TALLY_ZEROS_SIZE: usize = 256;
+/// What records count for, of a payload that is not yet known to go as a whole: a key of a table, then what is added to its
+/// value.
+pub const TALLY_STAGE: i16 = TALLY_ZEROS + TALLY_ZEROS_SIZE as i16;
+/// What an offset in it is masked with.
+pub const TALLY_STAGE_MASK: i32 = 0x3FFF;
+/// Bytes of one key and what is added for it.
+pub const TALLY_SLOT_MAX: usize = 1_024;
+/// Bytes of the scratch of a filter that counts by keys; a value that each processor has its own of is at most 32 KiB.
+pub const TALLY_SIZE: usize = TALLY_STAGE as usize + TALLY_STAGE_MASK as usize + 1 + TALLY_SLOT_MAX;
+
 /// Returns the offset of a field.
 ///
 /// # Panics
@@ -114,11 +137,15 @@ pub enum Reason {
     Lease = 12,
     /// Several datagrams arrived as one (`UDP_GRO`).
     Merged = 13,
+    /// A record counts under a key that is not kept here: a text longer than [`crate::tally::TEXT_MAX`], or no time.
+    Key = 14,
+    /// A table of counts is full, a payload has more counts than are held back, or a sum is too large.
+    Counts = 15,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Malformed,
         Self::Length,
         Self::Budget,
@@ -132,6 +159,8 @@ impl Reason {
         Self::Order,
         Self::Lease,
         Self::Merged,
+        Self::Key,
+        Self::Counts,
     ];
 
     /// Returns the word for it in accounts.
@@ -150,6 +179,8 @@ impl Reason {
             Reason::Order => "order",
             Reason::Lease => "lease",
             Reason::Merged => "merged",
+            Reason::Key => "key",
+            Reason::Counts => "counts",
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Nothing here loads a program into a kernel or opens anything. Read in order: [`insn`], [`callee`], [`map`], [`asm`],
 //! [`mod@encode`], `btf`, [`elf`], [`text`], [`check`], [`vm`]; then what makes filters: [`layout`], [`emit`], [`search`],
-//! [`payload`], [`predicate`], `reached`, [`filter`].
+//! [`payload`], [`predicate`], [`tally`], `reached`, [`filter`].
 
 pub mod insn;
 
@@ -33,6 +33,8 @@ pub mod search;
 pub mod payload;
 
 pub mod predicate;
+
+pub mod tally;
 
 mod reached;
 

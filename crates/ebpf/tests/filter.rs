@@ -25,9 +25,16 @@ fn is_noise() -> Term {
 
 fn filter(front: Front, has_lease: bool) -> Filter {
     let condition = is_noise();
-    let rules = [Rule { condition: &condition, effect: Effect::Drops }];
-    let spec =
-        FilterSpec { format: Format::Syslog, front, rules: &rules, source: &field_of_logs, also_read: &[], has_lease };
+    let rules = [Rule { condition: &condition, whole: &condition, effect: Effect::Drops, tallies: 0 }];
+    let spec = FilterSpec {
+        format: Format::Syslog,
+        front,
+        rules: &rules,
+        source: &field_of_logs,
+        also_read: &[],
+        tallies: &[],
+        has_lease,
+    };
     let filter = compile(&spec).unwrap();
     check::check(&filter.program, &filter.maps).unwrap_or_else(|violation| {
         panic!("{violation}\n{}", text::print(&filter.program));

@@ -97,14 +97,16 @@ fn an_object_has_its_parts() {
 fn texts_are_decided_when_they_are_utf8() {
     let reading = Reading::new(&[reading::path(dtq_record::otlp::logs::column::BODY, None)], json::emit);
     let mut maps = reading.maps();
-    let mut random = Random(13);
     // First and last bytes of all ranges, and some between.
     let bytes = *b"a\x7F\x80\x8F\x90\x9F\xA0\xBF\xC1\xC2\xDF\xE0\xE1\xEC\xED\xEE\xEF\xF0\xF1\xF3\xF4\xF5\xFF";
     let mut counts = [0; 2];
-    for case in 0..8_000 {
-        let mut text: Vec<u8> = (0..1 + random.below(4)).map(|_| bytes[random.below(bytes.len())]).collect();
-        if case % 2 == 0 {
-            text.extend("\u{e4}bc \u{10FFFF}\u{20AC} and further".as_bytes());
+    let count = bytes.len();
+    for case in 0..count * count * 8 {
+        let [first, second] = [case % count, case / count % count].map(|at| bytes[at]);
+        let more = case / count / count;
+        let mut text = [&[first, second][..], &b"\x80\xBF\x80"[..more % 4]].concat();
+        if more >= 4 {
+            text.splice(0..0, "\u{e4}bc \u{10FFFF}\u{20AC} and further".bytes());
         }
         let payload = [b"{\"msg\":\"", &text[..], b"\",\"x\":1}"].concat();
         let found = reading.run(&mut maps, &payload);
@@ -113,5 +115,5 @@ fn texts_are_decided_when_they_are_utf8() {
         assert_eq!(found, Ok(vec![expected]), "{}", payload.escape_ascii());
         counts[usize::from(is_utf8)] += 1;
     }
-    assert!(counts.iter().all(|count| *count > 150), "{counts:?}");
+    assert!(counts.iter().all(|count| *count > 100), "{counts:?}");
 }

@@ -20,6 +20,13 @@ pub(crate) const ACCUMULATOR_BYTES: usize = 96;
 pub struct Group(Vec<Box<dyn Accumulator>>);
 
 impl Group {
+    /// Takes in what the same aggregates gave over rows that are not to be had, one value each; says whether all of them can:
+    /// `count`, `sum` of integers, `min` and `max`.
+    pub fn absorb(&mut self, results: &[Value]) -> bool {
+        self.0.len() == results.len()
+            && self.0.iter_mut().zip(results).all(|(accumulator, result)| accumulator.absorb(result))
+    }
+
     /// Appends the results to a row that begins with the group's keys.
     pub fn finish(mut self, row: &mut Row) {
         for accumulator in &mut self.0 {

@@ -37,6 +37,8 @@ pub mod object;
 
 pub mod share;
 
+pub mod counts;
+
 pub mod ring;
 
 pub mod attach;

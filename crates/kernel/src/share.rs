@@ -6,9 +6,11 @@
 
 use dtq_ebpf::Unsupported;
 use dtq_ebpf::filter::{self, Effect, Filter, FilterSpec, Front};
+use dtq_ebpf::layout::RULES_MAX;
 use dtq_ebpf::payload::Format;
 use dtq_ebpf::predicate::field::{Source, field_of_logs};
 use dtq_ebpf::predicate::{Stays, describe};
+use dtq_ebpf::tally::{TALLIES_MAX, Tally};
 use dtq_ir::condition::Condition;
 use dtq_ir::condition::term::Term;
 use dtq_ir::reads::Path;
@@ -21,6 +23,10 @@ use dtq_rules::file::rule::{Mode, Tier};
 use dtq_value::Value;
 use std::collections::BTreeMap;
 
+mod tally;
+
+pub use tally::{Reading, merged};
+
 /// Holds what the kernel does of a rule set.
 #[derive(Debug)]
 pub struct Shared {
@@ -28,6 +34,8 @@ pub struct Shared {
     pub filter: Option<Filter>,
     /// For each rule of the set, in its order, what became of it.
     pub rules: Vec<SharedRule>,
+    /// How what the filter counts by keys is read, by tally.
+    pub readings: Vec<Reading>,
 }
 
 /// Says what becomes of a rule in the kernel.
@@ -37,6 +45,8 @@ pub struct SharedRule {
     pub name: String,
     /// Its position among the rules of the filter, whose counts it has; `None` when it stays up as a whole.
     pub filter_rule: Option<usize>,
+    /// What is counted for it where it is dropped, by its position among the filter's tallies.
+    pub tally: Option<usize>,
     /// Why it stays up as a whole.
     pub reason: Option<String>,
     /// What of its condition goes down.
@@ -54,6 +64,9 @@ pub struct ShareOptions {
     pub front: Front,
     /// Whether the filter keeps everything unless its lease is renewed.
     pub has_lease: bool,
+    /// Whether whoever attaches the filter reads what it counts ([`Shared::readings`]) and makes points of it. Only then a
+    /// rule may drop what an earlier one counts.
+    pub reads_counts: bool,
 }
 
 /// Returns what the kernel does of a rule set, which is compiled for all tiers.
@@ -67,67 +80,262 @@ pub fn share(set: &RuleSet, options: &ShareOptions) -> Result<Shared, Unsupporte
         set.rules.iter().map(|rule| candidate(rule, cells, &mut sources)).collect();
     let conditions: Vec<Option<Condition>> =
         set.rules.iter().map(|rule| condition(rule, cells, &mut sources)).collect();
+    let mut counters = Counters::of(set, &mut sources, options);
     let mut rules = Vec::new();
-    let mut goes: Vec<(usize, &Term, Effect)> = Vec::new();
+    let mut goes: Vec<Going<'_>> = Vec::new();
     for (position, (rule, candidate)) in set.rules.iter().zip(&candidates).enumerate() {
         let mut shared = SharedRule {
             name: rule.name.as_text().into_owned(),
             filter_rule: None,
+            tally: None,
             reason: None,
             down: Vec::new(),
             stays: Vec::new(),
         };
-        let blocked = || {
-            set.rules[..position]
-                .iter()
-                .zip(&conditions)
-                .find_map(|earlier| touches(earlier, (rule, &conditions[position])))
-        };
+        let in_front = |part: Option<&Condition>| counters.in_front(set, &conditions, (position, part));
         match candidate {
-            Err(reason) => shared.reason = Some(reason.to_string()),
-            Ok((term, effect)) => match blocked() {
-                Some(reason) => shared.reason = Some(reason),
-                None => goes.push((position, term, *effect)),
+            Err(reason) => shared.reason = Some(counters.refusal(position).unwrap_or(reason).to_string()),
+            Ok((whole, effect)) => match free_parts(whole, *effect, &in_front, &mut shared) {
+                Some((condition, tallies)) => {
+                    goes.push(Going { position, condition, whole, effect: *effect, tallies });
+                }
+                None => shared.reason = in_front(conditions[position].as_ref()).err(),
             },
         }
         rules.push(shared);
     }
-    let filter = compile(&goes, (&sources, cells.paths()), options, &mut rules)?;
-    Ok(Shared { filter, rules })
+    counters.keep_used(&mut goes);
+    let filter = compile(&goes, (&sources, cells.paths()), &counters.tallies, options, &mut rules)?;
+    counters.describe(&mut rules, filter.is_some());
+    Ok(Shared { filter, rules, readings: counters.readings })
+}
+
+/// Holds a rule that goes down.
+struct Going<'t> {
+    /// Its position in the set.
+    position: usize,
+    /// What decides in the kernel.
+    condition: Term,
+    /// What decides in user space.
+    whole: &'t Term,
+    effect: Effect,
+    /// The tallies that see what it drops.
+    tallies: u64,
+}
+
+/// Returns the part of a condition whose records no earlier rule has a use for but to count them, and the tallies that do;
+/// `None` when there is none. Of one that drops these are operands of its outer `or`; one that keeps is free as a whole or
+/// not at all.
+fn free_parts(
+    whole: &Term,
+    effect: Effect,
+    in_front: &dyn Fn(Option<&Condition>) -> Result<u64, String>,
+    shared: &mut SharedRule,
+) -> Option<(Term, u64)> {
+    let condition = Condition::from(whole.clone());
+    if effect == Effect::Keeps {
+        return in_front(Some(&condition)).ok().map(|tallies| (whole.clone(), tallies));
+    }
+    let (mut free, mut tallies) = (Vec::new(), 0);
+    for part in condition.disjuncts() {
+        match in_front(Some(&part)) {
+            Err(reason) => shared.stays.push((describe(part.term()), reason)),
+            Ok(more) => {
+                tallies |= more;
+                free.push(part.term().clone());
+            }
+        }
+    }
+    let free = free.into_iter().reduce(|left, right| Term::Or(Box::new(left), Box::new(right)));
+    if free.is_none() {
+        shared.stays.clear();
+    }
+    free.map(|free| (free, tallies))
+}
+
+/// Holds what can be counted where it is dropped.
+struct Counters {
+    tallies: Vec<Tally>,
+    readings: Vec<Reading>,
+    /// For each rule its tally, or why it has none; nothing for one that makes no metrics.
+    of_rules: Vec<Option<Result<usize, Unsupported>>>,
+}
+
+impl Counters {
+    fn of(set: &RuleSet, sources: &mut Sources, options: &ShareOptions) -> Self {
+        let cells = &set.bases[Base::Logs as usize].cells;
+        let mut counters = Self { tallies: Vec::new(), readings: Vec::new(), of_rules: Vec::new() };
+        for (position, rule) in set.rules.iter().enumerate() {
+            if !matches!(rule.action, Action::Measure(_) | Action::Window(_)) {
+                counters.of_rules.push(None);
+                continue;
+            }
+            if !options.reads_counts {
+                counters.of_rules.push(Some(Err(Unsupported::new("nothing reads here what the kernel counts"))));
+                continue;
+            }
+            let made = tally::candidate(&set.rules, position, cells, sources).and_then(|made| {
+                // Each by itself first, as rules are.
+                let all = Term::Const(Value::Bool(true));
+                let rule = filter::Rule { condition: &all, whole: &all, effect: Effect::Drops, tallies: 1 };
+                made_of(&[rule], std::slice::from_ref(&made.tally), (sources, cells.paths()), options)?;
+                if counters.tallies.len() >= TALLIES_MAX {
+                    return Err(Unsupported::new("too many rules before it are counted in the kernel"));
+                }
+                Ok(made)
+            });
+            counters.of_rules.push(Some(made.map(|made| {
+                counters.tallies.push(made.tally);
+                counters.readings.push(made.reading);
+                counters.tallies.len() - 1
+            })));
+        }
+        counters
+    }
+
+    /// Returns which tallies see what a rule drops, itself among them where it counts what it removes.
+    ///
+    /// # Errors
+    /// Which rule in front of it keeps it from going down.
+    fn in_front(
+        &self,
+        set: &RuleSet,
+        conditions: &[Option<Condition>],
+        (position, part): (usize, Option<&Condition>),
+    ) -> Result<u64, String> {
+        let rule = &set.rules[position];
+        let mut mask = match (&self.of_rules[position], tally::is_consuming(rule)) {
+            (Some(Ok(own)), true) => 1 << own,
+            (Some(Err(reason)), true) => return Err(reason.to_string()),
+            _ => 0,
+        };
+        for (earlier, earlier_rule) in set.rules[..position].iter().enumerate() {
+            let Some(touch) = touches((earlier_rule, &conditions[earlier]), (rule, part)) else {
+                continue;
+            };
+            match &self.of_rules[earlier] {
+                Some(Ok(tally)) => mask |= 1 << tally,
+                Some(Err(reason)) => return Err(format!("{touch}, and {reason}")),
+                None => return Err(touch),
+            }
+        }
+        Ok(mask)
+    }
+
+    /// Returns why a rule that counts is not counted in the kernel.
+    fn refusal(&self, position: usize) -> Option<&Unsupported> {
+        self.of_rules[position].as_ref()?.as_ref().err()
+    }
+
+    /// Leaves out what no rule needs that goes down.
+    fn keep_used(&mut self, goes: &mut [Going<'_>]) {
+        let used = goes.iter().fold(0, |used, going| used | going.tallies);
+        let place = |tally: usize| (used & ((1 << tally) - 1)).count_ones() as usize;
+        let is_used = |tally: usize| used >> tally & 1 == 1;
+        for going in goes {
+            let bits = (0..TALLIES_MAX).filter(|tally| going.tallies >> tally & 1 == 1);
+            going.tallies = bits.fold(0, |mask, tally| mask | 1 << place(tally));
+        }
+        for tally in (0..self.tallies.len()).rev().filter(|tally| !is_used(*tally)) {
+            self.tallies.remove(tally);
+            self.readings.remove(tally);
+        }
+        for of_rule in self.of_rules.iter_mut().flatten() {
+            if let Ok(tally) = of_rule {
+                *of_rule = match is_used(*tally) {
+                    true => Ok(place(*tally)),
+                    false => Err(Unsupported::new("nothing behind it drops in the kernel what it counts")),
+                };
+            }
+        }
+    }
+
+    /// Writes what became of rules that count.
+    fn describe(&self, rules: &mut [SharedRule], has_filter: bool) {
+        for (rule, of_rule) in rules.iter_mut().zip(&self.of_rules) {
+            match of_rule {
+                Some(Ok(tally)) if has_filter => {
+                    rule.tally = Some(*tally);
+                    rule.down.push(format!("{} of what is dropped", self.readings[*tally].text));
+                    rule.reason = None;
+                }
+                Some(Err(reason)) if rule.filter_rule.is_none() => rule.reason = Some(reason.to_string()),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Compiles some rules.
+fn made_of(
+    rules: &[filter::Rule<'_>],
+    tallies: &[Tally],
+    (sources, also_read): (&Sources, &[FieldPath]),
+    options: &ShareOptions,
+) -> Result<Filter, Unsupported> {
+    let source = |path: &Path| sources.find(path);
+    let ShareOptions { format, front, has_lease, .. } = *options;
+    filter::compile(&FilterSpec { format, front, rules, tallies, source: &source, also_read, has_lease })
 }
 
 /// Compiles what goes down, and writes what became of it.
 fn compile(
-    goes: &[(usize, &Term, Effect)],
-    (sources, also_read): (&Sources, &[FieldPath]),
+    goes: &[Going<'_>],
+    paths: (&Sources, &[FieldPath]),
+    tallies: &[Tally],
     options: &ShareOptions,
     rules: &mut [SharedRule],
 ) -> Result<Option<Filter>, Unsupported> {
-    let source = |path: &Path| sources.find(path);
-    let of = |rules: &[filter::Rule<'_>]| {
-        let ShareOptions { format, front, has_lease } = *options;
-        filter::compile(&FilterSpec { format, front, rules, source: &source, also_read, has_lease })
-    };
+    let of = |rules: &[filter::Rule<'_>]| made_of(rules, tallies, paths, options);
     let mut kept: Vec<filter::Rule<'_>> = Vec::new();
-    for (position, condition, effect) in goes {
-        // Each by itself first, so that one without anything to decide costs the others nothing.
-        let rule = filter::Rule { condition, effect: *effect };
+    let mut places: Vec<&Going<'_>> = Vec::new();
+    for going in goes {
+        let Going { position, condition, whole, effect, tallies } = going;
         let shared = &mut rules[*position];
+        if kept.len() >= RULES_MAX {
+            shared.reason = Some(format!("{RULES_MAX} rules before it go down, and a filter has no more"));
+            continue;
+        }
+        // Each by itself first, so that one without anything to decide costs the others nothing.
+        let rule = filter::Rule { condition, whole, effect: *effect, tallies: *tallies };
         match of(&[rule]) {
             Ok(alone) => {
-                let stays = &alone.shares[0].stays;
-                shared.stays = described(stays);
-                shared.down = parts(condition, *effect, stays);
+                write(shared, going, &alone.shares[0].stays);
                 shared.filter_rule = Some(kept.len());
                 kept.push(rule);
+                places.push(going);
             }
             Err(reason) => {
                 shared.reason = Some(reason.to_string());
-                shared.stays = described(&filter::stays(&rule, options.format, &source));
+                shared.stays.extend(described(&filter::stays(&rule, options.format, &|path| paths.0.find(path))));
             }
         }
     }
-    if kept.is_empty() { Ok(None) } else { of(&kept).map(Some) }
+    if kept.is_empty() {
+        return Ok(None);
+    }
+    let filter = of(&kept)?;
+    // Together they may read more than there is room for.
+    for (going, share) in places.into_iter().zip(&filter.shares) {
+        let shared = &mut rules[going.position];
+        write(shared, going, &share.stays);
+        if share.plan.is_none() {
+            shared.filter_rule = None;
+            shared.down.clear();
+            shared.reason = Some("with the rules before it, it needs more than there is room for".to_owned());
+        }
+    }
+    Ok(Some(filter))
+}
+
+/// Writes which parts of a rule stay, and which go down.
+fn write(shared: &mut SharedRule, going: &Going<'_>, stays: &[Stays]) {
+    for one in described(stays) {
+        if !shared.stays.contains(&one) {
+            shared.stays.push(one);
+        }
+    }
+    shared.down = parts(&going.condition, going.effect, stays);
 }
 
 /// Returns the parts that stay and why, in words, each once.
@@ -184,6 +392,10 @@ fn candidate(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Resul
     let effect = match &rule.action {
         Action::Drop => Effect::Drops,
         Action::Replace { .. } => Effect::Keeps,
+        // Where metrics rules may run is where their points are made.
+        _ if tally::is_consuming(rule) && rule.mode == Mode::Enforce => {
+            return Ok((term(rule, cells, sources), Effect::Drops));
+        }
         _ => return no("it makes something of records, and the kernel only drops"),
     };
     if !rule.tiers.contains(&Tier::Kernel) {
@@ -229,7 +441,7 @@ fn condition(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Optio
 /// Returns what an earlier rule does with a record that a later one could take away, if it may do something.
 fn touches(
     (earlier, earlier_condition): (&CompiledRule, &Option<Condition>),
-    (later, later_condition): (&CompiledRule, &Option<Condition>),
+    (later, later_condition): (&CompiledRule, Option<&Condition>),
 ) -> Option<String> {
     let does = match &earlier.action {
         _ if !matches!(earlier.base, Base::Logs | Base::Resources) => return None,
@@ -237,7 +449,7 @@ fn touches(
         Action::Drop => return None,
         Action::Replace { writes } => {
             let written: Vec<&str> = writes.iter().flat_map(|write| written(earlier, write)).collect();
-            let is_read = later_condition.as_ref().is_none_or(|condition| reads(condition.term(), &written));
+            let is_read = later_condition.is_none_or(|condition| reads(condition.term(), &written));
             if !is_read {
                 return None;
             }

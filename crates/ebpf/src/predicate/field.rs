@@ -63,11 +63,8 @@ impl<'s> Fields<'s> {
     /// # Errors
     /// As for [`Fields::cell`].
     pub fn missing(&self, path: &Path, ty: Type) -> Result<Value, Unsupported> {
-        // The name and the version of a scope are texts inside of a dynamic.
-        Ok(match (self.source)(path)? {
-            Source::Field(FieldPath { column: column::SCOPE, key: Some(_) }) => Value::string(""),
-            _ => Value::missing(ty),
-        })
+        let is_scope = matches!((self.source)(path)?, Source::Field(FieldPath { column: column::SCOPE, key: Some(_) }));
+        Ok(if is_scope { missing("Scope", true, ty) } else { Value::missing(ty) })
     }
 
     /// Returns the cell of a path.
@@ -113,6 +110,12 @@ impl<'s> Fields<'s> {
         self.count += 1;
         Ok(layout::field(self.count - 1))
     }
+}
+
+/// Returns what a column of `logs`, or a key of it, is where a record has nothing there.
+pub fn missing(column: &str, is_key: bool, ty: Type) -> Value {
+    // The name and the version of a scope are texts inside of a dynamic.
+    if column == "Scope" && is_key { Value::string("") } else { Value::missing(ty) }
 }
 
 /// Returns the field of `logs` that a path names.

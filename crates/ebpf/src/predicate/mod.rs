@@ -10,7 +10,7 @@ pub mod field;
 
 pub mod atom;
 
-mod number;
+pub(crate) mod number;
 
 pub(crate) mod passes;
 
@@ -176,7 +176,7 @@ impl Planner<'_, '_> {
 }
 
 /// Returns the plan of all or of one, what is known left out, the cheapest first.
-fn joined(plans: Vec<Plan>, all: bool) -> Plan {
+pub(crate) fn joined(plans: Vec<Plan>, all: bool) -> Plan {
     let mut parts = Vec::new();
     for plan in plans {
         match plan {

@@ -27,7 +27,7 @@ pub struct Comparison {
 
 /// Holds how a number of 64 bits is computed.
 #[derive(Clone, Debug)]
-enum Number {
+pub(crate) enum Number {
     Const(i64),
     Field { field: i16, state: State, is_int: bool },
     Of(Alu, Box<Number>, Box<Number>),
@@ -111,8 +111,13 @@ fn number(term: &Term, fields: &mut Fields<'_>, depth_left: usize) -> Option<(Nu
 }
 
 impl Number {
+    /// Returns how an integer is computed, if it is one of those.
+    pub(crate) fn of_integer(term: &Term, fields: &mut Fields<'_>) -> Option<Self> {
+        number(term, fields, DEPTH_MAX).filter(|(_, ty)| *ty == Type::Long).map(|(number, _)| number)
+    }
+
     /// Adds what brings it into `r6`; cells of the judge from `depth` on are free.
-    fn emit(&self, e: &mut Emitter, depth: i16, unknown: Label) {
+    pub(crate) fn emit(&self, e: &mut Emitter, depth: i16, unknown: Label) {
         match self {
             Number::Const(number) => e.asm.mov_imm(Reg::R6, number.cast_unsigned()),
             Number::Field { field, state, is_int } => {

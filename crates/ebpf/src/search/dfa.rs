@@ -22,15 +22,17 @@ pub const PASS_DONE: u64 = 1 << 63;
 pub const NON_ASCII: u64 = 1 << 62;
 /// Patterns of one automaton.
 pub const PATTERNS_MAX: usize = 62;
-/// States of an automaton, equal ones merged (docs/decisions, "Targets": 1,024 states of 64 classes).
+/// States of an automaton, equal ones merged.
 pub const STATES_MAX: usize = 1_024;
-/// Classes of bytes between which no state makes a difference.
-pub const CLASSES_MAX: usize = 64;
+/// Classes of bytes between which no state makes a difference; letters and digits of Unicode take about a hundred.
+pub const CLASSES_MAX: usize = 128;
+/// Transitions of an automaton: those of as many states as there may be with 64 classes each.
+pub const TRANSITIONS_MAX: usize = STATES_MAX * 64;
 
 /// States that are made before equal ones are merged.
-const RAW_STATES_MAX: usize = 4_096;
+const RAW_STATES_MAX: usize = 8_192;
 /// Bytes that making states may take, which bounds the time too: a step takes as long as its sets are large.
-const CACHE_SIZE: usize = 4 << 20;
+const CACHE_SIZE: usize = 8 << 20;
 /// Bytes of what states are made from.
 const NFA_SIZE_MAX: usize = 1 << 20;
 /// How many transitions are looked at to merge equal states, before they are left as they are.
@@ -82,7 +84,9 @@ impl Automaton {
         let window_size = hirs.iter().filter_map(|hir| hir.properties().maximum_len()).max();
         let dfa = lazy_automaton(&hirs, false)?;
         let raw = Raw::explore(&dfa, &bits, false)?;
-        Self { always, window_size: Some(window_size.unwrap_or(0) + 1), ..raw.reduced()? }.checked()
+        let automaton = raw.reduced()?;
+        let always = always | automaton.always;
+        Self { always, window_size: Some(window_size.unwrap_or(0) + 1), ..automaton }.checked()
     }
 
     /// Returns the automaton of `matches regex`, which sets bit 0.
@@ -180,7 +184,8 @@ impl Automaton {
     }
 
     fn checked(self) -> Result<Self, Unsupported> {
-        if self.state_count() > STATES_MAX || self.class_count > CLASSES_MAX {
+        let is_small = self.state_count() <= STATES_MAX && self.class_count <= CLASSES_MAX;
+        if !is_small || self.next.len() > TRANSITIONS_MAX {
             let (states, classes) = (self.state_count(), self.class_count);
             return Err(Unsupported::new(format!("an automaton of {states} states and {classes} classes of bytes")));
         }
@@ -345,8 +350,33 @@ impl Raw {
         Ok(raw)
     }
 
+    /// Finds bits in the states in which they are sure, not one byte behind them as `regex-automata` does; with that the
+    /// states that say only what was found before them are equal to others.
+    ///
+    /// Returns the bits of the first state, which no text enters.
+    fn find_early(&mut self) -> u64 {
+        let count = self.representatives.len();
+        let sure = |state: usize| {
+            let next = self.next[state * count..][..count].iter();
+            next.fold(self.last[state], |bits, next| bits & self.found[*next as usize])
+        };
+        let early: Vec<u64> = (0..self.found.len()).map(sure).collect();
+        // Bits that were found on every way to a state before it.
+        let mut before = vec![u64::MAX; self.found.len()];
+        for (state, bits) in early.iter().enumerate() {
+            for next in &self.next[state * count..][..count] {
+                before[*next as usize] &= bits;
+            }
+        }
+        for (state, bits) in early.iter().enumerate() {
+            self.found[state] = bits | self.found[state] & !before[state];
+        }
+        early[self.start as usize]
+    }
+
     /// Returns the automaton with equal states and equal classes merged.
-    fn reduced(&self) -> Result<Automaton, Unsupported> {
+    fn reduced(mut self) -> Result<Automaton, Unsupported> {
+        let always = self.find_early();
         let blocks = self.blocks();
         let count = self.representatives.len();
         // One state stands for all of its block, numbered in the order in which texts lead to them.
@@ -386,7 +416,7 @@ impl Raw {
             last: order.iter().map(|state| self.last[*state as usize]).collect(),
             start,
             middle,
-            always: 0,
+            always,
             window_size: None,
         })
     }

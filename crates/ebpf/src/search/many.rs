@@ -458,6 +458,8 @@ impl<'r> Run<'r> {
         for (_, state) in lanes.iter().skip(1) {
             let next = e.asm.label();
             e.asm.branch(Cond::Ge, *state, self.rows.stop as i32, next);
+            // That nothing is to be found from the middle of a text says nothing about its beginning.
+            e.asm.branch(Cond::Eq, *state, 0, next);
             e.asm.mov(first, *state);
             e.asm.jump(ended);
             e.asm.bind(next);

@@ -77,6 +77,11 @@ impl Maps {
         map.keys.iter().map(|(key, index)| (&**key, map.values[*index as usize].as_slice()))
     }
 
+    /// Removes a key; says whether it was there.
+    pub fn remove(&mut self, map: usize, key: &[u8]) -> bool {
+        self.delete(map, key) == 0
+    }
+
     /// Takes the records out of a ring buffer.
     pub fn take_records(&mut self, map: usize) -> Vec<Vec<u8>> {
         std::mem::take(&mut self.maps[map].records)

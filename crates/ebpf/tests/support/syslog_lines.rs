@@ -120,7 +120,8 @@ pub fn mutate(random: &mut Random, line: &mut Vec<u8>) {
 }
 
 /// Lines that are odd and still decided.
-pub const DECIDED: [&[u8]; 15] = [
+pub const DECIDED: [&[u8]; 16] = [
+    b"<191>1 2400-02-29T00:00:00Z h a p i -",
     b"<13>Nov 26 10:30:00 root: hello",
     b"<13>Nov 26 10:30:00 sshd[42]: hello",
     b"<13>2026-11-26T10:30:00Z a:b: hello",
@@ -139,7 +140,8 @@ pub const DECIDED: [&[u8]; 15] = [
 ];
 
 /// Lines that user space has to read.
-pub const KEPT: [&[u8]; 20] = [
+pub const KEPT: [&[u8]; 21] = [
+    b"<1>1 2200-02-29T00:00:00Z h a p i -",
     b"Nov 26 10:30:00 root: hello",
     b"<13>Nov 26 10:30:00 []: hello",
     b"x",

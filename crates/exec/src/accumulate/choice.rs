@@ -43,6 +43,11 @@ impl Accumulator for Extreme {
         grown_bytes
     }
 
+    fn absorb(&mut self, result: &Value) -> bool {
+        self.add(std::slice::from_ref(result));
+        true
+    }
+
     fn finish(&mut self, outputs: &mut Vec<Value>) {
         let best = std::mem::take(&mut self.best);
         outputs.push(if best.is_null() { Value::missing(self.ty) } else { best });

@@ -31,6 +31,11 @@ pub(crate) trait Accumulator: Send {
     /// Takes the arguments for one row; returns about how many bytes more it holds.
     fn add(&mut self, args: &[Value]) -> usize;
 
+    /// Takes in what the same aggregate gave over rows that are not to be had; says whether it can.
+    fn absorb(&mut self, _result: &Value) -> bool {
+        false
+    }
+
     /// Appends the results, after which the accumulator is of no use.
     fn finish(&mut self, outputs: &mut Vec<Value>);
 }

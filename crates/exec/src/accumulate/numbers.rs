@@ -14,6 +14,12 @@ impl Accumulator for Count {
         0
     }
 
+    fn absorb(&mut self, result: &Value) -> bool {
+        let Value::Long(count) = result else { return false };
+        self.0 = self.0.saturating_add(*count);
+        true
+    }
+
     fn finish(&mut self, outputs: &mut Vec<Value>) {
         outputs.push(Value::Long(self.0));
     }
@@ -59,6 +65,11 @@ impl Accumulator for IntegerSum {
     fn add(&mut self, args: &[Value]) -> usize {
         self.sum = self.sum.wrapping_add(as_ticks(&args[0]).unwrap_or(0));
         0
+    }
+
+    fn absorb(&mut self, result: &Value) -> bool {
+        self.add(std::slice::from_ref(result));
+        true
     }
 
     fn finish(&mut self, outputs: &mut Vec<Value>) {

@@ -28,6 +28,8 @@ mod json;
 
 mod eligible;
 
+mod real;
+
 mod search;
 
 mod tables;
@@ -60,6 +62,14 @@ mod sockets;
 mod host;
 
 mod probe;
+
+mod automata;
+
+#[path = "../../../ebpf/tests/support/text_program.rs"]
+mod text_program;
+
+#[path = "../../../ebpf/tests/support/automata_cases.rs"]
+mod automata_cases;
 
 use dtq_ebpf::asm::Assembler;
 use dtq_ebpf::callee::Helper;

@@ -7,6 +7,8 @@
 //! `DTQ_CASES` sets how many rule sets are tried, each on `DTQ_PAYLOADS` payloads; `DTQ_SEED` makes another run.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod counts;
+
 mod oracle;
 
 mod payloads;
@@ -68,7 +70,7 @@ fn compare(format: Format) {
         let mut random = Random::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(case));
         let yaml = rules::set(&mut random, format);
         let mut oracle = Oracle::new(&yaml, format);
-        let options = ShareOptions { format, front: Front::UnixDatagram, has_lease: false };
+        let options = ShareOptions { format, front: Front::UnixDatagram, has_lease: false, reads_counts: false };
         let shared = share(oracle.set(), &options).unwrap_or_else(|refusal| panic!("{refusal}\n{yaml}"));
         tally.sets += 1;
         let Some(filter) = &shared.filter else {

@@ -5,9 +5,10 @@ use dtq_record::input::Options as InputOptions;
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::encode::request::RequestBuilder;
 use dtq_record::otlp::index::RequestIndex;
+use dtq_record::otlp::rows::rows;
 use dtq_record::{Format as Lines, Input, Inputs};
 use dtq_rules::compile::{Options, RuleSet, compile};
-use dtq_rules::engine::{Output, Processor};
+use dtq_rules::engine::{Counted, Emission, Output, Processor};
 use dtq_rules::file::{self, NoFiles};
 use dtq_source::Limits;
 use std::sync::Arc;
@@ -19,22 +20,52 @@ pub struct Oracle {
     set: Arc<RuleSet>,
     processor: Processor,
     format: Format,
+    /// Requests with points that rules made.
+    metrics: Vec<Vec<u8>>,
 }
 
 impl Oracle {
     pub fn new(yaml: &str, format: Format) -> Self {
+        Self::with(yaml, format, true)
+    }
+
+    pub fn with(yaml: &str, format: Format, is_unoptimized: bool) -> Self {
         let options = file::Options { now_ticks: NOW, ..file::Options::default() };
         let (read, diagnostics) = file::read("rules.yaml", yaml.as_bytes(), &NoFiles, &options);
         assert!(read.is_complete, "{yaml}\n{diagnostics:?}");
-        let compiled = compile(&[read], &Options { now_ticks: NOW, is_unoptimized: true, ..Options::default() });
+        let compiled = compile(&[read], &Options { now_ticks: NOW, is_unoptimized, ..Options::default() });
         let set = Arc::new(compiled.set.unwrap_or_else(|| panic!("{yaml}\n{:?}", compiled.diagnostics)));
         let options = dtq_rules::engine::Options { start_ticks: NOW, random_seed: 1 };
         let processor = Processor::new(Arc::clone(&set), &options);
-        Self { set, processor, format }
+        Self { set, processor, format, metrics: Vec::new() }
     }
 
     pub fn set(&self) -> &RuleSet {
         &self.set
+    }
+
+    /// Adds what the kernel counted.
+    pub fn add_counted(&mut self, counted: Vec<Counted>) {
+        let outcome = self.processor.add_counted(counted, NOW);
+        assert!(outcome.notices.is_empty(), "{:?}", outcome.notices);
+        self.keep(outcome.emissions);
+    }
+
+    /// Ends it; returns the data points of all metrics in an order that does not depend on when they were made.
+    pub fn points(mut self) -> Vec<String> {
+        let outcome = self.processor.shutdown(NOW);
+        self.keep(outcome.emissions);
+        let mut points = Vec::new();
+        for request in &self.metrics {
+            points.extend(rows(Signal::Metrics, request, &Limits::default()).unwrap());
+        }
+        let mut points: Vec<String> = points.iter().map(|point| format!("{point:?}")).collect();
+        points.sort();
+        points
+    }
+
+    fn keep(&mut self, emissions: Vec<Emission>) {
+        self.metrics.extend(emissions.into_iter().map(|emission| emission.request));
     }
 
     /// Says whether every record of a payload is dropped, of which there is at least one.
@@ -45,7 +76,9 @@ impl Oracle {
             Format::Json => request_of_line(payload, Lines::Ndjson),
         };
         let Some(request) = request else { return false };
-        match self.processor.apply(Signal::Logs, &request, NOW, None).output {
+        let outcome = self.processor.apply(Signal::Logs, &request, NOW, None);
+        self.keep(outcome.emissions);
+        match outcome.output {
             Output::Empty => true,
             Output::Unchanged => false,
             // Resources without records stay.

@@ -14,12 +14,18 @@ const SIZE_MAX: usize = 3_000;
 
 /// Returns a payload.
 pub fn payload(random: &mut Random, format: Format) -> Vec<u8> {
+    let mutates = random.one_in(4);
+    payload_of(random, format, mutates)
+}
+
+/// Returns a payload that is mutated or not.
+pub fn payload_of(random: &mut Random, format: Format, mutates: bool) -> Vec<u8> {
     let mut bytes = match format {
         Format::Syslog => syslog(random),
         Format::Json => json(random),
         Format::Otlp => otlp(random),
     };
-    if random.one_in(4) {
+    if mutates {
         mutate(random, &mut bytes);
     }
     bytes.truncate(SIZE_MAX);

@@ -23,7 +23,7 @@ pub const WORDS: [&str; 16] = [
     "\u{e9}t\u{e9}",
 ];
 
-fn texts(format: Format) -> &'static [&'static str] {
+pub fn texts(format: Format) -> &'static [&'static str] {
     match format {
         Format::Syslog => &[
             "Body",
@@ -56,7 +56,7 @@ fn texts(format: Format) -> &'static [&'static str] {
     }
 }
 
-fn numbers(format: Format) -> &'static [&'static str] {
+pub fn numbers(format: Format) -> &'static [&'static str] {
     match format {
         Format::Syslog => {
             &["SeverityNumber", "Attributes[\"syslog.version\"]", "tolong(Attributes[\"syslog.procid\"])"]
@@ -95,7 +95,7 @@ pub fn set(random: &mut Random, format: Format) -> String {
     yaml
 }
 
-fn condition(random: &mut Random, format: Format, depth: usize) -> String {
+pub fn condition(random: &mut Random, format: Format, depth: usize) -> String {
     if depth == 0 {
         return leaf(random, format);
     }

@@ -5,7 +5,10 @@ use dtq_ebpf::filter::Filter;
 use dtq_ebpf::insn::Reg;
 use dtq_ebpf::text;
 use dtq_ebpf::vm::{Input, Machine, Maps};
+use dtq_kernel::counts::{Counts, counted};
+use dtq_kernel::share::Reading;
 use dtq_kernel::{LoadError, Map, Program, ProgramKind};
+use dtq_rules::engine::Counted;
 
 /// Bytes in front of what a socket filter sees in a test run.
 const ETHERNET_SIZE: usize = 14;
@@ -57,6 +60,25 @@ impl<'f> Simulated<'f> {
     }
 }
 
+impl Simulated<'_> {
+    /// Takes out what was counted by keys, and has later runs count in the other table.
+    pub fn take(&mut self, readings: &[Reading]) -> Vec<Counted> {
+        let Some(tables) = &self.filter.tables else { return Vec::new() };
+        let choice = tables.choice_map as usize;
+        let in_use = usize::from(self.maps.get(choice, &[0; 4]).unwrap()[0]);
+        assert!(self.maps.set(choice, &[0; 4], &(1 - in_use as u64).to_le_bytes()));
+        let table = tables.maps[in_use] as usize;
+        let entries: Vec<(Vec<u8>, Vec<u8>)> =
+            self.maps.entries(table).map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
+        let mut rows = Vec::new();
+        for (key, value) in entries {
+            rows.extend(counted(tables, readings, &key, &[&value]));
+            assert!(self.maps.remove(table, &key));
+        }
+        rows
+    }
+}
+
 fn pair(value: &[u8]) -> (u64, u64) {
     let [records, bytes] = [0, 8].map(|at| u64::from_le_bytes(value[at..at + 8].try_into().unwrap()));
     (records, bytes)
@@ -66,6 +88,7 @@ fn pair(value: &[u8]) -> (u64, u64) {
 pub struct Live {
     program: Program,
     maps: Vec<Map>,
+    taker: Option<Counts>,
 }
 
 impl Live {
@@ -77,7 +100,13 @@ impl Live {
             let tail = &log[log.len().saturating_sub(6_000)..];
             panic!("{error}\n{yaml}\n{}\n{tail}", text::print(&filter.program))
         });
-        Self { program, maps }
+        Self { program, maps, taker: None }
+    }
+
+    /// Takes out what was counted by keys.
+    pub fn take(&mut self, filter: &Filter, readings: &[Reading]) -> Vec<Counted> {
+        let Some(tables) = &filter.tables else { return Vec::new() };
+        self.taker.get_or_insert_with(|| Counts::new(tables, readings)).take(&self.maps).unwrap()
     }
 
     pub fn run(&self, payload: &[u8]) -> u32 {

@@ -257,7 +257,7 @@ impl Frame<'_> {
         Ok(())
     }
 
-    fn begin_grouping(&mut self, position: usize, window: &WindowRule) -> Result<(), Fault> {
+    pub(crate) fn begin_grouping(&mut self, position: usize, window: &WindowRule) -> Result<(), Fault> {
         if !self.groupings.contains_key(&position) {
             let options = self.exec_options();
             let program = &self.set.rules[position].program;

@@ -4,7 +4,7 @@
 //! rules before the next one is looked at, so that results cannot depend on how records are batched. No clock, no I/O.
 //! Read in order: [`processor`], [`outcome`], [`notice`], [`account`], `tables`, `overlay`, `cells`, `state`, `frame`,
 //! `compiled`, `judge`, `scan`, `written`, `act`, `agenda`, `key_edits`, `lane`, `batch`, [`over_slots`], `spend`, `request`,
-//! `levels`, `resource`, `wrap`, `metrics`, `guard`, `swap`, [`observe`], [`trace`].
+//! `levels`, `resource`, `wrap`, `metrics`, [`counted`], `guard`, `swap`, [`observe`], [`trace`].
 
 pub mod processor;
 
@@ -56,6 +56,8 @@ mod wrap;
 
 mod metrics;
 
+pub mod counted;
+
 mod guard;
 
 mod swap;
@@ -66,6 +68,7 @@ pub mod trace;
 
 pub use account::{Account, Totals};
 pub use act::Fate;
+pub use counted::{Counted, CountedRow};
 pub use notice::{Excess, Notice, NoticeKind, notices_request};
 pub use observe::{Observer, Passage};
 pub use outcome::{Emission, Outcome, Output};

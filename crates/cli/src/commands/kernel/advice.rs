@@ -8,7 +8,7 @@ use crate::args::Payload;
 use crate::rule_set::Loaded;
 use dtq_ebpf::filter::Front;
 use dtq_ebpf::payload::Format;
-use dtq_kernel::share::{ShareOptions, SharedRule, share};
+use dtq_kernel::share::{ShareOptions, SharedRule};
 use dtq_rules::compile::RuleSet;
 use dtq_rules::file::rule::{Mode, Rule};
 use dtq_rules::file::{Located, RuleFile};
@@ -28,16 +28,13 @@ pub fn add(loaded: &mut Loaded, payloads: &[Payload], now_ticks: i64, limits: &L
     let mut refusals: Vec<(Vec<Format>, String)> = Vec::new();
     for format in formats {
         // What goes down does not depend on where payloads begin.
-        let options = ShareOptions { format, front: Front::UnixDatagram, has_lease: false };
-        match share(&set, &options) {
+        let options = ShareOptions { format, front: Front::UnixDatagram, has_lease: false, reads_counts: false };
+        match subject::shared(&set, &options) {
             Ok(shared) => shares.push((format, shared.rules)),
-            Err(reason) => {
-                let reason = reason.to_string();
-                match refusals.iter_mut().find(|(_, known)| *known == reason) {
-                    Some((formats, _)) => formats.push(format),
-                    None => refusals.push((vec![format], reason)),
-                }
-            }
+            Err(reason) => match refusals.iter_mut().find(|(_, known)| *known == reason) {
+                Some((formats, _)) => formats.push(format),
+                None => refusals.push((vec![format], reason)),
+            },
         }
     }
     for (formats, reason) in refusals {

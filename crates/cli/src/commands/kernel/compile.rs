@@ -5,7 +5,7 @@ use crate::args::{KernelCompileArguments, ReportForm};
 use crate::commands::query;
 use crate::console::Console;
 use crate::failure::{Failure, Outcome};
-use dtq_kernel::share::{ShareOptions, share};
+use dtq_kernel::share::ShareOptions;
 use dtq_source::Limits;
 use std::io::{self, Write};
 
@@ -20,9 +20,14 @@ pub fn execute(arguments: &KernelCompileArguments, console: &mut Console) -> Out
     let limits = Limits::default();
     let set = subject::of_rules(&arguments.rules, query::now_ticks(), &limits, console)?;
     // Nobody would renew the lease of a program that others load.
-    let options = ShareOptions { format: arguments.payload.into(), front: arguments.front.into(), has_lease: false };
-    let shared =
-        share(&set, &options).map_err(|reason| Failure::Kernel(format!("no program can be made: {reason}")))?;
+    let options = ShareOptions {
+        format: arguments.payload.into(),
+        front: arguments.front.into(),
+        has_lease: false,
+        reads_counts: false,
+    };
+    let shared = subject::shared(&set, &options)
+        .map_err(|reason| Failure::Kernel(format!("no program can be made: {reason}")))?;
     match arguments.output {
         ReportForm::Text => console.say(report::text(&shared).trim_end()),
         ReportForm::Json => console.say(&report::json(&shared, &options).to_string()),

@@ -9,21 +9,12 @@ use dtq_ebpf::filter::{Filter, Front};
 use dtq_ebpf::insn::Reg;
 use dtq_ebpf::layout::Reason;
 use dtq_kernel::attach::cgroup::EgressVerdict;
-use dtq_kernel::share::{ShareOptions, Shared, SharedRule, share};
+use dtq_kernel::share::SharedRule;
 use dtq_kernel::{Counters, Map, Program, ProgramKind};
-use dtq_rules::compile::RuleSet;
 use std::io;
 
 /// The name under which the kernel shows a program.
 const NAME: &str = "dtq_filter";
-
-/// Returns what the kernel does of a rule set.
-///
-/// # Errors
-/// [`Failure::Kernel`] when no program can be made of it.
-pub fn shared(set: &RuleSet, options: &ShareOptions) -> Result<Shared, Failure> {
-    share(set, options).map_err(|reason| Failure::Kernel(format!("no program can be made of the rules: {reason}")))
-}
 
 /// Holds a program in the kernel.
 pub struct Loaded {
@@ -43,7 +34,9 @@ impl Loaded {
     pub fn load(filter: &Filter, rules: &[SharedRule], kind: ProgramKind) -> Result<Self, Failure> {
         let map_refused = |error: io::Error| refusal::of_system("making a map for the kernel", &error);
         let maps: Vec<Map> = filter.maps.iter().map(Map::create).collect::<io::Result<_>>().map_err(map_refused)?;
-        let counters = Counters::over(&maps[Filter::COUNTS_MAP as usize], names(rules)).map_err(map_refused)?;
+        let counts = &maps[Filter::COUNTS_MAP as usize];
+        let names = names(rules, counts.def().entries_max as usize);
+        let counters = Counters::over(counts, names).map_err(map_refused)?;
         let program = Program::load(NAME, kind, &filter.program, &maps).map_err(|error| refusal::of_load(&error))?;
         Ok(Self { program, rules: rules.to_vec(), counters, instructions: filter.program.len() })
     }
@@ -129,10 +122,9 @@ pub fn set_rules(account: &mut Account, rules: &[SharedRule]) {
     account.rules.sort_by_key(|account| position(&account.rule));
 }
 
-/// Returns the names of the counts, by position.
-fn names(rules: &[SharedRule]) -> Vec<String> {
-    let in_filter = rules.iter().filter(|rule| rule.filter_rule.is_some()).count();
-    let mut names = vec![String::new(); Filter::rule_position(in_filter) as usize];
+/// Returns the names of so many counts, by position.
+fn names(rules: &[SharedRule], count: usize) -> Vec<String> {
+    let mut names = vec![String::new(); count];
     names[Filter::kept_position() as usize] = "kept".to_owned();
     names[Filter::dropped_position() as usize] = "dropped".to_owned();
     for reason in Reason::ALL {

@@ -4,7 +4,7 @@
 
 use super::account::Account;
 use super::control::Control;
-use super::loaded::{Loaded, kind_of, load_keeping, set_rules, shared};
+use super::loaded::{Loaded, kind_of, load_keeping, set_rules};
 use super::point::Point;
 use super::watch::Watch;
 use super::{refusal, report, subject};
@@ -47,7 +47,7 @@ impl Prepared {
     /// # Errors
     /// When the rules are wrong, or nothing of them goes into the kernel.
     pub fn new(arguments: &KernelRunArguments, front: Front, console: &Console) -> Result<Self, Failure> {
-        let options = ShareOptions { format: arguments.payload.into(), front, has_lease: false };
+        let options = ShareOptions { format: arguments.payload.into(), front, has_lease: false, reads_counts: false };
         let (shared, paths) = read(arguments, &options, console)?;
         console.say(report::text(&shared).trim_end());
         if shared.filter.is_none() {
@@ -79,7 +79,8 @@ fn read(
         return Err(Failure::Query);
     }
     let set = subject::as_written(&loaded.files, now_ticks, &limits).expect("the same files were compiled before");
-    Ok((shared(&set, options)?, loaded.paths))
+    let no_program = |reason| Failure::Kernel(format!("no program can be made of the rules: {reason}"));
+    Ok((subject::shared(&set, options).map_err(no_program)?, loaded.paths))
 }
 
 fn load(shared: &Shared, front: Front) -> Result<Loaded, Failure> {
@@ -234,7 +235,9 @@ impl<'s> Session<'s> {
         match self.try_swap(console) {
             Ok(()) => {
                 self.done.swaps += 1;
-                console.say(report::text(&Shared { filter: None, rules: self.rules.clone() }).trim_end());
+                console.say(
+                    report::text(&Shared { filter: None, rules: self.rules.clone(), readings: Vec::new() }).trim_end(),
+                );
                 console.say(match self.current.is_some() {
                     true => "replaced: the rules of now are in the kernel",
                     false => "replaced: nothing of the rules of now goes into the kernel, and everything is kept",
