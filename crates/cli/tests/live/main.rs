@@ -2,6 +2,8 @@
 //!
 //! Where this process may not load programs, each test says loudly that it did nothing.
 
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "all of it is a test, and what it skips is for people")]
+
 #[path = "../common/mod.rs"]
 mod common;
 
