@@ -2,7 +2,6 @@
 //!
 //! What they print stands in `fixtures/cli/kernel.console`; what runs is tested in `tests/live`.
 
-
 mod common;
 
 use common::{dtq, file, folder};

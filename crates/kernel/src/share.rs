@@ -5,7 +5,7 @@
 //! which see every record that the kernel keeps. Attaches nothing. Next: `attach`.
 
 use dtq_ebpf::Unsupported;
-use dtq_ebpf::filter::{self, Effect, Filter, FilterSpec, Front};
+use dtq_ebpf::filter::{self, Above, Effect, Filter, FilterSpec, Front};
 use dtq_ebpf::layout::RULES_MAX;
 use dtq_ebpf::payload::Format;
 use dtq_ebpf::predicate::field::{Source, field_of_logs};
@@ -20,7 +20,7 @@ use dtq_rules::compile::cells::{Cell, Cells};
 use dtq_rules::compile::rule::{Action, ColumnWrite, CompiledRule};
 use dtq_rules::compile::set::RuleSet;
 use dtq_rules::file::rule::{Mode, Tier};
-use dtq_value::Value;
+use dtq_value::{Type, Value};
 use std::collections::BTreeMap;
 
 mod tally;
@@ -93,11 +93,16 @@ pub fn share(set: &RuleSet, options: &ShareOptions) -> Shared {
         };
         let in_front = |part: Option<&Condition>| counters.in_front(set, &conditions, (position, part));
         match candidate {
-            Err(reason) => shared.reason = Some(counters.refusal(position).unwrap_or(reason).to_string()),
+            Err(reason) => shared.reason = Some(reason.to_string()),
             Ok((whole, effect)) => match free_parts(whole, *effect, &in_front, &mut shared) {
-                Some((condition, tallies)) => {
-                    goes.push(Going { position, condition, whole, effect: *effect, tallies });
-                }
+                Some((condition, tallies)) => match above_of(rule, cells, &mut sources) {
+                    Err(reason) => shared.reason = Some(reason.to_string()),
+                    Ok(Some(_)) if !shared.stays.is_empty() => {
+                        shared.reason =
+                            Some("it acts above a rate, and rules before it may touch what it drops".to_owned());
+                    }
+                    Ok(above) => goes.push(Going { position, condition, whole, effect: *effect, tallies, above }),
+                },
                 None => shared.reason = in_front(conditions[position].as_ref()).err(),
             },
         }
@@ -105,8 +110,50 @@ pub fn share(set: &RuleSet, options: &ShareOptions) -> Shared {
     }
     counters.keep_used(&mut goes);
     let filter = compile(&goes, (&sources, cells.paths()), &counters.tallies, options, &mut rules);
-    counters.describe(&mut rules, filter.is_some());
+    counters.describe(&mut rules);
     Shared { filter, rules, readings: counters.readings }
+}
+
+/// Returns the rate above which a rule acts.
+///
+/// # Errors
+/// When its key is no field.
+fn above_of(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Result<Option<Above>, Unsupported> {
+    let Some(above) = rule.above else { return Ok(None) };
+    let key = match rule.has_key {
+        false => None,
+        true => Some(key_of(rule, cells, sources).ok_or_else(|| {
+            Unsupported::new(
+                "it acts above a rate for each key, and its key is no single text or integer of the record",
+            )
+        })?),
+    };
+    // Both are nearly always whole; what is left over makes the rate a little higher.
+    let period_ns = above.rate.period_ticks.unsigned_abs().saturating_mul(100);
+    Ok(Some(Above { key, interval_ns: (period_ns / above.rate.count.max(1)).max(1), burst: above.burst.max(1) }))
+}
+
+/// Returns what is done above a rate, and how that differs from user space, in words.
+fn rate_text(above: &Above) -> String {
+    let Above { key, interval_ns, burst } = above;
+    let by = key
+        .as_ref()
+        .map_or(String::new(), |path| format!(" for each {}", describe(&Term::Field(path.clone(), Type::String))));
+    format!("above one in {interval_ns} ns and {burst} at once{by}, by the time of arrival and not by that of records")
+}
+
+/// Returns the field that is the key of a rule, as it is or as a text.
+fn key_of(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Option<Path> {
+    let expr = rule.values.get(rule.columns.len()).copied().flatten()?;
+    let over_cells = Condition::of_row(&rule.flat.program, expr);
+    match over_cells.term().map_fields(&mut |path| sources.name(path, cells)) {
+        Term::Field(path, Type::String | Type::Int | Type::Long) => Some(path),
+        Term::Call { function, args, .. } if function.name == "tostring" => match args.as_slice() {
+            [Term::Field(path, Type::Dynamic | Type::String | Type::Int | Type::Long)] => Some(path.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Holds a rule that goes down.
@@ -120,6 +167,7 @@ struct Going<'t> {
     effect: Effect,
     /// The tallies that see what it drops.
     tallies: u64,
+    above: Option<Above>,
 }
 
 /// Returns the part of a condition whose records no earlier rule has a use for but to count them, and the tallies that do;
@@ -172,7 +220,8 @@ impl Counters {
             let made = tally::candidate(&set.rules, position, cells, sources).and_then(|made| {
                 // Each by itself first, as rules are.
                 let all = Term::Const(Value::Bool(true));
-                let rule = filter::Rule { condition: &all, whole: &all, effect: Effect::Drops, tallies: 1 };
+                let rule =
+                    filter::Rule { condition: &all, whole: &all, effect: Effect::Drops, tallies: 1, above: None };
                 made_of(&[rule], std::slice::from_ref(&made.tally), (sources, cells.paths()), options)?;
                 if counters.tallies.len() >= TALLIES_MAX {
                     return Err(Unsupported::new("too many rules before it are counted in the kernel"));
@@ -217,11 +266,6 @@ impl Counters {
         Ok(mask)
     }
 
-    /// Returns why a rule that counts is not counted in the kernel.
-    fn refusal(&self, position: usize) -> Option<&Unsupported> {
-        self.of_rules[position].as_ref()?.as_ref().err()
-    }
-
     /// Leaves out what no rule needs that goes down.
     fn keep_used(&mut self, goes: &mut [Going<'_>]) {
         let used = goes.iter().fold(0, |used, going| used | going.tallies);
@@ -246,13 +290,14 @@ impl Counters {
     }
 
     /// Writes what became of rules that count.
-    fn describe(&self, rules: &mut [SharedRule], has_filter: bool) {
+    fn describe(&self, rules: &mut [SharedRule]) {
         for (rule, of_rule) in rules.iter_mut().zip(&self.of_rules) {
             match of_rule {
-                Some(Ok(tally)) if has_filter => {
+                Some(Ok(tally)) => {
                     rule.tally = Some(*tally);
-                    rule.down.push(format!("{} of what is dropped", self.readings[*tally].text));
-                    rule.reason = None;
+                    rule.down.push(format!("{} of what is dropped here", self.readings[*tally].text));
+                    let rest = "what is dropped here is counted here, and what is kept where points are made";
+                    rule.reason.get_or_insert_with(String::new).replace_range(.., rest);
                 }
                 Some(Err(reason)) if rule.filter_rule.is_none() => rule.reason = Some(reason.to_string()),
                 _ => {}
@@ -284,19 +329,20 @@ fn compile(
     let of = |rules: &[filter::Rule<'_>]| made_of(rules, tallies, paths, options);
     let mut kept: Vec<filter::Rule<'_>> = Vec::new();
     let mut positions = Vec::new();
-    for Going { position, condition, whole, effect, tallies } in goes {
+    for Going { position, condition, whole, effect, tallies, above } in goes {
         let shared = &mut rules[*position];
         if kept.len() >= RULES_MAX {
             shared.reason = Some(format!("{RULES_MAX} rules before it go down, and a filter has no more"));
             continue;
         }
         // Each by itself first, so that one without anything to decide costs the others nothing.
-        let rule = filter::Rule { condition, whole, effect: *effect, tallies: *tallies };
+        let rule = filter::Rule { condition, whole, effect: *effect, tallies: *tallies, above: above.as_ref() };
         match of(&[rule]) {
             Ok(alone) => {
                 let stays = &alone.shares[0].stays;
                 shared.stays.extend(described(stays));
                 shared.down = parts(condition, *effect, stays);
+                shared.down.extend(above.as_ref().map(rate_text));
                 shared.filter_rule = Some(kept.len());
                 kept.push(rule);
                 positions.push(*position);
@@ -403,8 +449,8 @@ fn candidate(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Resul
     if !rule.membership.is_empty() {
         return no("its table holds only some of the records, which is decided in user space");
     }
-    if rule.above.is_some() {
-        return no("it acts above a rate, which is counted in user space");
+    if rule.above.is_some() && effect == Effect::Keeps {
+        return no("it edits above a rate, which is counted in user space");
     }
     if rule.has_pipeline || rule.scan.is_some() {
         return no("its query is more than conditions and columns");

@@ -44,9 +44,14 @@ impl<'f> Simulated<'f> {
     }
 
     pub fn run(&mut self, payload: &[u8]) -> Verdict {
+        self.run_at(payload, 0)
+    }
+
+    /// Runs it at a time.
+    pub fn run_at(&mut self, payload: &[u8], now_ns: u64) -> Verdict {
         let mut context = [0; 192];
         context[..4].copy_from_slice(&(payload.len() as u32).to_le_bytes());
-        let input = Input { context: &context, packet: payload, steps_max: 10_000_000, ..Input::default() };
+        let input = Input { context: &context, packet: payload, now_ns, steps_max: 10_000_000, ..Input::default() };
         let outcome = Machine::new(&self.filter.program, &mut self.maps).run(&input);
         let outcome = outcome.unwrap_or_else(|trap| panic!("{trap}\n{}", text::print(&self.filter.program)));
         let counts = self.counts();
