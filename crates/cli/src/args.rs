@@ -21,7 +21,7 @@ Exit codes:
   64  wrong usage
   65  input could not be read whole
   74  output could not be written
-  78  the query or a rule is wrong or failed
+  78  the query or a rule is wrong or failed, or the kernel refuses
 
 `dtq help functions` and `dtq help operators` list what the language has;
 `dtq help NAME` explains a function, an operator or a code such as E2004.";

@@ -6,6 +6,7 @@
 
 use dtq_ebpf::Unsupported;
 use dtq_ebpf::filter::{self, Above, Draw, Effect, Filter, FilterSpec, Front};
+use dtq_ebpf::layout::RULES_MAX;
 use dtq_ebpf::payload::Format;
 use dtq_ebpf::predicate::field::{Source, field_of_logs};
 use dtq_ebpf::predicate::{Stays, describe};
@@ -67,13 +68,15 @@ pub struct ShareOptions {
     pub front: Front,
     /// Whether the filter keeps everything unless its lease is renewed.
     pub has_lease: bool,
+    /// Whether whoever attaches the filter reads what it counts ([`Shared::readings`]) and makes points of it. Only then a
+    /// rule may drop what an earlier one counts.
+    pub reads_counts: bool,
 }
 
 /// Returns what the kernel does of a rule set, which is compiled for all tiers.
 ///
-/// # Errors
-/// When a program cannot be made of what goes down, though each part of it can.
-pub fn share(set: &RuleSet, options: &ShareOptions) -> Result<Shared, Unsupported> {
+/// Where what goes down makes no program together, such as with more fields than there is room for, the last rules stay up.
+pub fn share(set: &RuleSet, options: &ShareOptions) -> Shared {
     let mut sources = Sources::default();
     let cells = &set.bases[Base::Logs as usize].cells;
     let candidates: Vec<Result<(Term, Effect), Unsupported>> =
@@ -92,7 +95,7 @@ pub fn share(set: &RuleSet, options: &ShareOptions) -> Result<Shared, Unsupporte
             down: Vec::new(),
             stays: Vec::new(),
         };
-        let in_front = |part: Option<&Condition>| counters.in_front(set, &conditions, position, part);
+        let in_front = |part: Option<&Condition>| counters.in_front(set, &conditions, (position, part));
         match candidate {
             Err(reason) => shared.reason = Some(reason.to_string()),
             Ok((whole, effect)) => match free_parts(whole, *effect, &in_front, &mut shared) {
@@ -113,9 +116,9 @@ pub fn share(set: &RuleSet, options: &ShareOptions) -> Result<Shared, Unsupporte
         rules.push(shared);
     }
     counters.keep_used(&mut goes);
-    let filter = compile(&goes, (&sources, cells.paths()), &counters.tallies, options, &mut rules)?;
-    counters.describe(&mut rules);
-    Ok(Shared { filter, rules, readings: counters.readings })
+    let filter = compile(&goes, (&sources, cells.paths()), &counters.tallies, options, &mut rules);
+    counters.describe(&goes, &mut rules);
+    Shared { filter, rules, readings: counters.readings }
 }
 
 /// Holds a rule that goes down.
@@ -127,13 +130,13 @@ struct Going<'t> {
     /// What decides in user space.
     whole: &'t Term,
     effect: Effect,
-    /// Which tallies see what it drops, a bit each.
+    /// The tallies that see what it drops.
     tallies: u64,
     above: Option<Above>,
     draw: Option<Draw>,
 }
 
-/// Returns the part of a condition whose records no earlier rule has a use for but to count them here, and which tallies do;
+/// Returns the part of a condition whose records no earlier rule has a use for but to count them, and the tallies that do;
 /// `None` when there is none. Of one that drops these are operands of its outer `or`; one that keeps is free as a whole or
 /// not at all.
 fn free_parts(
@@ -146,13 +149,13 @@ fn free_parts(
     if effect == Effect::Keeps {
         return in_front(Some(&condition)).ok().map(|tallies| (whole.clone(), tallies));
     }
-    let (mut free, mut all) = (Vec::new(), 0);
+    let (mut free, mut tallies) = (Vec::new(), 0);
     for part in condition.disjuncts() {
         match in_front(Some(&part)) {
             Err(reason) => shared.stays.push((describe(part.term()), reason)),
-            Ok(tallies) => {
+            Ok(more) => {
+                tallies |= more;
                 free.push(part.term().clone());
-                all |= tallies;
             }
         }
     }
@@ -160,7 +163,7 @@ fn free_parts(
     if free.is_none() {
         shared.stays.clear();
     }
-    free.map(|free| (free, all))
+    free.map(|free| (free, tallies))
 }
 
 /// Holds what can be counted where it is dropped.
@@ -176,7 +179,7 @@ impl Counters {
         let cells = &set.bases[Base::Logs as usize].cells;
         let mut counters = Self { tallies: Vec::new(), readings: Vec::new(), of_rules: Vec::new() };
         for (position, rule) in set.rules.iter().enumerate() {
-            if !matches!(rule.action, Action::Measure(_) | Action::Window(_)) {
+            if !options.reads_counts || !matches!(rule.action, Action::Measure(_) | Action::Window(_)) {
                 counters.of_rules.push(None);
                 continue;
             }
@@ -214,13 +217,15 @@ impl Counters {
         &self,
         set: &RuleSet,
         conditions: &[Option<Condition>],
-        position: usize,
-        part: Option<&Condition>,
+        (position, part): (usize, Option<&Condition>),
     ) -> Result<u64, String> {
         let rule = &set.rules[position];
         let mut mask = match (&self.of_rules[position], tally::is_consuming(rule)) {
             (Some(Ok(own)), true) => 1 << own,
             (Some(Err(reason)), true) => return Err(reason.to_string()),
+            (None, true) => {
+                return Err("it counts what it removes, and nothing reads here what the kernel counts".to_owned());
+            }
             _ => 0,
         };
         for (earlier, earlier_rule) in set.rules[..position].iter().enumerate() {
@@ -260,10 +265,12 @@ impl Counters {
     }
 
     /// Writes what became of rules that count.
-    fn describe(&self, rules: &mut [SharedRule]) {
+    fn describe(&self, goes: &[Going<'_>], rules: &mut [SharedRule]) {
+        let down = goes.iter().filter(|going| rules[going.position].filter_rule.is_some());
+        let used = down.fold(0, |used, going| used | going.tallies);
         for (rule, of_rule) in rules.iter_mut().zip(&self.of_rules) {
             match of_rule {
-                Some(Ok(tally)) => {
+                Some(Ok(tally)) if used >> tally & 1 == 1 => {
                     rule.tally = Some(*tally);
                     rule.down.push(format!("{} of what is dropped here", self.readings[*tally].text));
                     let rest = "what is dropped here is counted here, and what is kept where points are made";
@@ -284,7 +291,7 @@ fn made_of(
     options: &ShareOptions,
 ) -> Result<Filter, Unsupported> {
     let source = |path: &Path| sources.find(path);
-    let ShareOptions { format, front, has_lease } = *options;
+    let ShareOptions { format, front, has_lease, .. } = *options;
     filter::compile(&FilterSpec { format, front, rules, tallies, source: &source, also_read, has_lease })
 }
 
@@ -295,31 +302,58 @@ fn compile(
     tallies: &[Tally],
     options: &ShareOptions,
     rules: &mut [SharedRule],
-) -> Result<Option<Filter>, Unsupported> {
-    let source = |path: &Path| paths.0.find(path);
+) -> Option<Filter> {
     let of = |rules: &[filter::Rule<'_>]| made_of(rules, tallies, paths, options);
     let mut kept: Vec<filter::Rule<'_>> = Vec::new();
+    let mut positions = Vec::new();
     for Going { position, condition, whole, effect, tallies, above, draw } in goes {
+        let shared = &mut rules[*position];
+        if kept.len() >= RULES_MAX {
+            shared.reason = Some(format!("{RULES_MAX} rules before it go down, and a filter has no more"));
+            continue;
+        }
         // Each by itself first, so that one without anything to decide costs the others nothing.
         let (effect, tallies, above, draw) = (*effect, *tallies, above.as_ref(), *draw);
         let rule = filter::Rule { condition, whole, effect, tallies, above, draw };
-        let shared = &mut rules[*position];
         match of(&[rule]) {
             Ok(alone) => {
-                shared.stays.extend(described(&alone.shares[0].stays));
-                shared.down = parts(condition, effect, &shared.stays);
+                let stays = &alone.shares[0].stays;
+                shared.stays.extend(described(stays));
+                shared.down = parts(condition, effect, stays);
                 shared.down.extend(above.map(rate_text));
                 shared.down.extend(draw.as_ref().map(draw_text));
                 shared.filter_rule = Some(kept.len());
                 kept.push(rule);
+                positions.push(*position);
             }
             Err(reason) => {
                 shared.reason = Some(reason.to_string());
-                shared.stays.extend(described(&filter::stays(&rule, options.format, &source)));
+                shared.stays.extend(described(&filter::stays(&rule, options.format, &|path| paths.0.find(path))));
             }
         }
     }
-    if kept.is_empty() { Ok(None) } else { of(&kept).map(Some) }
+    let fitting = |count: usize| match of(&kept[..count]) {
+        Ok(filter) => dtq_ebpf::encode(&filter.program).map_err(|error| error.to_string()).map(|_| filter),
+        Err(reason) => Err(reason.to_string()),
+    };
+    // One by itself fits; all of them nearly always do.
+    let (mut fits, mut count, mut found) = (0, kept.len(), None);
+    let mut too_many = kept.len() + 1;
+    let mut refusal = String::new();
+    while count > fits {
+        match fitting(count) {
+            Ok(filter) => (fits, found) = (count, Some(filter)),
+            Err(reason) => (too_many, refusal) = (count, reason),
+        }
+        count = fits.midpoint(too_many);
+    }
+    for position in &positions[fits..] {
+        let shared = &mut rules[*position];
+        shared.filter_rule = None;
+        shared.down.clear();
+        shared.reason = Some(format!("with those before it the program would be too large: {refusal}"));
+    }
+    found
 }
 
 /// Returns the parts that stay and why, in words, each once.
@@ -335,14 +369,39 @@ fn described(stays: &[Stays]) -> Vec<(String, String)> {
 
 /// Returns the parts of a condition that go down: operands of the outer `or` of one that drops, of the outer `and` of one
 /// that keeps.
-fn parts(condition: &Term, effect: Effect, stays: &[(String, String)]) -> Vec<String> {
-    let condition = Condition::from(condition.clone());
+fn parts(condition: &Term, effect: Effect, stays: &[Stays]) -> Vec<String> {
+    let Some(down) = without(condition, stays, effect == Effect::Drops) else { return Vec::new() };
+    let down = Condition::from(down);
     let parts = match effect {
-        Effect::Drops => condition.disjuncts(),
-        Effect::Keeps => condition.conjuncts(),
+        Effect::Drops => down.disjuncts(),
+        Effect::Keeps => down.conjuncts(),
     };
-    let texts = parts.iter().map(|part| describe(part.term()));
-    texts.filter(|text| !stays.iter().any(|(stays, _)| text.contains(stays.as_str()))).collect()
+    parts.iter().map(|part| describe(part.term())).collect()
+}
+
+/// Returns a condition without the parts that stay; of `and` both operands are needed, and one of `or`, or the reverse.
+fn without(term: &Term, stays: &[Stays], needs_both_of_and: bool) -> Option<Term> {
+    let both = |left: &Term, right: &Term, needs_both: bool, join: fn(Box<Term>, Box<Term>) -> Term| {
+        let operands = [left, right].map(|operand| without(operand, stays, needs_both_of_and));
+        match operands {
+            [Some(left), Some(right)] => Some(join(Box::new(left), Box::new(right))),
+            [Some(one), None] | [None, Some(one)] if !needs_both => Some(one),
+            _ => None,
+        }
+    };
+    match term {
+        Term::And(left, right) => both(left, right, needs_both_of_and, Term::And),
+        Term::Or(left, right) => both(left, right, !needs_both_of_and, Term::Or),
+        Term::Call { function, args, .. } if function.name == "not" && args.len() == 1 => {
+            let operand = without(&args[0], stays, !needs_both_of_and)?;
+            let mut term = term.clone();
+            if let Term::Call { args, .. } = &mut term {
+                args[0] = operand;
+            }
+            Some(term)
+        }
+        _ => (!stays.iter().any(|stays| stays.part == *term)).then(|| term.clone()),
+    }
 }
 
 /// Returns the condition and the effect of a rule that can go down.

@@ -23,7 +23,7 @@ pub enum KernelAction {
     /// Compile rules to an ELF object that bpftool and libbpf load
     #[command(override_usage = "dtq kernel compile [OPTIONS] --payload FORMAT RULES.yaml...")]
     Compile(KernelCompileArguments),
-    /// Attach rules to a socket of another process, until interrupted
+    /// Attach rules to a socket of another process, or to what one sends, until interrupted
     #[command(
         override_usage = "dtq kernel attach [OPTIONS] --payload FORMAT --rules RULES.yaml... --socket PATH\n       \
                           dtq kernel attach [OPTIONS] --payload FORMAT --rules RULES.yaml... --udp ADDRESS\n       \
@@ -157,6 +157,16 @@ pub struct KernelAttachArguments {
     /// The socket
     #[command(flatten)]
     pub socket: KernelSocketArguments,
+    /// Instead of a socket: what a control group sends to --port, by its folder; nothing is attached to the receiver
+    #[arg(long, value_name = "FOLDER", help_heading = "Sender", requires = "port", conflicts_with_all = ["socket", "udp", "pid", "fd"])]
+    pub cgroup: Option<PathBuf>,
+    /// The same, of the control group of a process
+    #[arg(long, value_name = "PID", help_heading = "Sender", requires = "port",
+          conflicts_with_all = ["cgroup", "socket", "udp", "pid", "fd"])]
+    pub cgroup_of: Option<u32>,
+    /// UDP port that the control group sends to
+    #[arg(long, value_name = "PORT", help_heading = "Sender", conflicts_with_all = ["socket", "udp", "pid", "fd"])]
+    pub port: Option<u16>,
     /// Replace a filter that is on the socket, such as one that nobody detached; what it was is lost
     #[arg(long, help_heading = "Socket")]
     pub replace: bool,

@@ -92,12 +92,15 @@ fn rules_of_the_fixtures_and_the_cookbook_load() {
                         (Front::EgressPacket { port: 4_317 }, false),
                     ];
                     for (front, has_lease) in fronts {
-                        let shared = share(&set, &ShareOptions { format, front, has_lease }).unwrap();
+                        let shared = share(&set, &ShareOptions { format, front, has_lease, reads_counts: true });
                         rules += shared.rules.len();
                         down += shared.rules.iter().filter(|rule| rule.filter_rule.is_some()).count();
                         // What does not go down says why.
                         let is_explained = |rule: &dtq_kernel::share::SharedRule| {
-                            rule.filter_rule.is_some() || rule.reason.is_some() || !rule.stays.is_empty()
+                            rule.filter_rule.is_some()
+                                || rule.tally.is_some()
+                                || rule.reason.is_some()
+                                || !rule.stays.is_empty()
                         };
                         assert!(shared.rules.iter().all(is_explained), "{}: {:?}", path.display(), shared.rules);
                         if let (Some(filter), true) = (&shared.filter, is_live) {

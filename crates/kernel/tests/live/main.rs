@@ -65,6 +65,12 @@ mod counts;
 
 mod probe;
 
+mod trace;
+
+mod trace_gone;
+
+mod trace_cost;
+
 mod automata;
 
 #[path = "../../../ebpf/tests/support/text_program.rs"]

@@ -25,7 +25,8 @@ fn rules(rate: &str, burst: u64, key: &str, more: &str) -> String {
 fn shared(yaml: &str) -> (Oracle, Shared) {
     // As it runs: what the optimizer makes of conditions is looked through.
     let oracle = Oracle::with(yaml, Format::Syslog, false);
-    let shared = share(oracle.set(), &ShareOptions { format: Format::Syslog, front: FRONT, has_lease: false }).unwrap();
+    let options = ShareOptions { format: Format::Syslog, front: FRONT, has_lease: false, reads_counts: true };
+    let shared = share(oracle.set(), &options);
     (oracle, shared)
 }
 
@@ -131,5 +132,17 @@ fn what_cannot_be_limited_in_the_kernel_says_why() {
         let rule = &shared.rules[0];
         let said = format!("{:?} {:?}", rule.reason, rule.stays);
         assert!(rule.filter_rule.is_none() && said.contains(why), "{yaml}\n{rule:?}");
+    }
+}
+
+#[test]
+fn what_counts_what_it_removes_stays_up_where_nobody_reads_counts() {
+    let yaml = "apiVersion: dtq/v1\nrules: [{name: lines, to: metrics, consume: true, metrics: {n: {name: lines, type: sum}}, \
+                kql: 'logs | project n = 1'}]\n";
+    let oracle = Oracle::with(yaml, Format::Syslog, false);
+    for reads_counts in [true, false] {
+        let options = ShareOptions { format: Format::Syslog, front: FRONT, has_lease: false, reads_counts };
+        let shared = share(oracle.set(), &options);
+        assert_eq!(shared.filter.is_some(), reads_counts, "{:?}", shared.rules);
     }
 }

@@ -53,7 +53,8 @@ impl<'f> Simulated<'f> {
     pub fn run_at(&mut self, payload: &[u8], now_ns: u64) -> Verdict {
         let mut context = [0; 192];
         context[..4].copy_from_slice(&(payload.len() as u32).to_le_bytes());
-        let input = Input { context: &context, packet: payload, now_ns, random: self.random, steps_max: 10_000_000 };
+        let (random, steps_max) = (self.random, 10_000_000);
+        let input = Input { context: &context, packet: payload, now_ns, random, steps_max, ..Input::default() };
         let outcome = Machine::new(&self.filter.program, &mut self.maps).run(&input);
         let outcome = outcome.unwrap_or_else(|trap| panic!("{trap}\n{}", text::print(&self.filter.program)));
         let counts = self.counts();

@@ -20,9 +20,13 @@ pub fn execute(arguments: &KernelCompileArguments, console: &mut Console) -> Out
     let limits = Limits::default();
     let set = subject::of_rules(&arguments.rules, query::now_ticks(), &limits, console)?;
     // Nobody would renew the lease of a program that others load.
-    let options = ShareOptions { format: arguments.payload.into(), front: arguments.front.into(), has_lease: false };
-    let shared =
-        share(&set, &options).map_err(|reason| Failure::Kernel(format!("no program can be made: {reason}")))?;
+    let options = ShareOptions {
+        format: arguments.payload.into(),
+        front: arguments.front.into(),
+        has_lease: false,
+        reads_counts: false,
+    };
+    let shared = share(&set, &options);
     match arguments.output {
         ReportForm::Text => console.say(report::text(&shared).trim_end()),
         ReportForm::Json => console.say(&report::json(&shared, &options).to_string()),

@@ -150,5 +150,8 @@ pub fn ask(path: &Path, question: &str) -> io::Result<Account> {
     stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     stream.write_all(format!("{question}\n").as_bytes())?;
     let line = read_line(&stream, ANSWER_SIZE_MAX)?;
+    if line.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it has ended"));
+    }
     serde_json::from_str(&line).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }

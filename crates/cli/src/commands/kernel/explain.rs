@@ -61,8 +61,8 @@ fn set(arguments: &ExplainArguments, console: &Console) -> Result<RuleSet, Failu
 
 /// Returns the shares of the rules as comments, the maps, and the program.
 fn text(set: &RuleSet, payload: Payload, front: Front) -> Result<String, Failure> {
-    let options = ShareOptions { format: payload.into(), front, has_lease: false };
-    let shared = share(set, &options).map_err(|reason| Failure::Kernel(format!("no program can be made: {reason}")))?;
+    let options = ShareOptions { format: payload.into(), front, has_lease: false, reads_counts: false };
+    let shared = share(set, &options);
     let mut out: String = report::text(&shared).lines().map(|line| format!("; {line}\n")).collect();
     let Some(filter) = &shared.filter else {
         return Err(Failure::Kernel(format!("nothing goes into the kernel\n{}", report::text(&shared).trim_end())));

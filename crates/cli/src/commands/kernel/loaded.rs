@@ -5,24 +5,16 @@ use super::refusal;
 use super::report::Extent;
 use crate::failure::Failure;
 use dtq_ebpf::asm::Assembler;
-use dtq_ebpf::filter::Filter;
+use dtq_ebpf::filter::{Filter, Front};
 use dtq_ebpf::insn::Reg;
 use dtq_ebpf::layout::Reason;
-use dtq_kernel::share::{ShareOptions, Shared, SharedRule, share};
+use dtq_kernel::attach::cgroup::EgressVerdict;
+use dtq_kernel::share::SharedRule;
 use dtq_kernel::{Counters, Map, Program, ProgramKind};
-use dtq_rules::compile::RuleSet;
 use std::io;
 
 /// The name under which the kernel shows a program.
 const NAME: &str = "dtq_filter";
-
-/// Returns what the kernel does of a rule set.
-///
-/// # Errors
-/// [`Failure::Kernel`] when no program can be made of it.
-pub fn shared(set: &RuleSet, options: &ShareOptions) -> Result<Shared, Failure> {
-    share(set, options).map_err(|reason| Failure::Kernel(format!("no program can be made of the rules: {reason}")))
-}
 
 /// Holds a program in the kernel.
 pub struct Loaded {
@@ -39,12 +31,11 @@ impl Loaded {
     ///
     /// # Errors
     /// [`Failure::Kernel`] when the kernel refuses it, with what is missing.
-    pub fn load(filter: &Filter, rules: &[SharedRule]) -> Result<Self, Failure> {
+    pub fn load(filter: &Filter, rules: &[SharedRule], kind: ProgramKind) -> Result<Self, Failure> {
         let map_refused = |error: io::Error| refusal::of_system("making a map for the kernel", &error);
         let maps: Vec<Map> = filter.maps.iter().map(Map::create).collect::<io::Result<_>>().map_err(map_refused)?;
         let counters = Counters::over(&maps[Filter::COUNTS_MAP as usize], names(rules)).map_err(map_refused)?;
-        let program = Program::load(NAME, ProgramKind::SocketFilter, &filter.program, &maps)
-            .map_err(|error| refusal::of_load(&error))?;
+        let program = Program::load(NAME, kind, &filter.program, &maps).map_err(|error| refusal::of_load(&error))?;
         Ok(Self { program, rules: rules.to_vec(), counters, instructions: filter.program.len() })
     }
 
@@ -81,15 +72,27 @@ impl Loaded {
     }
 }
 
+/// Returns the kind of program that sees what begins like this.
+pub fn kind_of(front: Front) -> ProgramKind {
+    match front {
+        Front::UnixDatagram | Front::UdpDatagram => ProgramKind::SocketFilter,
+        Front::EgressPacket { .. } => ProgramKind::CgroupEgress,
+    }
+}
+
 /// Loads a program that keeps everything, for when nothing of the rules of now goes into the kernel.
 ///
 /// # Errors
 /// [`Failure::Kernel`] when the kernel refuses it, with what is missing.
-pub fn load_keeping() -> Result<Program, Failure> {
+pub fn load_keeping(front: Front) -> Result<Program, Failure> {
+    let (kind, keeps) = match front {
+        Front::UnixDatagram | Front::UdpDatagram => (ProgramKind::SocketFilter, -1),
+        Front::EgressPacket { .. } => (ProgramKind::CgroupEgress, EgressVerdict::Keep.number()),
+    };
     let mut asm = Assembler::default();
-    asm.mov(Reg::R0, -1);
+    asm.mov(Reg::R0, keeps);
     asm.exit();
-    let loaded = Program::load("dtq_keep", ProgramKind::SocketFilter, &asm.finish(), &[]);
+    let loaded = Program::load("dtq_keep", kind, &asm.finish(), &[]);
     loaded.map_err(|error| refusal::of_load(&error))
 }
 

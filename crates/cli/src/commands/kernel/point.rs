@@ -1,12 +1,17 @@
-//! Where a program is: on sockets of other processes, or on that of a relay of our own. Next: `watch.rs`.
+//! Where a program is: on sockets of other processes, on what a control group sends, or on the socket of a relay of our own.
+//!
+//! Next: `watch.rs`.
 
 use super::account::{Amount, RelayAccount};
 use super::refusal;
 use crate::failure::{Failure, Outcome};
 use dtq_ebpf::filter::Front;
 use dtq_kernel::attach::filter::Present;
-use dtq_kernel::{AttachError, Count, Guard, Program, ProgramInfo, Relay, Socket, SocketFilter, SocketKind};
+use dtq_kernel::{
+    AttachError, CgroupEgress, Count, Guard, Program, ProgramInfo, Relay, Socket, SocketFilter, SocketKind,
+};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +22,20 @@ const ROOM_WAIT: Duration = Duration::from_millis(50);
 
 /// Names where a program is.
 pub enum Point {
-    /// On sockets of other processes.
-    Sockets(Vec<SocketFilter>),
+    /// On sockets of other processes, which were asked for by a path or an address.
+    Sockets(Option<String>, Vec<SocketFilter>),
+    /// On what a control group sends to a port.
+    Sender(Sender),
     /// On the socket of a relay.
     Relay(Box<Relay>),
+}
+
+/// Holds a program on what a control group sends.
+pub struct Sender {
+    /// The link, until it is detached.
+    link: Option<CgroupEgress>,
+    folder: PathBuf,
+    port: u16,
 }
 
 /// Returns where payloads begin in what sockets of a kind receive.
@@ -37,14 +52,23 @@ impl Point {
     /// # Errors
     /// [`Failure::Kernel`] when one of them takes no program; those before have none then either.
     pub fn attach(
-        sockets: Vec<Socket>,
+        (name, sockets): (Option<String>, Vec<Socket>),
         program: &Program,
         present: Present,
         guard: &Arc<Guard>,
     ) -> Result<Self, Failure> {
         let attach = |socket| SocketFilter::attach_guarded(socket, program, present, guard);
         let filters: Result<Vec<SocketFilter>, AttachError> = sockets.into_iter().map(attach).collect();
-        Ok(Self::Sockets(filters.map_err(|error| refusal::of_attach(&error))?))
+        Ok(Self::Sockets(name, filters.map_err(|error| refusal::of_attach(&error))?))
+    }
+
+    /// Attaches a program to what a control group sends.
+    ///
+    /// # Errors
+    /// [`Failure::Kernel`] when the folder is no control group, or the kernel refuses it.
+    pub fn attach_sender(folder: PathBuf, port: u16, program: &Program) -> Result<Self, Failure> {
+        let link = CgroupEgress::attach(&folder, program).map_err(|error| refusal::of_attach(&error))?;
+        Ok(Self::Sender(Sender { link: Some(link), folder, port }))
     }
 
     /// Puts a program in the place of another, everywhere or nowhere; without another, in that of what keeps everything.
@@ -54,7 +78,8 @@ impl Point {
     pub fn replace(&mut self, program: &Program, before: Option<&Program>) -> Outcome {
         let result = match self {
             Self::Relay(relay) => relay.replace(program),
-            Self::Sockets(filters) => replace_all(filters, program, before),
+            Self::Sender(sender) => sender.link.as_mut().map_or(Ok(()), |link| link.replace(program)),
+            Self::Sockets(_, filters) => replace_all(filters, program, before),
         };
         result.map_err(|error| refusal::of_attach(&error))
     }
@@ -66,7 +91,8 @@ impl Point {
     pub fn detach(&mut self) -> Outcome {
         let result = match self {
             Self::Relay(relay) => relay.detach(),
-            Self::Sockets(filters) => {
+            Self::Sender(sender) => sender.link.take().map_or(Ok(()), CgroupEgress::detach),
+            Self::Sockets(_, filters) => {
                 let results: Vec<_> = std::mem::take(filters).into_iter().map(SocketFilter::detach).collect();
                 results.into_iter().collect()
             }
@@ -77,8 +103,8 @@ impl Point {
     /// Says whether a socket is still open.
     pub fn is_there(&self) -> bool {
         match self {
-            Self::Relay(_) => true,
-            Self::Sockets(filters) => filters.iter().any(|filter| !filter.socket().is_closed()),
+            Self::Relay(_) | Self::Sender(_) => true,
+            Self::Sockets(_, filters) => filters.iter().any(|filter| !filter.socket().is_closed()),
         }
     }
 
@@ -86,15 +112,23 @@ impl Point {
     pub fn names(&self) -> Vec<String> {
         match self {
             Self::Relay(relay) => vec![format!("relay at {}", relay.address())],
-            Self::Sockets(filters) => filters.iter().map(|filter| name(filter.socket())).collect(),
+            Self::Sender(sender) => {
+                vec![format!("what the control group `{}` sends to port {}", sender.folder.display(), sender.port)]
+            }
+            Self::Sockets(asked, filters) => {
+                let asked = asked.as_ref().map(|asked| format!("{asked}: ")).unwrap_or_default();
+                filters.iter().map(|filter| format!("{asked}{}", name(filter.socket()))).collect()
+            }
         }
     }
 
-    /// Returns how often programs ran here while the kernel measured, and for how many nanoseconds.
+    /// Returns how often programs ran here while the kernel measured, and for how many nanoseconds, as far as that is counted
+    /// here and not with the program.
     pub fn runs(&self) -> (u64, u64) {
         let infos: Vec<ProgramInfo> = match self {
+            Self::Sender(_) => Vec::new(),
             Self::Relay(relay) => relay.info().into_iter().flatten().collect(),
-            Self::Sockets(filters) => filters.iter().filter_map(|filter| filter.info().ok()).collect(),
+            Self::Sockets(_, filters) => filters.iter().filter_map(|filter| filter.info().ok()).collect(),
         };
         infos.iter().fold((0, 0), |(runs, time_ns), info| (runs + info.run_count, time_ns + info.run_time_ns))
     }
@@ -103,7 +137,7 @@ impl Point {
     pub fn waits_for(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Self::Relay(relay) if relay.waiting() == 0 => Some(relay.as_fd()),
-            Self::Relay(_) | Self::Sockets(_) => None,
+            Self::Relay(_) | Self::Sender(_) | Self::Sockets(..) => None,
         }
     }
 

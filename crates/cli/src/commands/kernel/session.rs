@@ -4,7 +4,7 @@
 
 use super::account::Account;
 use super::control::Control;
-use super::loaded::{Loaded, load_keeping, set_rules, shared};
+use super::loaded::{Loaded, kind_of, load_keeping, set_rules};
 use super::point::Point;
 use super::watch::Watch;
 use super::{refusal, report, subject};
@@ -15,8 +15,8 @@ use crate::failure::{Failure, Outcome};
 use crate::rule_set;
 use dtq_ebpf::filter::Front;
 use dtq_kernel::host::any_readable;
-use dtq_kernel::share::{ShareOptions, Shared, SharedRule};
-use dtq_kernel::{Ends, Stats};
+use dtq_kernel::share::{ShareOptions, Shared, SharedRule, share};
+use dtq_kernel::{Ends, ProgramInfo, Stats};
 use dtq_source::Limits;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -47,7 +47,7 @@ impl Prepared {
     /// # Errors
     /// When the rules are wrong, or nothing of them goes into the kernel.
     pub fn new(arguments: &KernelRunArguments, front: Front, console: &Console) -> Result<Self, Failure> {
-        let options = ShareOptions { format: arguments.payload.into(), front, has_lease: false };
+        let options = ShareOptions { format: arguments.payload.into(), front, has_lease: false, reads_counts: false };
         let (shared, paths) = read(arguments, &options, console)?;
         console.say(report::text(&shared).trim_end());
         if shared.filter.is_none() {
@@ -61,7 +61,7 @@ impl Prepared {
     /// # Errors
     /// [`Failure::Kernel`] when the kernel refuses it, with what is missing.
     pub fn load(&self) -> Result<Loaded, Failure> {
-        load(&self.shared)
+        load(&self.shared, self.options.front)
     }
 }
 
@@ -79,12 +79,12 @@ fn read(
         return Err(Failure::Query);
     }
     let set = subject::as_written(&loaded.files, now_ticks, &limits).expect("the same files were compiled before");
-    Ok((shared(&set, options)?, loaded.paths))
+    Ok((share(&set, options), loaded.paths))
 }
 
-fn load(shared: &Shared) -> Result<Loaded, Failure> {
+fn load(shared: &Shared, front: Front) -> Result<Loaded, Failure> {
     let filter = shared.filter.as_ref().expect("it is asked for only where something goes down");
-    Loaded::load(filter, &shared.rules)
+    Loaded::load(filter, &shared.rules, kind_of(front))
 }
 
 /// Holds an attached program.
@@ -211,7 +211,7 @@ impl<'s> Session<'s> {
     /// Does what there is to do now and then; says whether a socket is left.
     fn take_turn(&mut self, console: &Console) -> Result<bool, Failure> {
         // Where the kernel does not let it measure, no time is shown.
-        let is_measured = self.turn.is_multiple_of(MEASURED_TURNS) || self.point.runs().0 < MEASURED_RUNS;
+        let is_measured = self.turn.is_multiple_of(MEASURED_TURNS) || self.runs().0 < MEASURED_RUNS;
         match (is_measured, &self.stats) {
             (true, None) => self.stats = Stats::start().ok(),
             (true, Some(_)) => {}
@@ -234,7 +234,9 @@ impl<'s> Session<'s> {
         match self.try_swap(console) {
             Ok(()) => {
                 self.done.swaps += 1;
-                console.say(report::text(&Shared { filter: None, rules: self.rules.clone() }).trim_end());
+                console.say(
+                    report::text(&Shared { filter: None, rules: self.rules.clone(), readings: Vec::new() }).trim_end(),
+                );
                 console.say(match self.current.is_some() {
                     true => "replaced: the rules of now are in the kernel",
                     false => "replaced: nothing of the rules of now goes into the kernel, and everything is kept",
@@ -253,12 +255,12 @@ impl<'s> Session<'s> {
         let before = self.current.as_ref().map(|loaded| &loaded.program);
         let next = match shared.filter {
             Some(_) => {
-                let loaded = load(&shared)?;
+                let loaded = load(&shared, self.options.front)?;
                 self.point.replace(&loaded.program, before)?;
                 Some(loaded)
             }
             None => {
-                self.point.replace(&load_keeping()?, before)?;
+                self.point.replace(&load_keeping(self.options.front)?, before)?;
                 None
             }
         };
@@ -275,10 +277,22 @@ impl<'s> Session<'s> {
         self.replaced.retain(|(since, loaded)| since.elapsed() < LAST_RUNS || loaded.count(account).is_err());
     }
 
+    /// Returns the programs that may still count.
+    fn programs(&self) -> impl Iterator<Item = &Loaded> {
+        self.replaced.iter().map(|(_, loaded)| loaded).chain(&self.current)
+    }
+
+    /// Returns how often programs ran while the kernel measured, and for how many nanoseconds.
+    fn runs(&self) -> (u64, u64) {
+        let infos = self.programs().filter_map(|loaded| loaded.program.info().ok());
+        let add = |(runs, time_ns), info: ProgramInfo| (runs + info.run_count, time_ns + info.run_time_ns);
+        infos.fold(self.point.runs(), add)
+    }
+
     /// Returns the account of now.
     fn account(&self) -> Account {
         let mut account = self.done.clone();
-        for program in self.replaced.iter().map(|(_, loaded)| loaded).chain(&self.current) {
+        for program in self.programs() {
             // Maps of our own are read; what would fail here is a mistake of ours, and loses a count at most.
             let _ = program.count(&mut account);
         }
@@ -291,7 +305,7 @@ impl<'s> Session<'s> {
         account.payload = self.options.format.name().to_owned();
         account.attached_ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         account.is_filtering = self.current.is_some();
-        let (runs, time_ns) = self.point.runs();
+        let (runs, time_ns) = self.runs();
         account.ns_per_datagram = (runs > 0).then(|| time_ns as f64 / runs as f64);
         account.relay = self.point.relay_account();
         account

@@ -18,7 +18,7 @@ pub fn execute(arguments: &KernelStatusArguments, console: &mut Console) -> Outc
     if processes.is_empty() && arguments.output == ReportForm::Text {
         console.say("note: nothing of this user is attached");
     }
-    show(&processes, "status", arguments.output, console)
+    show((&processes, !arguments.pids.is_empty()), "status", arguments.output, console)
 }
 
 /// Runs `dtq kernel detach`.
@@ -31,7 +31,7 @@ pub fn detach(arguments: &KernelDetachArguments, console: &mut Console) -> Outco
         return Err(Failure::Usage(message.into()));
     }
     let processes = chosen(&arguments.pids)?;
-    show(&processes, "detach", arguments.output, console)
+    show((&processes, !arguments.pids.is_empty()), "detach", arguments.output, console)
 }
 
 /// Removes the filters of sockets, whoever attached them.
@@ -54,16 +54,27 @@ fn chosen(pids: &[u32]) -> Result<Vec<(u32, PathBuf)>, Failure> {
     Ok(running.into_iter().filter(|(pid, _)| pids.is_empty() || pids.contains(pid)).collect())
 }
 
-/// Asks processes, and writes their answers.
-fn show(processes: &[(u32, PathBuf)], question: &str, form: ReportForm, console: &mut Console) -> Outcome {
+/// Asks processes, and writes their answers; one that has ended meanwhile is missed only where it was named.
+fn show(
+    (processes, are_named): (&[(u32, PathBuf)], bool),
+    question: &str,
+    form: ReportForm,
+    console: &mut Console,
+) -> Outcome {
     let mut silent = Vec::new();
     for (pid, path) in processes {
         match control::ask(path, question) {
             Ok(account) => write(&account, form, console)?,
+            Err(error) if !are_named && has_ended(&error) => {}
             Err(error) => silent.push(format!("process {pid} does not answer: {error}")),
         }
     }
     if silent.is_empty() { Ok(()) } else { Err(Failure::Kernel(silent.join("\n"))) }
+}
+
+fn has_ended(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, NotFound, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionRefused | ConnectionReset | NotFound | UnexpectedEof)
 }
 
 fn write(account: &Account, form: ReportForm, console: &mut Console) -> Outcome {
