@@ -53,6 +53,9 @@ impl Processor {
     ///
     /// Rows that come after their window was closed are counted as late, one each. Records are not added to the accounts:
     /// whoever counted them has those.
+    ///
+    /// # Panics
+    /// If there are not as many rules as a row says.
     pub fn add_counted(&mut self, mut counted: Vec<Counted>, arrival_ticks: i64) -> Outcome {
         let set = Arc::clone(&self.set);
         let mut frame = Frame::new(&set, &self.tables, &mut self.state, arrival_ticks, None);
@@ -75,7 +78,7 @@ impl Processor {
             }
         }
         for (rule, time_ticks) in times {
-            if let Some(state) = set.rules.get(rule).and_then(|rule| rule.window_state()) {
+            if let Some(state) = set.rules[rule].window_state() {
                 frame.advance_window(state, time_ticks);
             }
         }
@@ -92,8 +95,7 @@ impl Processor {
 
 impl Frame<'_> {
     fn add_counted(&mut self, counted: Counted, latest_ticks: i64) -> Result<(), Fault> {
-        let refuse = |message: &'static str| Err(Fault::new(Code::E3009, message));
-        let Some(rule) = self.set.rules.get(counted.rule) else { return refuse("there is no such rule") };
+        let rule = &self.set.rules[counted.rule];
         if self.state.is_disabled[counted.rule] {
             return Ok(());
         }
@@ -103,7 +105,7 @@ impl Frame<'_> {
                 self.add_results(counted.rule, window, (start_ticks, now), keys, &results)
             }
             (Action::Measure(measure), CountedRow::Measurements(row)) => self.add_sums(counted.rule, measure, row),
-            _ => refuse("it is of another kind than the rule"),
+            _ => Err(Fault::new(Code::E3009, "it is of another kind than the rule")),
         }
     }
 
