@@ -503,6 +503,10 @@ fn touches(
 
 /// Returns the columns of `logs` that a rule writes with a column of its table.
 fn written<'r>(rule: &'r CompiledRule, write: &'r ColumnWrite) -> Vec<&'r str> {
+    if rule.base == Base::Resources {
+        // Whatever of a Resource is edited, records see it there.
+        return vec!["Resource"];
+    }
     let logs = tables::standard("logs").expect("`logs` is a standard table");
     if rule.table.name == "logs" {
         return vec![logs.columns[write.column].name.as_str()];

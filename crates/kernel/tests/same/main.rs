@@ -64,6 +64,23 @@ fn otlp_is_dropped_only_where_user_space_drops_it() {
     compare(Format::Otlp);
 }
 
+#[test]
+fn an_edit_of_resources_keeps_up_what_reads_them() {
+    let edit = "{name: edit, to: replace, kql: 'resources | extend Attributes = bag_set_key(Attributes, \"service.name\", \"x\")'}";
+    let rule = |condition: &str| {
+        format!(
+            "apiVersion: dtq/v1\nrules:\n  - {edit}\n  - {{name: drops, to: drop, kql: 'logs | where {condition}'}}\n"
+        )
+    };
+    for (condition, goes_down) in [("Resource[\"service.name\"] == \"y\"", false), ("SeverityNumber < 9", true)] {
+        let oracle = Oracle::new(&rule(condition), Format::Otlp);
+        let options =
+            ShareOptions { format: Format::Otlp, front: Front::UnixDatagram, has_lease: false, reads_counts: true };
+        let shared = share(oracle.set(), &options);
+        assert_eq!(shared.filter.is_some(), goes_down, "{:?}", shared.rules);
+    }
+}
+
 fn compare(format: Format) {
     let (cases, per_case, seed) = (number("DTQ_CASES", 60), number("DTQ_PAYLOADS", 40), number("DTQ_SEED", 1));
     let is_live = runs::may_load(format.name());
