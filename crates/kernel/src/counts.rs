@@ -3,7 +3,7 @@
 //! There are two tables, and [`Counts::take`] empties them in turn: it has the program use the other one, waits until no run
 //! can still use the first, and takes that one's entries out. A program reads which table to use behind setting the busy flag
 //! of its processor, with a barrier between; so once the choice is written, a processor that is seen not to be busy uses the
-//! other table from then on. Next: `dtq_rules::engine::counted`.
+//! other table from then on. Next: `meter.rs`.
 
 use crate::object::Map;
 use crate::share::{Reading, merged};

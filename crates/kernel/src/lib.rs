@@ -2,8 +2,8 @@
 //!
 //! They are loaded, attached to sockets and control groups, run on packets of a test, and read. What a program is and does
 //! is `dtq-ebpf`. Nothing stays in the kernel when its owner has ended: maps and programs are held by descriptors, and what
-//! is attached to a socket of another process is emptied by the kernel and removed by a guard. Read in order: `sys`, [`object`], [`ring`],
-//! [`attach`], [`lease`], [`counters`], [`relay`],
+//! is attached to a socket of another process is emptied by the kernel and removed by a guard. Read in order: `sys`, [`object`],
+//! [`mod@share`], [`counts`], [`meter`], [`ring`], [`attach`], [`lease`], [`counters`], [`relay`],
 //! [`mod@loaded`], [`probe`], [`trace`].
 //!
 //! # Example
@@ -39,6 +39,8 @@ pub mod share;
 
 pub mod counts;
 
+pub mod meter;
+
 pub mod ring;
 
 pub mod attach;
@@ -63,6 +65,7 @@ pub use counts::Counts;
 pub use host::Ends;
 pub use lease::Lease;
 pub use loaded::{Loaded, loaded};
+pub use meter::Meter;
 pub use object::{LoadError, Map, Program, ProgramInfo, ProgramKind, Stats, TestRun};
 pub use probe::Probe;
 pub use relay::{Address, Relay, RelayCounts, RelayError, RelayOptions, Target};

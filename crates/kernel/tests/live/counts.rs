@@ -9,14 +9,17 @@ use dtq_ebpf::payload::Format;
 use dtq_kernel::attach::filter::Present;
 use dtq_kernel::counts::Counts;
 use dtq_kernel::share::{ShareOptions, Shared, share};
-use dtq_kernel::{Map, Program, Socket, SocketFilter};
+use dtq_kernel::{Map, Meter, Program, Socket, SocketFilter};
+use dtq_record::otlp::{Signal, rows::rows};
 use dtq_rules::compile::{Options, RuleSet, compile};
-use dtq_rules::engine::{Counted, CountedRow};
+use dtq_rules::engine::{Counted, CountedRow, Emission};
 use dtq_rules::file::{self, NoFiles};
+use dtq_source::Limits;
 use dtq_value::Value;
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -183,6 +186,40 @@ fn a_table_that_is_full_keeps_payloads() {
     assert_eq!(rows.iter().map(|row| row.records).sum::<u64>() as usize, dropped + 1);
     assert_eq!(run(entries + 100), 0, "there is room again");
     assert_eq!(counts.take(&maps).unwrap().len(), 1);
+}
+
+#[test]
+fn a_meter_makes_the_points_of_the_rules() {
+    if !may_load("a_meter_makes_the_points_of_the_rules") {
+        return;
+    }
+    let (shared, filter) = shared(COUNTS, Format::Syslog);
+    let (program, maps) = loaded(&filter);
+    let now = 639_000_000_000_000_000;
+    let mut meter = Meter::new(Arc::new(set(COUNTS)), &shared, maps, now).unwrap();
+    let mut dropped = 0;
+    let mut points: BTreeMap<String, f64> = BTreeMap::new();
+    let mut add = |emissions: Vec<Emission>| {
+        for emission in emissions {
+            for point in rows(Signal::Metrics, &emission.request, &Limits::default()).unwrap() {
+                let Value::Real(value) = point[6] else { panic!("{point:?}") };
+                *points.entry(text(&point[2])).or_default() += value;
+            }
+        }
+    };
+    for round in 1..=4 {
+        for number in 0..500 {
+            let packet = [&[0; 14][..], line(number).as_bytes()].concat();
+            dropped += usize::from(program.test_run(&packet, 1).unwrap().result == 0);
+        }
+        // Measurements become points every minute.
+        let outcome = meter.collect(now + round * 20 * 10_000_000).unwrap();
+        assert_eq!(outcome.emissions.is_empty(), round != 3, "{outcome:?}");
+        add(outcome.emissions);
+    }
+    add(meter.finish(now + 81 * 10_000_000).unwrap().emissions);
+    assert_eq!(points.get("lines"), Some(&(dropped as f64)), "{points:?}");
+    assert!(points["severities"] > 5.0 * dropped as f64, "{points:?}");
 }
 
 #[test]
