@@ -40,7 +40,8 @@ fn set(yaml: &str) -> RuleSet {
 }
 
 fn shared(yaml: &str, format: Format) -> (Shared, Filter) {
-    let shared = share(&set(yaml), &ShareOptions { format, front: Front::UnixDatagram, has_lease: false }).unwrap();
+    let shared =
+        share(&set(yaml), &ShareOptions { format, front: Front::UnixDatagram, has_lease: false, reads_counts: true });
     let filter = shared.filter.clone().unwrap_or_else(|| panic!("{:?}", shared.rules));
     (shared, filter)
 }
