@@ -24,7 +24,10 @@ fn rules(rate: &str, burst: u64, key: &str, more: &str) -> String {
 
 fn shared(yaml: &str) -> (Oracle, Shared) {
     let oracle = Oracle::new(yaml, Format::Syslog);
-    let shared = share(oracle.set(), &ShareOptions { format: Format::Syslog, front: FRONT, has_lease: false }).unwrap();
+    let shared = share(
+        oracle.set(),
+        &ShareOptions { format: Format::Syslog, front: FRONT, has_lease: false, reads_counts: true },
+    );
     (oracle, shared)
 }
 
