@@ -98,6 +98,32 @@ pub struct Rule<'t> {
     pub tallies: u64,
     /// Makes it drop only what comes above a rate.
     pub above: Option<&'t Above>,
+    /// Makes it drop only what is drawn, of what its condition is true of; before a rate.
+    pub draw: Option<Draw>,
+}
+
+/// Holds how many of 2^32 records are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draw(u64);
+
+impl Draw {
+    /// Returns the draw of a share of all records.
+    pub fn of_share(share: f64) -> Self {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is from 0 to 2^32")]
+        Self((share.clamp(0.0, 1.0) * (1_u64 << 32) as f64).round() as u64)
+    }
+
+    /// Returns the share.
+    pub fn share(self) -> f64 {
+        self.0 as f64 / (1_u64 << 32) as f64
+    }
+
+    /// Adds what draws: it goes on at `passed` when a record is not drawn.
+    fn emit(self, e: &mut Emitter, passed: Label) {
+        e.asm.call(Helper::GetPrandomU32);
+        e.asm.mov_imm(Reg::R1, self.0);
+        e.asm.branch(Cond::Ge, Reg::R0, Reg::R1, passed);
+    }
 }
 
 /// Holds a rate above which a rule acts.

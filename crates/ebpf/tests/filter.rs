@@ -25,7 +25,8 @@ fn is_noise() -> Term {
 
 fn filter(front: Front, has_lease: bool) -> Filter {
     let condition = is_noise();
-    let rules = [Rule { condition: &condition, whole: &condition, effect: Effect::Drops, tallies: 0, above: None }];
+    let rules =
+        [Rule { condition: &condition, whole: &condition, effect: Effect::Drops, tallies: 0, above: None, draw: None }];
     let spec = FilterSpec {
         format: Format::Syslog,
         front,

@@ -5,12 +5,13 @@
 //! which see every record that the kernel keeps. Attaches nothing. Next: `attach`.
 
 use dtq_ebpf::Unsupported;
-use dtq_ebpf::filter::{self, Above, Effect, Filter, FilterSpec, Front};
+use dtq_ebpf::filter::{self, Above, Draw, Effect, Filter, FilterSpec, Front};
 use dtq_ebpf::layout::RULES_MAX;
 use dtq_ebpf::payload::Format;
 use dtq_ebpf::predicate::field::{Source, field_of_logs};
 use dtq_ebpf::predicate::{Stays, describe};
 use dtq_ebpf::tally::{TALLIES_MAX, Tally};
+use dtq_ir::ExprId;
 use dtq_ir::condition::Condition;
 use dtq_ir::condition::term::Term;
 use dtq_ir::reads::Path;
@@ -20,8 +21,11 @@ use dtq_rules::compile::cells::{Cell, Cells};
 use dtq_rules::compile::rule::{Action, ColumnWrite, CompiledRule};
 use dtq_rules::compile::set::RuleSet;
 use dtq_rules::file::rule::{Mode, Tier};
-use dtq_value::{Type, Value};
+use dtq_value::Value;
+use limits::{above_of, draw_of, draw_text, rate_text};
 use std::collections::BTreeMap;
+
+mod limits;
 
 mod tally;
 
@@ -101,7 +105,10 @@ pub fn share(set: &RuleSet, options: &ShareOptions) -> Shared {
                         shared.reason =
                             Some("it acts above a rate, and rules before it may touch what it drops".to_owned());
                     }
-                    Ok(above) => goes.push(Going { position, condition, whole, effect: *effect, tallies, above }),
+                    Ok(above) => {
+                        let (effect, draw) = (*effect, draw_of(rule).map(|(_, draw)| draw));
+                        goes.push(Going { position, condition, whole, effect, tallies, above, draw });
+                    }
                 },
                 None => shared.reason = in_front(conditions[position].as_ref()).err(),
             },
@@ -112,48 +119,6 @@ pub fn share(set: &RuleSet, options: &ShareOptions) -> Shared {
     let filter = compile(&goes, (&sources, cells.paths()), &counters.tallies, options, &mut rules);
     counters.describe(&mut rules);
     Shared { filter, rules, readings: counters.readings }
-}
-
-/// Returns the rate above which a rule acts.
-///
-/// # Errors
-/// When its key is no field.
-fn above_of(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Result<Option<Above>, Unsupported> {
-    let Some(above) = rule.above else { return Ok(None) };
-    let key = match rule.has_key {
-        false => None,
-        true => Some(key_of(rule, cells, sources).ok_or_else(|| {
-            Unsupported::new(
-                "it acts above a rate for each key, and its key is no single text or integer of the record",
-            )
-        })?),
-    };
-    // Both are nearly always whole; what is left over makes the rate a little higher.
-    let period_ns = above.rate.period_ticks.unsigned_abs().saturating_mul(100);
-    Ok(Some(Above { key, interval_ns: (period_ns / above.rate.count.max(1)).max(1), burst: above.burst.max(1) }))
-}
-
-/// Returns what is done above a rate, and how that differs from user space, in words.
-fn rate_text(above: &Above) -> String {
-    let Above { key, interval_ns, burst } = above;
-    let by = key
-        .as_ref()
-        .map_or(String::new(), |path| format!(" for each {}", describe(&Term::Field(path.clone(), Type::String))));
-    format!("above one in {interval_ns} ns and {burst} at once{by}, by the time of arrival and not by that of records")
-}
-
-/// Returns the field that is the key of a rule, as it is or as a text.
-fn key_of(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Option<Path> {
-    let expr = rule.values.get(rule.columns.len()).copied().flatten()?;
-    let over_cells = Condition::of_row(&rule.flat.program, expr);
-    match over_cells.term().map_fields(&mut |path| sources.name(path, cells)) {
-        Term::Field(path, Type::String | Type::Int | Type::Long) => Some(path),
-        Term::Call { function, args, .. } if function.name == "tostring" => match args.as_slice() {
-            [Term::Field(path, Type::Dynamic | Type::String | Type::Int | Type::Long)] => Some(path.clone()),
-            _ => None,
-        },
-        _ => None,
-    }
 }
 
 /// Holds a rule that goes down.
@@ -168,6 +133,7 @@ struct Going<'t> {
     /// The tallies that see what it drops.
     tallies: u64,
     above: Option<Above>,
+    draw: Option<Draw>,
 }
 
 /// Returns the part of a condition whose records no earlier rule has a use for but to count them, and the tallies that do;
@@ -220,8 +186,14 @@ impl Counters {
             let made = tally::candidate(&set.rules, position, cells, sources).and_then(|made| {
                 // Each by itself first, as rules are.
                 let all = Term::Const(Value::Bool(true));
-                let rule =
-                    filter::Rule { condition: &all, whole: &all, effect: Effect::Drops, tallies: 1, above: None };
+                let rule = filter::Rule {
+                    condition: &all,
+                    whole: &all,
+                    effect: Effect::Drops,
+                    tallies: 1,
+                    above: None,
+                    draw: None,
+                };
                 made_of(&[rule], std::slice::from_ref(&made.tally), (sources, cells.paths()), options)?;
                 if counters.tallies.len() >= TALLIES_MAX {
                     return Err(Unsupported::new("too many rules before it are counted in the kernel"));
@@ -329,20 +301,22 @@ fn compile(
     let of = |rules: &[filter::Rule<'_>]| made_of(rules, tallies, paths, options);
     let mut kept: Vec<filter::Rule<'_>> = Vec::new();
     let mut positions = Vec::new();
-    for Going { position, condition, whole, effect, tallies, above } in goes {
+    for Going { position, condition, whole, effect, tallies, above, draw } in goes {
         let shared = &mut rules[*position];
         if kept.len() >= RULES_MAX {
             shared.reason = Some(format!("{RULES_MAX} rules before it go down, and a filter has no more"));
             continue;
         }
         // Each by itself first, so that one without anything to decide costs the others nothing.
-        let rule = filter::Rule { condition, whole, effect: *effect, tallies: *tallies, above: above.as_ref() };
+        let (effect, tallies, above, draw) = (*effect, *tallies, above.as_ref(), *draw);
+        let rule = filter::Rule { condition, whole, effect, tallies, above, draw };
         match of(&[rule]) {
             Ok(alone) => {
                 let stays = &alone.shares[0].stays;
                 shared.stays.extend(described(stays));
-                shared.down = parts(condition, *effect, stays);
-                shared.down.extend(above.as_ref().map(rate_text));
+                shared.down = parts(condition, effect, stays);
+                shared.down.extend(above.map(rate_text));
+                shared.down.extend(draw.as_ref().map(draw_text));
                 shared.filter_rule = Some(kept.len());
                 kept.push(rule);
                 positions.push(*position);
@@ -458,12 +432,24 @@ fn candidate(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Resul
     if !rule.lookups.is_empty() || !rule.tables_read.is_empty() {
         return no("it looks into a table that other rules fill");
     }
-    Ok((term(rule, cells, sources), effect))
+    let Some((drawn, _)) = draw_of(rule) else { return Ok((term(rule, cells, sources), effect)) };
+    if effect == Effect::Keeps || rule.tiers != [Tier::Kernel] {
+        return no(
+            "it draws, and user space would draw again of what is kept: that takes `to: drop` and `tiers: [kernel]`",
+        );
+    }
+    let others: Vec<ExprId> = rule.flat.conditions.iter().copied().filter(|condition| *condition != drawn).collect();
+    Ok((term_of(rule, &others, cells, sources), effect))
 }
 
 /// Returns the condition of a rule's flat part over fields of `logs`.
 fn term(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Term {
-    let conditions = rule.flat.conditions.iter().map(|expr| {
+    term_of(rule, &rule.flat.conditions, cells, sources)
+}
+
+/// Returns what some conditions of a rule's flat part are together.
+fn term_of(rule: &CompiledRule, conditions: &[ExprId], cells: &Cells, sources: &mut Sources) -> Term {
+    let conditions = conditions.iter().map(|expr| {
         let over_cells = Condition::of_row(&rule.flat.program, *expr);
         over_cells.term().map_fields(&mut |path| sources.name(path, cells))
     });

@@ -46,6 +46,9 @@ impl Judged<'_> {
             }
             predicate::emit(e, plan, drops, goes_on)?;
             e.asm.bind(drops);
+            if let Some(draw) = self.rules[rule].draw {
+                draw.emit(e, goes_on);
+            }
             if let Some((limit, map)) = self.shares[rule].limit.as_ref().zip(self.rates) {
                 rate::emit_above(e, limit, (map, rule), goes_on);
             }

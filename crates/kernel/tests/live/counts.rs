@@ -186,6 +186,30 @@ fn a_table_that_is_full_keeps_payloads() {
 }
 
 #[test]
+fn as_many_tallies_as_a_filter_has_load() {
+    let mut yaml = "apiVersion: dtq/v1\nrules:\n".to_owned();
+    for rule in 0..dtq_ebpf::tally::TALLIES_MAX {
+        yaml += &format!(
+            "  - {{name: count{rule}, to: metrics, metrics: {{n: {{name: n{rule}, type: sum}}, m: {{name: m{rule}, type: gauge}}, \
+             s: {{name: s{rule}, type: sum}}}}, kql: 'logs | where Body contains \"word{rule}\" or SeverityNumber > {rule} | summarize \
+             n = countif(SeverityNumber > 8), m = max(tolong(Attributes[\"m\"])), s = sum(SeverityNumber * 2) by bin(Timestamp, 1m), \
+             a = tostring(Attributes[\"a\"]), b = tostring(Body), SeverityText, h = tostring(Resource[\"host.name\"])'}}\n"
+        );
+    }
+    for rule in 0..20 {
+        yaml += &format!("  - {{name: drop{rule}, to: drop, kql: 'logs | where Body has \"drop{rule}\"'}}\n");
+    }
+    let (shared, filter) = shared(&yaml, Format::Otlp);
+    assert!(shared.rules.iter().all(|rule| rule.tally.is_some() || rule.filter_rule.is_some()), "{:?}", shared.rules);
+    println!("{} instructions for {} rules", filter.program.len(), shared.rules.len());
+    if may_load("as_many_tallies_as_a_filter_has_load") {
+        let start = Instant::now();
+        loaded(&filter);
+        println!("loaded in {} ms", start.elapsed().as_millis());
+    }
+}
+
+#[test]
 fn cost_of_counting() {
     if !may_load("cost_of_counting") {
         return;

@@ -23,7 +23,8 @@ fn rules(rate: &str, burst: u64, key: &str, more: &str) -> String {
 }
 
 fn shared(yaml: &str) -> (Oracle, Shared) {
-    let oracle = Oracle::new(yaml, Format::Syslog);
+    // As it runs: what the optimizer makes of conditions is looked through.
+    let oracle = Oracle::with(yaml, Format::Syslog, false);
     let shared = share(
         oracle.set(),
         &ShareOptions { format: Format::Syslog, front: FRONT, has_lease: false, reads_counts: true },
@@ -92,6 +93,30 @@ fn a_rate_holds_in_the_kernel_and_what_is_above_it_is_counted() {
 }
 
 #[test]
+fn a_share_is_drawn() {
+    let yaml = "apiVersion: dtq/v1\nrules:\n  - {name: most, to: drop, tiers: [kernel], \
+                kql: 'logs | where SeverityNumber < 17 and rand() < 0.75'}\n";
+    let (_, shared) = shared(yaml);
+    let filter = shared.filter.as_ref().unwrap_or_else(|| panic!("{:?}", shared.rules));
+    assert!(shared.rules[0].down.iter().any(|text| text.starts_with("drawn with a probability of 0.75")), "{shared:?}");
+    let [low, high] = [15, 8].map(|priority| format!("<{priority}>1 2026-10-11T22:14:15.003Z web app 7 ID47 - text"));
+    let mut simulated = Simulated::new(filter);
+    for (random, is_dropped) in [(0, true), (0xBFFF_FFFF, true), (0xC000_0000, false), (u32::MAX, false)] {
+        simulated.random = random;
+        assert_eq!(simulated.run(low.as_bytes()).is_dropped, is_dropped, "{random:#x}");
+        assert!(!simulated.run(high.as_bytes()).is_dropped);
+    }
+    if !runs::may_load("a_share_is_drawn") {
+        return;
+    }
+    let live = Live::new(filter, yaml);
+    let runs = 40_000;
+    let dropped = (0..runs).filter(|_| live.run(low.as_bytes()) == 0).count();
+    // Six standard deviations: 6 * sqrt(40,000 * 0.75 * 0.25) is 520.
+    assert!(dropped.abs_diff(30_000) < 520, "{dropped} of {runs}");
+}
+
+#[test]
 fn what_cannot_be_limited_in_the_kernel_says_why() {
     for (yaml, why) in [
         (rules("1/s", 1, "key: 'tolower(tostring(Resource[\"host.name\"]))', ", ""), "its key is no single text"),
@@ -100,6 +125,10 @@ fn what_cannot_be_limited_in_the_kernel_says_why() {
             "a part of its condition",
         ),
         (rules("1/s", 1, "", "").replace("tiers: [kernel], ", ""), "its `tiers` leave out"),
+        (
+            "apiVersion: dtq/v1\nrules: [{name: half, to: drop, kql: 'logs | where rand() < 0.5'}]\n".to_owned(),
+            "user space would draw again",
+        ),
     ] {
         let (_, shared) = shared(&yaml);
         let rule = &shared.rules[0];
