@@ -51,7 +51,8 @@ pub enum CountedRow {
 impl Processor {
     /// Adds what was counted elsewhere of records that do not come here; returns the points that are due.
     ///
-    /// Rows that come after their window was closed are counted as late, one each. Records are not added to the accounts:
+    /// Rows that come after their window was closed are counted as late, one each; rows of a rule that is off or whose time is
+    /// over count for nothing. Records are not added to the accounts:
     /// whoever counted them has those.
     ///
     /// # Panics
@@ -96,7 +97,7 @@ impl Processor {
 impl Frame<'_> {
     fn add_counted(&mut self, counted: Counted, latest_ticks: i64) -> Result<(), Fault> {
         let rule = &self.set.rules[counted.rule];
-        if self.state.is_disabled[counted.rule] {
+        if !self.is_active[counted.rule] {
             return Ok(());
         }
         match (&rule.action, counted.row) {
