@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::work::Regime;
 
-const USAGE: &str = "usage: dtq-benches [FILE.otlp] [--group compile|decoded|bytes|sets|swaps]... [--engine NAME]...
+const USAGE: &str = "usage: dtq-benches [FILE.otlp] [--group compile|decoded|bytes|sets|swaps|kernel]... [--engine NAME]...
                    [--regime stream|cached] [--only WORD]
        dtq-benches list
        dtq-benches instructions CASE [PASSES [RECORDS]]
@@ -22,15 +22,18 @@ pub enum Group {
     Sets,
     /// Rule sets in each other's place while telemetry passes.
     Swaps,
+    /// Rules in the kernel.
+    Kernel,
 }
 
 impl Group {
-    const ALL: [(&str, Self); 5] = [
+    const ALL: [(&str, Self); 6] = [
         ("compile", Self::Compile),
         ("decoded", Self::Decoded),
         ("bytes", Self::Bytes),
         ("sets", Self::Sets),
         ("swaps", Self::Swaps),
+        ("kernel", Self::Kernel),
     ];
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Thread CPU time, the least of several repetitions; only ratios within one run can be compared between machines. Every
 //! answer is compared before it is measured. Read in order: [`args`], [`questions`], [`engine`], [`work`], [`check`],
-//! [`bytes`], [`over_slots`], [`decoded`], [`sets`], [`compile`], [`swaps`], [`report`].
+//! [`bytes`], [`over_slots`], [`decoded`], [`sets`], [`compile`], [`swaps`], [`kernel`],
+//! [`report`].
 
 mod args;
 
@@ -25,6 +26,8 @@ mod sets;
 mod compile;
 
 mod swaps;
+
+mod kernel;
 
 mod report;
 
@@ -79,6 +82,9 @@ fn measure_groups(args: &MeasureArgs) -> Result<(), String> {
     }
     if has(Group::Swaps) {
         args.engines.iter().try_for_each(|engine| swaps::run(*engine))?;
+    }
+    if has(Group::Kernel) {
+        kernel::run(args.word.as_deref())?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use crate::bytes;
 use crate::compile::Took;
 use crate::decoded;
 use crate::engine::Engine;
+use crate::kernel::{Cost, SocketCost};
 use crate::sets;
 use crate::work::Regime;
 use dtq_workload::measure::Measured;
@@ -94,5 +95,51 @@ pub fn print_sets(measured: &[Measured]) {
         };
         let base = engine.and_then(|engine| ns(measured, &base_name(sets::SIZES[0], engine))).unwrap_or(f64::NAN);
         println!("{:44} {:10.1} {:11.2}x", case.name, case.ns, case.ns / base);
+    }
+}
+
+/// Prints what filters cost in the kernel, also as a ratio to the filter that only loads the payload.
+pub fn print_kernel(costs: &[Cost]) {
+    println!(
+        "\n{:44} {:>8} {:>8} {:>10} {:>10} {:>10}",
+        "nanoseconds a run", "bytes", "all", "over base", "x load", "x strnstr"
+    );
+    let find = |name: &str| costs.iter().find(|cost| cost.name == name);
+    let over = |cost: &Cost| Some(f64::from(cost.ns) - f64::from(find(cost.base.as_ref()?)?.ns));
+    for cost in costs {
+        // Through a filter that reads the same, to the one that only loads.
+        let mut load = cost;
+        while let Some(base) = load.base.as_deref().and_then(find) {
+            load = base;
+        }
+        let strnstr = cost.name.split_once(": ").zip(cost.name.rsplit_once(", "));
+        let strnstr = strnstr.and_then(|((what, _), (_, how))| find(&format!("{what}: bpf_strnstr, {how}")));
+        let faster = strnstr.and_then(|strnstr| Some(over(strnstr)? / over(cost)?.max(1.0)));
+        println!(
+            "{:44} {:8} {:8} {:>10} {:10.2} {:>10}",
+            cost.name,
+            cost.size,
+            cost.ns,
+            over(cost).map(|ns| format!("{ns:.0}")).unwrap_or_default(),
+            f64::from(cost.ns) / f64::from(load.ns.max(1)),
+            faster.map(|ratio| format!("{ratio:.1}")).unwrap_or_default(),
+        );
+    }
+}
+
+/// Prints what messages through sockets cost, and ratios to dropping in user space.
+pub fn print_sockets(costs: &[SocketCost]) {
+    println!("\n{:46} {:>8} {:>8} {:>8} {:>10}", "CPU nanoseconds a message", "sender", "receiver", "both", "x prefix");
+    for cost in costs {
+        let both = |cost: &SocketCost| cost.sender_ns + cost.receiver_ns;
+        let prefix = costs.iter().find(|other| other.socket == cost.socket && other.who == "dropped by a prefix");
+        println!(
+            "{:46} {:8.0} {:8.0} {:8.0} {:10.2}",
+            format!("{}: {}", cost.socket, cost.who),
+            cost.sender_ns,
+            cost.receiver_ns,
+            both(cost),
+            both(cost) / prefix.map_or(f64::NAN, both),
+        );
     }
 }

@@ -1,0 +1,248 @@
+//! Messages of syslog through real sockets, nine in ten of them noise: what one costs, sender and receiver together, when
+//! the noise is dropped by whoever receives it and when it is dropped in the kernel.
+//!
+//! A thread sends and a thread receives; the CPU time of both counts, which holds what the kernel does for them. What
+//! the kernel keeps the receiver decides again by the same rules, as the kernel tier wants it.
+
+use super::cases::drops;
+use super::loaded::{Loaded, filter};
+use crate::engine::{Engine, NOW_TICKS, apply};
+use cpu_time::ThreadTime;
+use dtq_ebpf::filter::Front;
+use dtq_ebpf::payload::Format;
+use dtq_kernel::attach::Present;
+use dtq_kernel::{Socket, SocketFilter};
+use dtq_record::input::Options as InputOptions;
+use dtq_record::otlp::Signal;
+use dtq_record::otlp::encode::request::RequestBuilder;
+use dtq_record::{Format as Lines, Input, Inputs};
+use dtq_rules::engine::{Output, Processor};
+use dtq_source::Limits;
+use std::net::UdpSocket;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixDatagram;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+/// What this part of the group is called.
+pub const NAME: &str = "sockets";
+
+/// Messages of one run.
+const MESSAGES: usize = 200_000;
+/// Runs of which the least counts.
+const ROUNDS: usize = 5;
+/// Messages of which one is no noise.
+const NOISE: usize = 10;
+/// Over UDP the kernel drops what finds no room: so many messages are sent at once, and as many again while those are read.
+const BATCH: usize = 80;
+/// How long the receiver waits for a message that must come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What is noise.
+const CONDITION: &str = "SeverityNumber between (1 .. 8)";
+/// The beginning of a message that is.
+const NOISE_PREFIX: &[u8] = b"<31>";
+/// The rest of a message.
+const REST: &str = "Oct 11 22:14:15 web-3 nginx[812]: GET /api/v1/items 200 612 0.013 upstream=10.0.3.7:8080 user=alice";
+
+/// Names who drops the noise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    /// Nobody: all are received.
+    Nobody,
+    /// The receiver, by the first bytes: the least that it can do.
+    Prefix,
+    /// The receiver, by the rules.
+    Rules,
+    /// The kernel; the receiver looks at the first bytes of what is left.
+    Kernel,
+    /// The kernel; the receiver runs the rules on what is left.
+    KernelAndRules,
+}
+
+impl Who {
+    const ALL: [(Self, &str); 5] = [
+        (Self::Nobody, "received only"),
+        (Self::Prefix, "dropped by a prefix"),
+        (Self::Kernel, "dropped in the kernel, then a prefix"),
+        (Self::Rules, "dropped by the rules"),
+        (Self::KernelAndRules, "dropped in the kernel, then the rules"),
+    ];
+
+    fn is_kernel(self) -> bool {
+        matches!(self, Self::Kernel | Self::KernelAndRules)
+    }
+}
+
+/// Holds what a message costs.
+pub struct SocketCost {
+    /// The socket.
+    pub socket: &'static str,
+    /// Who drops.
+    pub who: &'static str,
+    /// Nanoseconds of the sender a message.
+    pub sender_ns: f64,
+    /// Nanoseconds of the receiver a message.
+    pub receiver_ns: f64,
+}
+
+/// The two ends of a socket.
+enum Ends {
+    Unix(UnixDatagram, UnixDatagram),
+    Udp(UdpSocket, UdpSocket),
+}
+
+impl Ends {
+    fn new(is_udp: bool) -> std::io::Result<Self> {
+        if !is_udp {
+            let (sender, receiver) = UnixDatagram::pair()?;
+            receiver.set_read_timeout(Some(PATIENCE))?;
+            return Ok(Self::Unix(sender, receiver));
+        }
+        let (sender, receiver) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+        sender.connect(receiver.local_addr()?)?;
+        receiver.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self::Udp(sender, receiver))
+    }
+
+    fn send(&self, message: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Unix(sender, _) => sender.send(message),
+            Self::Udp(sender, _) => sender.send(message),
+        }
+    }
+
+    fn receive(&self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Unix(_, receiver) => receiver.recv(buffer),
+            Self::Udp(_, receiver) => receiver.recv(buffer),
+        }
+    }
+
+    fn attach(&self, front: Front) -> Result<(SocketFilter, Loaded), String> {
+        let (program, maps) = filter(&drops(CONDITION), Format::Syslog, front)?;
+        let loaded = Loaded::new(&program, &maps)?;
+        let receiver = match self {
+            Self::Unix(_, receiver) => receiver.as_fd(),
+            Self::Udp(_, receiver) => receiver.as_fd(),
+        };
+        let socket = Socket::own(receiver).map_err(|error| error.to_string())?;
+        let filter = SocketFilter::attach(socket, &loaded.program, Present::Refuse);
+        Ok((filter.map_err(|error| error.to_string())?, loaded))
+    }
+}
+
+/// Measures all ways over both sockets; they take turns.
+///
+/// # Errors
+/// What the kernel says of a socket or a program, and when a message is missing.
+pub fn measure() -> Result<Vec<SocketCost>, String> {
+    let mut costs = Vec::new();
+    for (socket, is_udp) in [("unix", false), ("udp", true)] {
+        let mut least = Who::ALL.map(|(_, who)| SocketCost { socket, who, sender_ns: 1e9, receiver_ns: 1e9 });
+        for _ in 0..ROUNDS {
+            for ((who, _), least) in Who::ALL.iter().zip(&mut least) {
+                let [sender_ns, receiver_ns] = run(*who, is_udp)?.map(|ns| ns / MESSAGES as f64);
+                if sender_ns + receiver_ns < least.sender_ns + least.receiver_ns {
+                    (least.sender_ns, least.receiver_ns) = (sender_ns, receiver_ns);
+                }
+            }
+        }
+        costs.extend(least);
+    }
+    Ok(costs)
+}
+
+/// Sends and receives all messages once; returns the CPU time of both threads.
+fn run(who: Who, is_udp: bool) -> Result<[f64; 2], String> {
+    let ends = Ends::new(is_udp).map_err(|error| error.to_string())?;
+    let front = if is_udp { Front::UdpDatagram } else { Front::UnixDatagram };
+    let _attached = who.is_kernel().then(|| ends.attach(front)).transpose()?;
+    let judge = Judge::new(who)?;
+    let (read, wait) = channel();
+    std::thread::scope(|scope| {
+        let sender = scope.spawn(|| send_all(&ends, is_udp.then_some(wait)));
+        let received = receive_all(&ends, judge, who, &read);
+        let sent = sender.join().expect("the sender does not panic");
+        Ok([sent.map_err(|error| format!("sending: {error}"))?, received?])
+    })
+}
+
+fn send_all(ends: &Ends, wait: Option<Receiver<()>>) -> std::io::Result<f64> {
+    let (noise, other) = (format!("<31>{REST}"), format!("<28>{REST}"));
+    let start = ThreadTime::now();
+    for at in 0..MESSAGES {
+        if at % BATCH == 0 && at >= 2 * BATCH {
+            // When the receiver has ended, it has said why.
+            if let Some(Err(_)) = wait.as_ref().map(Receiver::recv) {
+                break;
+            }
+        }
+        ends.send(if at % NOISE == NOISE - 1 { other.as_bytes() } else { noise.as_bytes() })?;
+    }
+    Ok(start.elapsed().as_nanos() as f64)
+}
+
+fn receive_all(ends: &Ends, mut judge: Judge, who: Who, read: &Sender<()>) -> Result<f64, String> {
+    let expected = if who.is_kernel() { MESSAGES / NOISE } else { MESSAGES };
+    let batch = if who.is_kernel() { BATCH / NOISE } else { BATCH };
+    let mut buffer = [0; 4_096];
+    let mut kept = 0;
+    let start = ThreadTime::now();
+    for at in 1..=expected {
+        let size = ends.receive(&mut buffer).map_err(|error| format!("message {at} of {expected}: {error}"))?;
+        kept += usize::from(judge.keeps(&buffer[..size]));
+        if at % batch == 0 {
+            // The sender of a unix socket waits by itself, and one that has ended waits no more.
+            let _ = read.send(());
+        }
+    }
+    let ns = start.elapsed().as_nanos() as f64;
+    let wanted = if who == Who::Nobody { MESSAGES } else { MESSAGES / NOISE };
+    if kept == wanted { Ok(ns) } else { Err(format!("{who:?}: {kept} are kept, not {wanted}")) }
+}
+
+/// What the receiver does with a message.
+enum Judge {
+    All,
+    Prefix,
+    Rules(Box<Processor>),
+}
+
+impl Judge {
+    fn new(who: Who) -> Result<Self, String> {
+        Ok(match who {
+            Who::Nobody => Self::All,
+            Who::Prefix | Who::Kernel => Self::Prefix,
+            Who::Rules | Who::KernelAndRules => {
+                Self::Rules(Box::new(Engine::Native.processor_of(&drops(CONDITION))?))
+            }
+        })
+    }
+
+    fn keeps(&mut self, message: &[u8]) -> bool {
+        match self {
+            Self::All => !std::hint::black_box(message).is_empty(),
+            Self::Prefix => !message.starts_with(NOISE_PREFIX),
+            Self::Rules(processor) => match apply(processor, &request(message)) {
+                Output::Empty => false,
+                Output::Unchanged => true,
+                // The record of a message is all that its resource has.
+                Output::Bytes(left) => left.len() > REST.len(),
+            },
+        }
+    }
+}
+
+/// Returns the request that a message is, as the readers of user space make it.
+fn request(message: &[u8]) -> Vec<u8> {
+    let limits = Limits::default();
+    let input = Input::from_bytes("message", "message", message.to_vec()).with_format(Lines::Syslog);
+    let inputs = Inputs::probe(vec![input], &InputOptions { now_ticks: NOW_TICKS }, &limits);
+    let inputs = inputs.expect("a message is an input");
+    let mut originals = inputs.originals(0).expect("it is there").expect("syslog has lines");
+    let original = originals.next_record().expect("bytes can be read").expect("a message is a line");
+    let mut builder = RequestBuilder::new(Signal::Logs);
+    builder.push_row(&original.row.expect("the message is of syslog")).expect("it is small");
+    builder.take()
+}
