@@ -97,6 +97,7 @@ pub fn load_keeping(kind: ProgramKind) -> Result<Program, Failure> {
     let keeps = match kind {
         ProgramKind::SocketFilter => -1,
         ProgramKind::CgroupEgress => EgressVerdict::Keep.number(),
+        ProgramKind::Probe => unreachable!("`kind_of` gives none for rules"),
     };
     let mut asm = Assembler::default();
     asm.mov(Reg::R0, keeps);
