@@ -5,7 +5,7 @@ mod kernel;
 pub use kernel::{
     Framing, FrontWord, KernelAction, KernelArguments, KernelAttachArguments, KernelCompileArguments,
     KernelDetachArguments, KernelProbeArguments, KernelRelayArguments, KernelRunArguments, KernelStatusArguments,
-    Payload,
+    KernelTraceArguments, Payload, Rate,
 };
 
 use crate::output::Form;

@@ -5,6 +5,7 @@
 
 use crate::sys::process;
 pub use crate::sys::wait::any_readable;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -33,6 +34,16 @@ impl Ends {
     pub fn are_asked(&self) -> io::Result<bool> {
         Ok(any_readable(&[self.as_fd()], Duration::ZERO)?[0])
     }
+}
+
+/// Returns a descriptor that becomes readable when a process ends.
+///
+/// # Errors
+/// What the kernel says, such as that there is no such process.
+pub fn end_of(pid: u32) -> io::Result<OwnedFd> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or(io::Error::from(rustix::io::Errno::SRCH))?;
+    Ok(pidfd_open(pid, PidfdFlags::empty())?)
 }
 
 impl AsFd for Ends {

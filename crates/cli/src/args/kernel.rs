@@ -1,6 +1,7 @@
 //! The arguments of `dtq kernel`. Next: `commands/kernel.rs`.
 
 use super::{ReportForm, RuleArguments, parse_duration};
+use crate::output::Form;
 use clap::{Args, Subcommand, ValueEnum};
 use dtq_ebpf::filter::Front;
 use dtq_ebpf::payload::Format;
@@ -39,6 +40,11 @@ pub enum KernelAction {
                           dtq kernel detach [OPTIONS] --all\n       \
                           dtq kernel detach --socket PATH | --udp ADDRESS | --pid PID --fd FD")]
     Detach(KernelDetachArguments),
+    /// Add logs to a running program, where functions and probes are hit, until interrupted
+    #[command(override_usage = "dtq kernel trace [OPTIONS] --pid PID [--file FILE] SITE...\n       \
+                          dtq kernel trace [OPTIONS] --file FILE --all SITE...\n       \
+                          dtq kernel trace --list (--pid PID | --file FILE) [PATTERN]")]
+    Trace(KernelTraceArguments),
     /// Say what this process may do in the kernel, and what would help
     Probe(KernelProbeArguments),
     /// Detach filters when the process that attached them has ended
@@ -232,12 +238,94 @@ pub struct KernelDetachArguments {
     pub output: ReportForm,
 }
 
+/// The arguments of `kernel trace`.
+#[derive(Args, Debug)]
+pub struct KernelTraceArguments {
+    /// `uprobe:FUNCTION`, `uretprobe:FUNCTION`, `usdt:PROVIDER:NAME`; with --list, a part of the names
+    #[arg(value_name = "SITE", required_unless_present = "list")]
+    pub sites: Vec<String>,
+    /// Process whose hits are wanted
+    #[arg(long, value_name = "PID", help_heading = "Program")]
+    pub pid: Option<u32>,
+    /// File that has the functions: a program, or a library; of a process also the beginning of its name, such as libc
+    /// [default: the program of the process]
+    #[arg(long, value_name = "FILE", help_heading = "Program")]
+    pub file: Option<PathBuf>,
+    /// Hits of all processes that have the file
+    #[arg(long, help_heading = "Program", requires = "file", conflicts_with = "pid")]
+    pub all: bool,
+    /// List functions and probes, with what a hit costs
+    #[arg(long, help_heading = "Program", conflicts_with_all = [
+        "all", "arguments", "condition", "duration", "count", "rate", "accept_slow", "accept_inside", "report"
+    ])]
+    pub list: bool,
+    /// Arguments to read, and what they are: `arg0: long, arg1: string, arg2: bytes(arg3), ret: int`
+    #[arg(
+        long = "args",
+        value_name = "ARGUMENTS",
+        default_value = "",
+        hide_default_value = true,
+        help_heading = "Hits"
+    )]
+    pub arguments: String,
+    /// Condition in KQL over Function, Pid, Tid, Command and the arguments, decided in the kernel as far as it can
+    #[arg(long = "where", value_name = "KQL", help_heading = "Hits")]
+    pub condition: Option<String>,
+    /// Ends after so long, such as 30s or 2h
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration, help_heading = "Hits")]
+    pub duration: Option<Duration>,
+    /// Ends after so many logs
+    #[arg(long, value_name = "COUNT", help_heading = "Hits")]
+    pub count: Option<u64>,
+    /// Logs at most, such as 100/s or 10/m; what is over is counted
+    #[arg(long, value_name = "RATE", value_parser = parse_rate, help_heading = "Hits")]
+    pub rate: Option<Rate>,
+    /// Also sites at which each hit takes about 10 us of the program
+    #[arg(long, help_heading = "Hits")]
+    pub accept_slow: bool,
+    /// Also sites inside of functions; where no instruction begins there, the program breaks
+    #[arg(long, help_heading = "Hits")]
+    pub accept_inside: bool,
+    /// Form of the logs [default: table on a terminal, else ndjson]; table is a line a hit
+    #[arg(short, long, value_name = "FORM", help_heading = "Output")]
+    pub output: Option<Form>,
+    /// File for the logs, instead of stdout
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub out: Option<PathBuf>,
+    /// File for the counts as JSON, instead of a table on stderr; `-` is stderr
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub report: Option<PathBuf>,
+}
+
+/// Says how many logs there may be in a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// So many.
+    pub count: u64,
+    /// In so many nanoseconds.
+    pub period_ns: u64,
+}
+
 /// The arguments of `kernel probe`.
 #[derive(Args, Debug)]
 pub struct KernelProbeArguments {
     /// Form of the result on stdout
     #[arg(short, long, value_name = "FORM", default_value = "text")]
     pub output: ReportForm,
+}
+
+/// Returns the rate that a text such as `100/s` stands for.
+fn parse_rate(text: &str) -> Result<Rate, String> {
+    let wrong = || "a rate is a number of logs in a time, such as 100/s, 10/m or 5/h".to_owned();
+    let (count, unit) = text.split_once('/').ok_or_else(wrong)?;
+    let seconds: u64 = match unit.trim() {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        _ => return Err(wrong()),
+    };
+    let count = count.trim().parse().map_err(|_| wrong())?;
+    Ok(Rate { count, period_ns: seconds * 1_000_000_000 })
 }
 
 /// Returns the permissions that octal digits stand for.

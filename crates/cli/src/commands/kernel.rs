@@ -4,7 +4,7 @@
 //! decides, for people and machines), `kernel/advice.rs` (the same as diagnostics), `kernel/compile.rs`,
 //! `kernel/explain.rs`; then what runs: `kernel/refusal.rs`, `kernel/account.rs`, `kernel/loaded.rs`, `kernel/point.rs`,
 //! `kernel/watch.rs`, `kernel/control.rs`, `kernel/session.rs`, `kernel/attach.rs`, `kernel/relay.rs`, `kernel/status.rs`,
-//! `kernel/probe.rs`.
+//! `kernel/probe.rs`; then logs of running programs: `kernel/trace.rs`.
 
 pub mod subject;
 
@@ -38,6 +38,8 @@ mod status;
 
 mod probe;
 
+mod trace;
+
 use crate::args::{KernelAction, KernelArguments};
 use crate::console::Console;
 use crate::failure::Outcome;
@@ -50,6 +52,7 @@ pub fn execute(arguments: &KernelArguments, console: &mut Console) -> Outcome {
         KernelAction::Relay(arguments) => relay::execute(arguments, console),
         KernelAction::Status(arguments) => status::execute(arguments, console),
         KernelAction::Detach(arguments) => status::detach(arguments, console),
+        KernelAction::Trace(arguments) => trace::execute(arguments, console),
         KernelAction::Probe(arguments) => probe::execute(arguments, console),
         KernelAction::Guard => attach::guard(),
     }

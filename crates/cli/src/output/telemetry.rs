@@ -104,6 +104,14 @@ impl RequestWriter {
         }
     }
 
+    /// Has what was written go out, for who watches.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     /// Ends the output.
     ///
     /// # Errors

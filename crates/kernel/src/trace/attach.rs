@@ -15,7 +15,7 @@ use crate::trace::site::Site;
 use dtq_ebpf::emit::{COUNTS_MAP, SCRATCH_MAP};
 use std::ffi::CString;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
@@ -93,7 +93,6 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct Trace {
     /// Closed first: without them nothing runs the programs.
-    #[expect(dead_code, reason = "held for what closing them does")]
     events: Vec<OwnedFd>,
     programs: Vec<Program>,
     counts: Map,
@@ -152,6 +151,11 @@ impl Trace {
         self.reader.wait(timeout).map_err(TraceError::io("wait for hits"))
     }
 
+    /// Takes the probes away. What they handed over before can still be drained, and counts no longer change.
+    pub fn detach(&mut self) {
+        self.events.clear();
+    }
+
     /// Calls `take` with the hits that are there, at most so many; returns how many those were.
     ///
     /// # Errors
@@ -201,6 +205,13 @@ impl Trace {
     /// Returns the programs, by the positions of sites.
     pub fn programs(&self) -> &[Program] {
         &self.programs
+    }
+}
+
+/// Becomes readable when there is a hit, for a host that waits for other things too.
+impl AsFd for Trace {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
     }
 }
 

@@ -20,11 +20,13 @@ use dtq_ir::condition::Condition as IrCondition;
 use dtq_ir::reads::Path;
 use dtq_record::otlp::fill::FieldPath;
 use dtq_record::stream::{Catalog, Column as TableColumn, Projection, Row, RowStream, StreamError, TableSchema};
-use dtq_source::Code;
+use dtq_source::{Code, Diagnostic, Span};
 use dtq_value::{Type, Value};
 
 /// What the table of hits is called in the query that a condition is the end of.
 const TABLE: &str = "hits";
+/// What stands in that query before the condition.
+const BEFORE: &str = "hits | where ";
 
 /// Holds a condition over the columns `Function`, `Pid`, `Tid`, `Command` and the arguments of a log.
 #[derive(Clone, Debug)]
@@ -45,7 +47,7 @@ impl KqlCondition {
     pub fn compile(text: &str, arguments: &[Argument]) -> Result<Self, TraceError> {
         let columns = columns(arguments);
         let hits = Hits { columns: &columns, row: None };
-        let (query, diagnostics) = dtq_engine::compile(&format!("{TABLE} | where {text}"), &hits, &options());
+        let (query, diagnostics) = dtq_engine::compile(&format!("{BEFORE}{text}"), &hits, &options());
         let Some(query) = query else {
             let errors = diagnostics.iter().filter(|one| one.is_error());
             let errors: Vec<String> =
@@ -72,6 +74,22 @@ impl KqlCondition {
                 Err(TraceError::Condition(reasons.join("; ")))
             }
         }
+    }
+
+    /// Returns what is to be said of a condition, at places of its own text: errors, by which it is none, and warnings.
+    pub fn diagnose(text: &str, arguments: &[Argument]) -> Vec<Diagnostic> {
+        let columns = columns(arguments);
+        let hits = Hits { columns: &columns, row: None };
+        let (_, mut diagnostics) = dtq_engine::compile(&format!("{BEFORE}{text}"), &hits, &options());
+        let place = |span: Span| {
+            let place = |offset: u32| (offset as usize).saturating_sub(BEFORE.len()).min(text.len());
+            Span::new(place(span.start), place(span.end))
+        };
+        for diagnostic in &mut diagnostics {
+            diagnostic.span = place(diagnostic.span);
+            diagnostic.fix.iter_mut().for_each(|fix| fix.span = place(fix.span));
+        }
+        diagnostics
     }
 
     /// Returns the parts that the kernel leaves to user space, each with the reason.

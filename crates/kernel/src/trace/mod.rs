@@ -3,7 +3,7 @@
 //! The kernel reads arguments at a hit, decides a condition on them, and hands over what is wanted; the program that is
 //! looked at is not stopped, not changed on disk, and as it was when the [`Trace`] is gone, also by `kill -9`. What it costs
 //! and how it compares: `docs/kernel-trace.md`. Read in order: [`error`], [`registers`], [`image`], [`usdt`], [`cost`],
-//! [`site`], [`process`] (names to places); [`arguments`], [`layout`], [`program`], `reading`, [`kql`] (places and a
+//! [`site`], [`list`], [`process`] (names to places); [`arguments`], [`layout`], [`program`], `reading`, [`kql`] (places and a
 //! condition to a program); [`record`], [`attach`], [`deliver`] (hits to logs).
 
 pub mod error;
@@ -17,6 +17,8 @@ pub mod usdt;
 pub mod cost;
 
 pub mod site;
+
+pub mod list;
 
 pub mod process;
 
@@ -41,6 +43,7 @@ pub use attach::{Counts, Plan, Target, Trace};
 pub use deliver::Delivery;
 pub use error::{Refusal, TraceError};
 pub use kql::KqlCondition;
+pub use list::Listed;
 pub use program::{Column, Condition};
 pub use record::Hit;
 pub use site::{Site, SiteSpec};

@@ -1,6 +1,6 @@
 //! A name of a function or a probe to the places in a file where it is.
 //!
-//! Nothing is attached here, and no program is run. Next: `process.rs`. Tests: `tests/sites.rs`, `tests/live/trace.rs`.
+//! Nothing is attached here, and no program is run. Next: `list.rs`. Tests: `tests/sites.rs`, `tests/live/trace.rs`.
 
 use crate::trace::cost::{self, CODE_SIZE, Cost};
 use crate::trace::error::TraceError;
@@ -199,7 +199,7 @@ fn semaphore_offset(image: &Image<'_>, address: u64) -> Result<u64, TraceError> 
 }
 
 /// Returns the name of a function as its language writes it.
-fn demangled(name: &[u8]) -> String {
+pub(super) fn demangled(name: &[u8]) -> String {
     let name = String::from_utf8_lossy(name);
     // Without its hash.
     rustc_demangle::try_demangle(&name).map_or_else(|_| name.to_string(), |demangled| format!("{demangled:#}"))
@@ -280,7 +280,7 @@ fn unique<'d>(image: &Image<'d>, wanted: &str) -> Result<Function<'d>, TraceErro
 }
 
 /// Says whether a name may be one that the Rust compiler made.
-fn is_rust(name: &[u8]) -> bool {
+pub(super) fn is_rust(name: &[u8]) -> bool {
     name.starts_with(b"_ZN") || name.starts_with(b"_R")
 }
 

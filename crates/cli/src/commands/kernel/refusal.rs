@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use dtq_kernel::probe::{Answer, Feature};
+use dtq_kernel::trace::TraceError;
 use dtq_kernel::{AttachError, LoadError, Probe, RelayError};
 use std::io;
 
@@ -33,15 +34,31 @@ fn is_denied(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::PermissionDenied
 }
 
+/// Returns the failure of a trace.
+pub fn of_trace(error: &TraceError) -> Failure {
+    let is_denied = match error {
+        TraceError::Load(LoadError::Kernel { error, .. }) | TraceError::Io { error, .. } => is_denied(error),
+        _ => false,
+    };
+    let missing =
+        if is_denied { lacks(&[Feature::Maps, Feature::RingBuffer, Feature::Uprobes]) } else { String::new() };
+    Failure::Kernel(format!("{error}{missing}"))
+}
+
 /// Returns what would help, as far as it can be found out.
 fn missing() -> String {
+    let features = [Feature::Maps, Feature::SocketFilter, Feature::CountedLoops, Feature::Search, Feature::TableSearch];
+    lacks(&features) + "\neverything else of dtq works without; `dtq apply` drops the same records in user space"
+}
+
+/// Returns which of these features are missing, and what would help.
+fn lacks(features: &[Feature]) -> String {
     let probe = Probe::run(None);
     let mut text = format!("\nthis process has the level {}", probe.level.words());
-    for feature in [Feature::Maps, Feature::SocketFilter, Feature::CountedLoops, Feature::Search, Feature::TableSearch]
-    {
-        if let Answer::No { reason, remedy } = probe.answer(feature) {
+    for feature in features {
+        if let Answer::No { reason, remedy } = probe.answer(*feature) {
             text += &format!("\n{}: {reason}; to have it: {remedy}", feature.words());
         }
     }
-    text + "\neverything else of dtq works without; `dtq apply` drops the same records in user space"
+    text
 }
