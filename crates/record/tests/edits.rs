@@ -411,6 +411,9 @@ fn places_of_keys_are_found_in_what_encoders_write_and_nowhere_else() {
     let places = [Some((end - attribute("a", b"").len() as u32, end)), Some((start, start + size))];
     assert_eq!(find(&record), Some(places));
     assert_eq!(find(&before), Some([None, None]));
+    for other in [&[0x59, 0, 0, 0, 0, 0, 0, 0, 0][..], &[0x45, 0, 0, 0, 0], &[0x4A, 2, 0, 0], &[0x20, 0x80, 0x01]] {
+        assert_eq!(find(&[&record[..], other].concat()), Some(places), "{other:?}");
+    }
     let ends = || Fields::new(&record).map(|field| field.unwrap().end).chain([0]);
     for end in ends() {
         assert_eq!(find_behind(&record, end), Some(places), "{end}");
@@ -422,6 +425,14 @@ fn places_of_keys_are_found_in_what_encoders_write_and_nowhere_else() {
         vec![0x30, 1],
         vec![0x2A, 0x7F, 0],
         vec![0x2B],
+        // The attributes' number and number 0, with other wire types; fields that are cut.
+        vec![0x31; 9],
+        vec![0x35; 5],
+        vec![0x02, 2, 0, 0],
+        vec![0x01; 9],
+        vec![0x59, 0, 0, 0, 0, 0, 0, 0],
+        vec![0x45, 0, 0, 0],
+        vec![0x4A, 3, 0, 0],
     ] {
         assert_eq!(find(&[&record[..], &odd].concat()), None, "{odd:?}");
         for end in ends() {

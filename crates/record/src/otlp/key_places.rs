@@ -168,16 +168,25 @@ impl KeyPlaces {
         }
     }
 
-    /// Returns where an attribute ends that has one of the common lengths and a key of a size that is not looked for;
-    /// `None` for every other field.
+    /// Returns where an attribute ends that has one of the common lengths and a key of a size that is not looked for, or
+    /// where another field of a common shape does; `None` for all others.
     #[inline]
     fn beyond_other(&self, record: &[u8], at: usize) -> Option<usize> {
         let [tag, size, key_tag, key_size] = *record.get(at..)?.first_chunk::<4>()?;
-        let is_plain = u32::from(tag) == self.number << 3 | 2 && size < 0x80 && key_tag == 0x0A;
-        let has_key = u32::from(key_size) + 2 <= u32::from(size);
-        let is_other = self.sizes >> key_size.min(SIZE_MAX as u8) & 1 == 0;
         let end = at + 2 + usize::from(size);
-        (is_plain && has_key && is_other && end <= record.len()).then_some(end)
+        if u32::from(tag) == self.number << 3 | 2 {
+            let has_key = key_tag == 0x0A && u32::from(key_size) + 2 <= u32::from(size);
+            let is_other = self.sizes >> key_size.min(SIZE_MAX as u8) & 1 == 0;
+            return (size < 0x80 && has_key && is_other && end <= record.len()).then_some(end);
+        }
+        let end = match tag & 0x87 {
+            2 if size < 0x80 => end,
+            1 => at + 9,
+            5 => at + 5,
+            _ => return None,
+        };
+        // Number 0 is malformed, and an attribute of another wire type is too.
+        (tag >= 8 && u32::from(tag >> 3) != self.number && end <= record.len()).then_some(end)
     }
 
     /// Reads a field, which may be an attribute with one of the keys; returns where it ends.
