@@ -2,8 +2,6 @@
 //!
 //! What they print stands in `fixtures/cli/kernel.console`; what runs is tested in `tests/live`.
 
-#![expect(clippy::print_stderr, reason = "what it skips is for people")]
-
 mod common;
 
 use common::{dtq, file, folder};
