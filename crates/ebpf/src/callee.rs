@@ -18,8 +18,17 @@ pub enum Helper {
     GetPrandomU32,
     /// The number of the processor.
     GetSmpProcessorId,
+    /// The process in the upper half, the thread in the lower one.
+    GetCurrentPidTgid,
+    /// `(to, size)`: the name of the thread, with zeros behind it; 0, or an error.
+    GetCurrentComm,
     /// `(context, offset, to, size)`: copies bytes of a packet; 0, or an error.
     SkbLoadBytes,
+    /// `(to, size, address)`: copies memory of the process; 0, or an error, and zeros then.
+    ProbeReadUser,
+    /// `(to, size, address)`: copies a text of the process up to its zero, which is always written; how many bytes it wrote,
+    /// or an error.
+    ProbeReadUserStr,
     /// Nanoseconds since start, with sleep.
     KtimeGetBootNs,
     /// `(map, data, size, flags)`: copies a record into a ring buffer; 0, or an error.
@@ -30,14 +39,18 @@ pub enum Helper {
 
 impl Helper {
     /// All helpers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::MapLookup,
         Self::MapUpdate,
         Self::MapDelete,
         Self::KtimeGetNs,
         Self::GetPrandomU32,
         Self::GetSmpProcessorId,
+        Self::GetCurrentPidTgid,
+        Self::GetCurrentComm,
         Self::SkbLoadBytes,
+        Self::ProbeReadUser,
+        Self::ProbeReadUserStr,
         Self::KtimeGetBootNs,
         Self::RingbufOutput,
         Self::Loop,
@@ -71,7 +84,11 @@ impl Helper {
             Helper::KtimeGetNs => (5, "ktime_get_ns", 0),
             Helper::GetPrandomU32 => (7, "get_prandom_u32", 0),
             Helper::GetSmpProcessorId => (8, "get_smp_processor_id", 0),
+            Helper::GetCurrentPidTgid => (14, "get_current_pid_tgid", 0),
+            Helper::GetCurrentComm => (16, "get_current_comm", 2),
             Helper::SkbLoadBytes => (26, "skb_load_bytes", 4),
+            Helper::ProbeReadUser => (112, "probe_read_user", 3),
+            Helper::ProbeReadUserStr => (114, "probe_read_user_str", 3),
             Helper::KtimeGetBootNs => (125, "ktime_get_boot_ns", 0),
             Helper::RingbufOutput => (130, "ringbuf_output", 4),
             Helper::Loop => (181, "loop", 4),

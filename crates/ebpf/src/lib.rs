@@ -2,7 +2,7 @@
 //!
 //! Nothing here loads a program into a kernel or opens anything. Read in order: [`insn`], [`callee`], [`map`], [`asm`],
 //! [`mod@encode`], `btf`, [`elf`], [`text`], [`check`], [`vm`]; then what makes filters: [`layout`], [`emit`], [`search`],
-//! [`payload`], [`predicate`], [`tally`], `reached`, [`filter`].
+//! [`payload`], [`predicate`], [`tally`], [`reached`], [`filter`].
 
 pub mod insn;
 
@@ -36,7 +36,7 @@ pub mod predicate;
 
 pub mod tally;
 
-mod reached;
+pub mod reached;
 
 pub mod filter;
 

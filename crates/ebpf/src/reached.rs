@@ -6,7 +6,7 @@ use crate::insn::Insn;
 ///
 /// # Panics
 /// When a way leads out of the program; the assembler makes none that does.
-pub(crate) fn reached(program: &[Insn]) -> Vec<Insn> {
+pub fn reached(program: &[Insn]) -> Vec<Insn> {
     let mut is_reached = vec![false; program.len()];
     let mut open = vec![0];
     while let Some(position) = open.pop() {

@@ -14,7 +14,7 @@ fn run_over(defs: &[MapDef], maps: &mut Maps, write: impl FnOnce(&mut Assembler)
     if let Err(violation) = check(&program, defs) {
         panic!("{violation}\n{}", dtq_ebpf::text::print(&program));
     }
-    let input = Input { packet, context: &[0; 8], now_ns: 11, random: 12, steps_max: 10_000 };
+    let input = Input { packet, context: &[0; 8], now_ns: 11, random: 12, steps_max: 10_000, ..Input::default() };
     Machine::new(&program, maps).run(&input).map(|outcome| outcome.result)
 }
 
@@ -321,4 +321,42 @@ fn what_is_wrong_with_a_program_is_said_before_it_is_loaded() {
         asm.exit();
     });
     assert_eq!(stack, "instruction 1: calls that need 544 bytes of stack, or nest 2 deep");
+}
+
+/// Runs a helper that reads memory of a process into eight bytes; returns them and what it gave.
+fn user_read(helper: Helper, size: i32, address: u64) -> (Vec<u8>, i64) {
+    let mut asm = Assembler::default();
+    asm.store(Size::Word, Reg::FRAME, -4, 0);
+    asm.mov_map(Reg::R1, 0);
+    asm.mov_frame(Reg::R2, -4);
+    asm.call(Helper::MapLookup);
+    let missing = asm.label();
+    asm.branch(Cond::Eq, Reg::R0, 0, missing);
+    asm.mov(Reg::R1, Reg::R0);
+    asm.mov(Reg::R2, size);
+    asm.mov_imm(Reg::R3, address);
+    asm.call(helper);
+    asm.bind(missing);
+    asm.exit();
+    let program = asm.finish();
+    let defs = [MapDef::new("to", MapKind::Array, 4, 8, 1)];
+    check(&program, &defs).expect("the program is right");
+    let mut maps = Maps::new(&defs);
+    let input = Input { user: &[(1 << 40, b"one\0two")], steps_max: 100, ..Input::default() };
+    let outcome = Machine::new(&program, &mut maps).run(&input).expect("it does not trap");
+    (maps.get(0, &[0; 4]).expect("an array has a first value").to_vec(), outcome.result as i64)
+}
+
+/// Results as `copy_from_user_nofault` and `strncpy_from_user_nofault` of `mm/maccess.c` give them.
+#[test]
+fn memory_of_a_process_is_read_as_far_as_it_is_there() {
+    let at = 1_u64 << 40;
+    assert_eq!(user_read(Helper::ProbeReadUser, 4, at), (b"one\0\0\0\0\0".to_vec(), 0));
+    assert_eq!(user_read(Helper::ProbeReadUser, 8, at), (vec![0; 8], -14));
+    assert_eq!(user_read(Helper::ProbeReadUser, 1, 0), (vec![0; 8], -14));
+    assert_eq!(user_read(Helper::ProbeReadUserStr, 8, at), (b"one\0\0\0\0\0".to_vec(), 4));
+    assert_eq!(user_read(Helper::ProbeReadUserStr, 3, at), (b"on\0\0\0\0\0\0".to_vec(), 3));
+    assert_eq!(user_read(Helper::ProbeReadUserStr, 4, at + 4), (b"two\0\0\0\0\0".to_vec(), 4));
+    assert_eq!(user_read(Helper::ProbeReadUserStr, 8, at + 4), (vec![0; 8], -14));
+    assert_eq!(user_read(Helper::ProbeReadUserStr, 8, u64::MAX), (vec![0; 8], -14));
 }

@@ -4,7 +4,7 @@
 //! is `dtq-ebpf`. Nothing stays in the kernel when its owner has ended: maps and programs are held by descriptors, and what
 //! is attached to a socket of another process is emptied by the kernel and removed by a guard. Read in order: `sys`, [`object`], [`ring`],
 //! [`attach`], [`lease`], [`counters`], [`relay`],
-//! [`mod@loaded`], [`probe`].
+//! [`mod@loaded`], [`probe`], [`trace`].
 //!
 //! # Example
 //! ```no_run
@@ -54,6 +54,8 @@ pub mod loaded;
 pub mod probe;
 
 pub mod host;
+
+pub mod trace;
 
 pub use attach::{AttachError, CgroupEgress, Guard, Owner, Socket, SocketFilter, SocketKind, SocketName};
 pub use counters::{Count, Counters};

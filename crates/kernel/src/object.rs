@@ -174,6 +174,8 @@ pub enum ProgramKind {
     SocketFilter,
     /// Packets that a control group sends.
     CgroupEgress,
+    /// Hits of a place in a file that is mapped into processes.
+    Probe,
 }
 
 impl ProgramKind {
@@ -182,13 +184,15 @@ impl ProgramKind {
         match self {
             ProgramKind::SocketFilter => 1,
             ProgramKind::CgroupEgress => 8,
+            // `BPF_PROG_TYPE_KPROBE`, which uprobes are too.
+            ProgramKind::Probe => 2,
         }
     }
 
     /// Returns the kernel's number of the place (`enum bpf_attach_type`), which says what may be returned.
     pub(crate) fn attach_type(self) -> u32 {
         match self {
-            ProgramKind::SocketFilter => 0,
+            ProgramKind::SocketFilter | ProgramKind::Probe => 0,
             ProgramKind::CgroupEgress => sys::CGROUP_INET_EGRESS,
         }
     }

@@ -71,9 +71,8 @@ pub struct ShareOptions {
 
 /// Returns what the kernel does of a rule set, which is compiled for all tiers.
 ///
-/// # Errors
-/// When a program cannot be made of what goes down, though each part of it can.
-pub fn share(set: &RuleSet, options: &ShareOptions) -> Result<Shared, Unsupported> {
+/// Where what goes down makes no program together, such as with more fields than there is room for, the last rules stay up.
+pub fn share(set: &RuleSet, options: &ShareOptions) -> Shared {
     let mut sources = Sources::default();
     let cells = &set.bases[Base::Logs as usize].cells;
     let candidates: Vec<Result<(Term, Effect), Unsupported>> =
@@ -105,9 +104,9 @@ pub fn share(set: &RuleSet, options: &ShareOptions) -> Result<Shared, Unsupporte
         rules.push(shared);
     }
     counters.keep_used(&mut goes);
-    let filter = compile(&goes, (&sources, cells.paths()), &counters.tallies, options, &mut rules)?;
+    let filter = compile(&goes, (&sources, cells.paths()), &counters.tallies, options, &mut rules);
     counters.describe(&mut rules, filter.is_some());
-    Ok(Shared { filter, rules, readings: counters.readings })
+    Shared { filter, rules, readings: counters.readings }
 }
 
 /// Holds a rule that goes down.
@@ -166,12 +165,8 @@ impl Counters {
         let cells = &set.bases[Base::Logs as usize].cells;
         let mut counters = Self { tallies: Vec::new(), readings: Vec::new(), of_rules: Vec::new() };
         for (position, rule) in set.rules.iter().enumerate() {
-            if !matches!(rule.action, Action::Measure(_) | Action::Window(_)) {
+            if !options.reads_counts || !matches!(rule.action, Action::Measure(_) | Action::Window(_)) {
                 counters.of_rules.push(None);
-                continue;
-            }
-            if !options.reads_counts {
-                counters.of_rules.push(Some(Err(Unsupported::new("nothing reads here what the kernel counts"))));
                 continue;
             }
             let made = tally::candidate(&set.rules, position, cells, sources).and_then(|made| {
@@ -285,7 +280,7 @@ fn compile(
     tallies: &[Tally],
     options: &ShareOptions,
     rules: &mut [SharedRule],
-) -> Result<Option<Filter>, Unsupported> {
+) -> Option<Filter> {
     let of = |rules: &[filter::Rule<'_>]| made_of(rules, tallies, paths, options);
     let mut kept: Vec<filter::Rule<'_>> = Vec::new();
     let mut places: Vec<&Going<'_>> = Vec::new();
@@ -311,21 +306,38 @@ fn compile(
             }
         }
     }
-    if kept.is_empty() {
-        return Ok(None);
+    let fitting = |count: usize| match of(&kept[..count]) {
+        Ok(filter) => dtq_ebpf::encode(&filter.program).map_err(|error| error.to_string()).map(|_| filter),
+        Err(reason) => Err(reason.to_string()),
+    };
+    // One by itself fits; all of them nearly always do.
+    let (mut fits, mut count, mut found) = (0, kept.len(), None);
+    let mut too_many = kept.len() + 1;
+    let mut refusal = String::new();
+    while count > fits {
+        match fitting(count) {
+            Ok(filter) => (fits, found) = (count, Some(filter)),
+            Err(reason) => (too_many, refusal) = (count, reason),
+        }
+        count = fits.midpoint(too_many);
     }
-    let filter = of(&kept)?;
-    // Together they may read more than there is room for.
-    for (going, share) in places.into_iter().zip(&filter.shares) {
+    for going in &places[fits..] {
+        let shared = &mut rules[going.position];
+        shared.filter_rule = None;
+        shared.down.clear();
+        shared.reason = Some(format!("with those before it the program would be too large: {refusal}"));
+    }
+    // Together they may read more fields than there is room for, which each by itself did not.
+    for (going, share) in places.iter().zip(found.iter().flat_map(|filter| &filter.shares)) {
         let shared = &mut rules[going.position];
         write(shared, going, &share.stays);
         if share.plan.is_none() {
             shared.filter_rule = None;
             shared.down.clear();
-            shared.reason = Some("with the rules before it, it needs more than there is room for".to_owned());
+            shared.reason = Some("with those before it there is no room for what it reads".to_owned());
         }
     }
-    Ok(Some(filter))
+    found
 }
 
 /// Writes which parts of a rule stay, and which go down.

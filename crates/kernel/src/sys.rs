@@ -17,6 +17,8 @@ pub mod socket;
 
 pub mod process;
 
+pub mod perf;
+
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 

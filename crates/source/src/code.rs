@@ -150,8 +150,6 @@ codes! {
     E4202 = 4202,
     /// Nothing of a rule goes into the kernel, though its `tiers` name it.
     E4203 = 4203,
-    /// The rules that go into the kernel make no program together.
-    E4204 = 4204,
 
     /// A rule file, or a file that it names, passes a limit or is not UTF-8.
     E5001 = 5001,

@@ -27,6 +27,12 @@ pub struct Input<'i> {
     pub context: &'i [u8],
     /// The packet, for `skb_load_bytes`.
     pub packet: &'i [u8],
+    /// Memory of the process for `probe_read_user`: addresses and the bytes there.
+    pub user: &'i [(u64, &'i [u8])],
+    /// The process in the upper half, the thread in the lower one.
+    pub pid_tgid: u64,
+    /// The name of the thread.
+    pub command: &'i [u8],
     /// What the clocks say.
     pub now_ns: u64,
     /// What randomness gives.
@@ -305,6 +311,10 @@ impl Run<'_> {
             (Helper::KtimeGetNs | Helper::KtimeGetBootNs, _) => Ok(self.input.now_ns),
             (Helper::GetPrandomU32, _) => Ok(self.input.random.into()),
             (Helper::GetSmpProcessorId, _) => Ok(0),
+            (Helper::GetCurrentPidTgid, _) => Ok(self.input.pid_tgid),
+            (Helper::GetCurrentComm, [to, size]) => self.write_command(*to, *size),
+            (Helper::ProbeReadUser, [to, size, address]) => self.read_user(*to, *size, *address),
+            (Helper::ProbeReadUserStr, [to, size, address]) => self.read_user_text(*to, *size, *address),
             (Helper::MapLookup, [map, key]) => {
                 let map = self.map(*map)?;
                 let key = self.bytes(*key, self.key_size(map))?;
@@ -348,6 +358,66 @@ impl Run<'_> {
                 Ok(0)
             }
             // As the kernel does where the copy fails.
+            None => {
+                target.fill(0);
+                Ok(EFAULT as u64)
+            }
+        }
+    }
+
+    /// Writes the name of the thread, cut so that a zero stands behind it.
+    fn write_command(&mut self, to: u64, size: u64) -> Result<u64, TrapReason> {
+        let command = self.input.command;
+        let target = self.bytes_mut(to, size as u32 as usize)?;
+        target.fill(0);
+        let kept = command.len().min(target.len().saturating_sub(1));
+        target[..kept].copy_from_slice(&command[..kept]);
+        Ok(0)
+    }
+
+    /// Returns the memory of the process from an address on; `None` where there is none.
+    fn user_bytes(&self, address: u64) -> Option<&[u8]> {
+        self.input
+            .user
+            .iter()
+            .find_map(|(start, bytes)| bytes.get(usize::try_from(address.checked_sub(*start)?).ok()?..))
+    }
+
+    fn read_user(&mut self, to: u64, size: u64, address: u64) -> Result<u64, TrapReason> {
+        let size = size as u32 as usize;
+        let found = self.user_bytes(address).and_then(|bytes| bytes.get(..size)).map(<[u8]>::to_vec);
+        let target = self.bytes_mut(to, size)?;
+        match found {
+            Some(bytes) => {
+                target.copy_from_slice(&bytes);
+                Ok(0)
+            }
+            // As the kernel does where the copy fails.
+            None => {
+                target.fill(0);
+                Ok(EFAULT as u64)
+            }
+        }
+    }
+
+    fn read_user_text(&mut self, to: u64, size: u64, address: u64) -> Result<u64, TrapReason> {
+        let size = size as u32 as usize;
+        let Some(room) = size.checked_sub(1) else { return Err(TrapReason::Argument("a text has a size")) };
+        let text = self.user_bytes(address).and_then(|bytes| {
+            let text = &bytes[..bytes.len().min(room)];
+            match text.iter().position(|byte| *byte == 0) {
+                Some(end) => Some(text[..end].to_vec()),
+                // A text that goes on where there is no memory cannot be read.
+                None => (text.len() == room).then(|| text.to_vec()),
+            }
+        });
+        let target = self.bytes_mut(to, size)?;
+        match text {
+            Some(text) => {
+                target[..text.len()].copy_from_slice(&text);
+                target[text.len()] = 0;
+                Ok(text.len() as u64 + 1)
+            }
             None => {
                 target.fill(0);
                 Ok(EFAULT as u64)

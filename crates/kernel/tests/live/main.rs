@@ -63,6 +63,12 @@ mod host;
 
 mod probe;
 
+mod trace;
+
+mod trace_gone;
+
+mod trace_cost;
+
 mod automata;
 
 #[path = "../../../ebpf/tests/support/text_program.rs"]

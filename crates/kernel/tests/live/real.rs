@@ -31,10 +31,8 @@ impl Filtered {
         let (read, diagnostics) = file::read("rules.yaml", yaml.as_bytes(), &NoFiles, &file::Options::default());
         let set = compile(&[read], &Options { is_unoptimized: true, ..Options::default() }).set;
         let set = set.unwrap_or_else(|| panic!("{diagnostics:?}"));
-        let filter = share(&set, &ShareOptions { format, front, has_lease: false, reads_counts: false })
-            .unwrap()
-            .filter
-            .unwrap();
+        let filter =
+            share(&set, &ShareOptions { format, front, has_lease: false, reads_counts: false }).filter.unwrap();
         let maps: Vec<Map> = filter.maps.iter().map(|def| Map::create(def).unwrap()).collect();
         let program = Program::load("noise", ProgramKind::SocketFilter, &filter.program, &maps).unwrap();
         let counts = &maps[Filter::COUNTS_MAP as usize];

@@ -8,11 +8,11 @@ use crate::args::Payload;
 use crate::rule_set::Loaded;
 use dtq_ebpf::filter::Front;
 use dtq_ebpf::payload::Format;
-use dtq_kernel::share::{ShareOptions, SharedRule};
+use dtq_kernel::share::{ShareOptions, SharedRule, share};
 use dtq_rules::compile::RuleSet;
 use dtq_rules::file::rule::{Mode, Rule};
 use dtq_rules::file::{Located, RuleFile};
-use dtq_source::{Code, Diagnostic, Limits, Span};
+use dtq_source::{Code, Diagnostic, Limits};
 
 /// Adds to rule files that compile what the kernel does of them.
 pub fn add(loaded: &mut Loaded, payloads: &[Payload], now_ticks: i64, limits: &Limits) {
@@ -25,22 +25,10 @@ pub fn add(loaded: &mut Loaded, payloads: &[Payload], now_ticks: i64, limits: &L
         asked => asked.iter().map(|payload| Format::from(*payload)).collect(),
     };
     let mut shares: Vec<(Format, Vec<SharedRule>)> = Vec::new();
-    let mut refusals: Vec<(Vec<Format>, String)> = Vec::new();
     for format in formats {
         // What goes down does not depend on where payloads begin.
         let options = ShareOptions { format, front: Front::UnixDatagram, has_lease: false, reads_counts: false };
-        match subject::shared(&set, &options) {
-            Ok(shared) => shares.push((format, shared.rules)),
-            Err(reason) => match refusals.iter_mut().find(|(_, known)| *known == reason) {
-                Some((formats, _)) => formats.push(format),
-                None => refusals.push((vec![format], reason)),
-            },
-        }
-    }
-    for (formats, reason) in refusals {
-        let message = format!("the rules together make no program{}: {reason}", of_payloads(&formats));
-        let span = loaded.files.first().map_or(Span::new(0, 0), first_rule);
-        loaded.diagnostics.push(Located { file: 0, diagnostic: Diagnostic::error(Code::E4204, span, message) });
+        shares.push((format, share(&set, &options).rules));
     }
     for (file, one) in loaded.files.iter().enumerate() {
         for (position, rule) in one.rules.iter().enumerate() {
@@ -49,10 +37,6 @@ pub fn add(loaded: &mut Loaded, payloads: &[Payload], now_ticks: i64, limits: &L
         }
     }
     loaded.diagnostics.sort_by_key(|located| (located.file, located.diagnostic.span));
-}
-
-fn first_rule(file: &RuleFile) -> Span {
-    file.rules.first().map_or(Span::new(0, 0), |rule| rule.name.span)
 }
 
 /// Returns what is to be said of a rule.

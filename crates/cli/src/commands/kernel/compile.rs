@@ -5,7 +5,7 @@ use crate::args::{KernelCompileArguments, ReportForm};
 use crate::commands::query;
 use crate::console::Console;
 use crate::failure::{Failure, Outcome};
-use dtq_kernel::share::ShareOptions;
+use dtq_kernel::share::{ShareOptions, share};
 use dtq_source::Limits;
 use std::io::{self, Write};
 
@@ -26,8 +26,7 @@ pub fn execute(arguments: &KernelCompileArguments, console: &mut Console) -> Out
         has_lease: false,
         reads_counts: false,
     };
-    let shared = subject::shared(&set, &options)
-        .map_err(|reason| Failure::Kernel(format!("no program can be made: {reason}")))?;
+    let shared = share(&set, &options);
     match arguments.output {
         ReportForm::Text => console.say(report::text(&shared).trim_end()),
         ReportForm::Json => console.say(&report::json(&shared, &options).to_string()),

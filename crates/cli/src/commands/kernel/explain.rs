@@ -7,7 +7,7 @@ use crate::console::Console;
 use crate::failure::{Failure, Outcome};
 use crate::rule_set;
 use dtq_ebpf::filter::Front;
-use dtq_kernel::share::ShareOptions;
+use dtq_kernel::share::{ShareOptions, share};
 use dtq_rules::compile::RuleSet;
 use dtq_source::Limits;
 use std::io::Write;
@@ -62,8 +62,7 @@ fn set(arguments: &ExplainArguments, console: &Console) -> Result<RuleSet, Failu
 /// Returns the shares of the rules as comments, the maps, and the program.
 fn text(set: &RuleSet, payload: Payload, front: Front) -> Result<String, Failure> {
     let options = ShareOptions { format: payload.into(), front, has_lease: false, reads_counts: false };
-    let shared = subject::shared(set, &options)
-        .map_err(|reason| Failure::Kernel(format!("no program can be made: {reason}")))?;
+    let shared = share(set, &options);
     let mut out: String = report::text(&shared).lines().map(|line| format!("; {line}\n")).collect();
     let Some(filter) = &shared.filter else {
         return Err(Failure::Kernel(format!("nothing goes into the kernel\n{}", report::text(&shared).trim_end())));

@@ -86,10 +86,10 @@ pub fn kind_of(front: Front) -> ProgramKind {
 ///
 /// # Errors
 /// [`Failure::Kernel`] when the kernel refuses it, with what is missing.
-pub fn load_keeping(kind: ProgramKind) -> Result<Program, Failure> {
-    let keeps = match kind {
-        ProgramKind::SocketFilter => -1,
-        ProgramKind::CgroupEgress => EgressVerdict::Keep.number(),
+pub fn load_keeping(front: Front) -> Result<Program, Failure> {
+    let (kind, keeps) = match front {
+        Front::UnixDatagram | Front::UdpDatagram => (ProgramKind::SocketFilter, -1),
+        Front::EgressPacket { .. } => (ProgramKind::CgroupEgress, EgressVerdict::Keep.number()),
     };
     let mut asm = Assembler::default();
     asm.mov(Reg::R0, keeps);

@@ -15,7 +15,7 @@ use crate::failure::{Failure, Outcome};
 use crate::rule_set;
 use dtq_ebpf::filter::Front;
 use dtq_kernel::host::any_readable;
-use dtq_kernel::share::{ShareOptions, Shared, SharedRule};
+use dtq_kernel::share::{ShareOptions, Shared, SharedRule, share};
 use dtq_kernel::{Ends, ProgramInfo, Stats};
 use dtq_source::Limits;
 use std::io;
@@ -79,8 +79,7 @@ fn read(
         return Err(Failure::Query);
     }
     let set = subject::as_written(&loaded.files, now_ticks, &limits).expect("the same files were compiled before");
-    let no_program = |reason| Failure::Kernel(format!("no program can be made of the rules: {reason}"));
-    Ok((subject::shared(&set, options).map_err(no_program)?, loaded.paths))
+    Ok((share(&set, options), loaded.paths))
 }
 
 fn load(shared: &Shared, front: Front) -> Result<Loaded, Failure> {
@@ -261,7 +260,7 @@ impl<'s> Session<'s> {
                 Some(loaded)
             }
             None => {
-                self.point.replace(&load_keeping(kind_of(self.options.front))?, before)?;
+                self.point.replace(&load_keeping(self.options.front)?, before)?;
                 None
             }
         };

@@ -5,9 +5,6 @@
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::rule_set;
-use dtq_ebpf::check::check;
-use dtq_ebpf::encode;
-use dtq_kernel::share::{ShareOptions, Shared, share};
 use dtq_rules::compile::RuleSet;
 use dtq_rules::file::rule::RuleFile;
 use dtq_rules::file::{self, Files, Located};
@@ -53,19 +50,6 @@ pub fn of_query(query: &SourceText, now_ticks: i64, limits: &Limits) -> rule_set
     let compiled = rule_set::compile(&files, now_ticks, limits, true);
     diagnostics.extend(compiled.diagnostics);
     rule_set::Loaded { files, diagnostics, set: compiled.set, paths: Vec::new() }
-}
-
-/// Returns what the kernel does of a rule set.
-///
-/// # Errors
-/// When no program can be made of what goes down, or it would be wrong by our own check: why, as a message reads on.
-pub fn shared(set: &RuleSet, options: &ShareOptions) -> Result<Shared, String> {
-    let shared = share(set, options).map_err(|reason| reason.to_string())?;
-    if let Some(filter) = &shared.filter {
-        encode(&filter.program).map_err(|error| error.to_string())?;
-        check(&filter.program, &filter.maps).map_err(|violation| violation.to_string())?;
-    }
-    Ok(shared)
 }
 
 /// The file beside the rule of a query.
