@@ -3,17 +3,21 @@
 //! The program copies the payload, has it read record by record, judges each, and drops it when every record of it is
 //! surely dropped. Whatever else happens it keeps it, and counts why. One run at a time uses the scratch of a processor.
 
+mod judged;
+
 use crate::Unsupported;
 use crate::asm::Label;
 use crate::callee::Helper;
 use crate::emit::{COUNTS_MAP, Emitter, SCRATCH, SCRATCH_MAP};
+use crate::filter::judged::Judged;
 use crate::insn::{Alu, AtomicOp, Cond, Insn, Operand, Reg, Size};
-use crate::layout::{self, Reason, State};
+use crate::layout::{self, Reason};
 use crate::map::{MapDef, MapKind};
 use crate::payload::Format;
-use crate::predicate::field::{Derived, Fields, Source};
+use crate::predicate::field::{Fields, Source};
 use crate::predicate::passes::{Pass, share_passes};
 use crate::predicate::{self, Plan, Stays, Want};
+use crate::tally::rate::{self, Limit};
 use crate::tally::{self, Planned, Tables, Tally};
 use dtq_ir::condition::term::Term;
 use dtq_ir::reads::Path;
@@ -92,6 +96,45 @@ pub struct Rule<'t> {
     pub effect: Effect,
     /// Which of the filter's tallies stand before it, a bit each: they count what it drops.
     pub tallies: u64,
+    /// Makes it drop only what comes above a rate.
+    pub above: Option<&'t Above>,
+    /// Makes it drop only what is drawn, of what its condition is true of; before a rate.
+    pub draw: Option<Draw>,
+}
+
+/// Holds how many of 2^32 records are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draw(u64);
+
+impl Draw {
+    /// Returns the draw of a share of all records.
+    pub fn of_share(share: f64) -> Self {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is from 0 to 2^32")]
+        Self((share.clamp(0.0, 1.0) * (1_u64 << 32) as f64).round() as u64)
+    }
+
+    /// Returns the share.
+    pub fn share(self) -> f64 {
+        self.0 as f64 / (1_u64 << 32) as f64
+    }
+
+    /// Adds what draws: it goes on at `passed` when a record is not drawn.
+    fn emit(self, e: &mut Emitter, passed: Label) {
+        e.asm.call(Helper::GetPrandomU32);
+        e.asm.mov_imm(Reg::R1, self.0);
+        e.asm.branch(Cond::Ge, Reg::R0, Reg::R1, passed);
+    }
+}
+
+/// Holds a rate above which a rule acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Above {
+    /// The field whose values have the rate each; `None` for one of all records.
+    pub key: Option<Path>,
+    /// The time for one record.
+    pub interval_ns: u64,
+    /// How many may come at once.
+    pub burst: u64,
 }
 
 /// Says what a filter is made for.
@@ -125,9 +168,26 @@ pub struct Share {
     /// Fields that user space reads for the rule and this does not need to decide it. Where one has content that is looked
     /// into in user space only, that may be malformed; then the rule fails there, and lets the record pass.
     fragile: Vec<i16>,
+    /// The rate above which it acts.
+    limit: Option<Limit>,
 }
 
 impl Share {
+    /// Finds the key of a rate, or gives the rule up: where only a part of it is decided here, others would not count.
+    fn see_limit(&mut self, condition: &Term, above: &Above, fields: &mut Fields<'_>) {
+        let Above { key, interval_ns, burst } = above;
+        let reason = match key.as_ref().map(|path| fields.cell(path)).transpose() {
+            Ok(field) if self.stays.is_empty() => {
+                self.limit = Some(Limit { field, interval_ns: *interval_ns, burst: *burst });
+                return;
+            }
+            Ok(_) => Unsupported::new("it acts above a rate, and a part of its condition is decided in user space"),
+            Err(reason) => reason,
+        };
+        self.stays.push(Stays { part: condition.clone(), reason });
+        self.plan = None;
+    }
+
     /// Finds the fragile fields, or gives the rule up where one of them cannot be seen here.
     fn see_fragile(&mut self, condition: &Term, fields: &mut Fields<'_>) {
         let Some(plan) = &self.plan else { return };
@@ -211,7 +271,8 @@ pub fn compile(spec: &FilterSpec<'_>) -> Result<Filter, Unsupported> {
     if spec.format == Format::Otlp {
         spec.also_read.iter().for_each(|path| fields.also_read(path));
     }
-    let planned = (!spec.tallies.is_empty()).then(|| tally::plan(spec.tallies, &mut fields)).transpose()?;
+    let planned =
+        (!spec.tallies.is_empty()).then(|| tally::plan(spec.tallies, spec.format, &mut fields)).transpose()?;
     let mut plans: Vec<Option<&mut Plan>> = shares.iter_mut().map(|share| share.plan.as_mut()).collect();
     let passes = share_passes(&mut plans);
     let e = Emitter::new(RULES as usize + spec.rules.len());
@@ -233,7 +294,10 @@ fn share(rule: &Rule<'_>, format: Format, fields: &mut Fields<'_>) -> Share {
     let mut stays = Vec::new();
     let plan = predicate::plan(rule.condition, rule.effect.want(), fields, &mut stays);
     let plan = plan.filter(|plan| !matches!(plan, Plan::Known(false)));
-    let mut share = Share { plan, stays, fragile: Vec::new() };
+    let mut share = Share { plan, stays, fragile: Vec::new(), limit: None };
+    if let Some(above) = rule.above {
+        share.see_limit(rule.condition, above, fields);
+    }
     if format == Format::Otlp {
         share.see_fragile(rule.whole, fields);
     }
@@ -260,12 +324,18 @@ impl Writer<'_> {
         });
         self.enter(not_ready);
         self.tables = self.planned.map(|planned| tally::emit_start(&mut self.e, planned));
+        let has_rates = self.shares.iter().any(|share| share.limit.is_some());
+        let rates = has_rates.then(|| {
+            self.e.enlarge_scratch(layout::TALLY_SIZE);
+            self.e.add_map(rate::map())
+        });
         self.e.load(Reg::R0, layout::WORDS);
         self.e.asm.branch(Cond::Eq, Reg::R0, 0, words);
         self.e.asm.bind(after_words);
         let tallies = self.planned.zip(self.tables.as_ref());
         let rules = self.spec.rules;
-        let judged = Judged { rules, shares: self.shares, passes: self.passes, derived: fields.derived(), tallies };
+        let judged =
+            Judged { rules, shares: self.shares, passes: self.passes, derived: fields.derived(), tallies, rates };
         let mut judge_error = None;
         let mut judge = |e: &mut Emitter, next: Label| {
             judge_error = judge_error.take().or(judged.emit(e, next).err());
@@ -507,93 +577,4 @@ impl Writer<'_> {
         self.e.store(layout::WORDS, 1);
         self.e.asm.jump(after_words);
     }
-}
-
-/// Holds what a record is judged by.
-struct Judged<'j> {
-    rules: &'j [Rule<'j>],
-    shares: &'j [Share],
-    passes: &'j [Pass],
-    derived: &'j [Derived],
-    tallies: Option<(&'j Planned, &'j Tables)>,
-}
-
-impl Judged<'_> {
-    /// Adds the code that judges a record: it goes on at `next` when a rule surely drops it.
-    fn emit(&self, e: &mut Emitter, next: Label) -> Result<(), Unsupported> {
-        e.store(layout::REASON, 0);
-        self.derived.iter().for_each(|derived| derive(e, *derived));
-        let counted = e.asm.label();
-        for (rule, plan) in
-            self.shares.iter().enumerate().filter_map(|(rule, share)| Some((rule, share.plan.as_ref()?)))
-        {
-            for (position, pass) in self.passes.iter().enumerate().filter(|(_, pass)| pass.first_plan == rule) {
-                pass.emit(e, position)?;
-            }
-            let (drops, goes_on) = (e.asm.label(), e.asm.label());
-            for field in &self.shares[rule].fragile {
-                let is_whole = e.asm.label();
-                e.load_state(Reg::R0, *field);
-                e.asm.branch(Cond::Ne, Reg::R0, State::Undecided as i32, is_whole);
-                e.asm.load(Size::Word, Reg::R0, SCRATCH, field + 4);
-                e.store(layout::REASON, Reg::R0);
-                e.asm.jump(goes_on);
-                e.asm.bind(is_whole);
-            }
-            predicate::emit(e, plan, drops, goes_on)?;
-            e.asm.bind(drops);
-            let staged = layout::STAGED + 8 * rule as i16;
-            e.load(Reg::R1, layout::RECORD_SIZE);
-            e.asm.alu(Alu::Lsh, Reg::R1, 32);
-            e.load(Reg::R0, staged);
-            e.asm.alu(Alu::Add, Reg::R0, Reg::R1);
-            e.asm.alu(Alu::Add, Reg::R0, 1);
-            e.store(staged, Reg::R0);
-            match self.rules[rule].tallies {
-                0 => e.asm.jump(next),
-                tallies => {
-                    e.store(layout::TALLY_MASK, i32::try_from(tallies).expect("tallies are few"));
-                    e.asm.jump(counted);
-                }
-            }
-            e.asm.bind(goes_on);
-        }
-        let kept = e.kept();
-        e.asm.jump(kept);
-        e.asm.bind(counted);
-        match self.tallies {
-            Some((planned, tables)) => tally::emit_judge(e, planned, tables, next),
-            None => {
-                e.asm.jump(next);
-                Ok(())
-            }
-        }
-    }
-}
-
-/// Adds what fills a field from two others.
-fn derive(e: &mut Emitter, Derived { field, key, other }: Derived) {
-    let [done, take_other, missing, no_text] = [(); 4].map(|()| e.asm.label());
-    let copy = |e: &mut Emitter, from: i16| {
-        for offset in [0, 8] {
-            e.load(Reg::R1, from + offset);
-            e.store(field + offset, Reg::R1);
-        }
-    };
-    // One that is there and holds nothing has a length.
-    e.load(Reg::R0, key);
-    e.asm.branch(Cond::Eq, Reg::R0, State::Missing as i32, take_other);
-    copy(e, key);
-    e.asm.jump(done);
-    e.asm.bind(take_other);
-    e.load_state(Reg::R0, other);
-    e.asm.branch(Cond::Ne, Reg::R0, State::Text as i32, no_text);
-    e.asm.load(Size::Word, Reg::R0, SCRATCH, other + 4);
-    e.asm.branch(Cond::Eq, Reg::R0, 0, missing);
-    e.asm.bind(no_text);
-    copy(e, other);
-    e.asm.jump(done);
-    e.asm.bind(missing);
-    e.store_state(field, State::Missing);
-    e.asm.bind(done);
 }

@@ -54,8 +54,8 @@ pub const SIZE: usize = MASK as usize + 1 + BEYOND;
 /// Steps of reading a payload, after which it is kept.
 pub const STEPS_MAX: i32 = 1_024;
 
-/// Behind what every filter has: how many bytes of [`TALLY_STAGE`] are in use. Only a filter that counts by keys has this
-/// and what follows, see [`crate::tally`].
+/// Behind what every filter has: how many bytes of [`TALLY_STAGE`] are in use. Only a filter that counts by keys,
+/// or acts above a rate, has this and what follows, see [`crate::tally`].
 pub const TALLY_AT: i16 = SIZE as i16;
 /// Which tallies have to see the record that a rule drops, a bit each.
 pub const TALLY_MASK: i16 = TALLY_AT + 8;
@@ -63,8 +63,12 @@ pub const TALLY_MASK: i16 = TALLY_AT + 8;
 pub const TALLY_TABLE: i16 = TALLY_AT + 16;
 /// How many bytes of [`TALLY_STAGE`] have been added to the table.
 pub const TALLY_ADDED: i16 = TALLY_AT + 24;
+/// A key of the map of rates.
+pub const RATE_KEY: i16 = TALLY_AT + 64;
+/// When the next record of a new key is due.
+pub const RATE_DUE: i16 = TALLY_AT + 184;
 /// Zeros, which an entry of a table begins with.
-pub const TALLY_ZEROS: i16 = TALLY_AT + 64;
+pub const TALLY_ZEROS: i16 = TALLY_AT + 192;
 /// Bytes of them, and so of a table's values.
 pub const TALLY_ZEROS_SIZE: usize = 256;
 /// What records count for, of a payload that is not yet known to go as a whole: a key of a table, then what is added to its

@@ -25,14 +25,15 @@ fn is_noise() -> Term {
 
 fn filter(front: Front, has_lease: bool) -> Filter {
     let condition = is_noise();
-    let rules = [Rule { condition: &condition, whole: &condition, effect: Effect::Drops, tallies: 0 }];
+    let rules =
+        [Rule { condition: &condition, whole: &condition, effect: Effect::Drops, tallies: 0, above: None, draw: None }];
     let spec = FilterSpec {
         format: Format::Syslog,
         front,
         rules: &rules,
+        tallies: &[],
         source: &field_of_logs,
         also_read: &[],
-        tallies: &[],
         has_lease,
     };
     let filter = compile(&spec).unwrap();

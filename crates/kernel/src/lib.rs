@@ -59,6 +59,7 @@ pub mod trace;
 
 pub use attach::{AttachError, CgroupEgress, Guard, Owner, Socket, SocketFilter, SocketKind, SocketName};
 pub use counters::{Count, Counters};
+pub use counts::Counts;
 pub use host::Ends;
 pub use lease::Lease;
 pub use loaded::{Loaded, loaded};

@@ -5,12 +5,13 @@
 //! which see every record that the kernel keeps. Attaches nothing. Next: `attach`.
 
 use dtq_ebpf::Unsupported;
-use dtq_ebpf::filter::{self, Effect, Filter, FilterSpec, Front};
+use dtq_ebpf::filter::{self, Above, Draw, Effect, Filter, FilterSpec, Front};
 use dtq_ebpf::layout::RULES_MAX;
 use dtq_ebpf::payload::Format;
 use dtq_ebpf::predicate::field::{Source, field_of_logs};
 use dtq_ebpf::predicate::{Stays, describe};
 use dtq_ebpf::tally::{TALLIES_MAX, Tally};
+use dtq_ir::ExprId;
 use dtq_ir::condition::Condition;
 use dtq_ir::condition::term::Term;
 use dtq_ir::reads::Path;
@@ -21,7 +22,10 @@ use dtq_rules::compile::rule::{Action, ColumnWrite, CompiledRule};
 use dtq_rules::compile::set::RuleSet;
 use dtq_rules::file::rule::{Mode, Tier};
 use dtq_value::Value;
+use limits::{above_of, draw_of, draw_text, rate_text};
 use std::collections::BTreeMap;
+
+mod limits;
 
 mod tally;
 
@@ -93,11 +97,19 @@ pub fn share(set: &RuleSet, options: &ShareOptions) -> Shared {
         };
         let in_front = |part: Option<&Condition>| counters.in_front(set, &conditions, (position, part));
         match candidate {
-            Err(reason) => shared.reason = Some(counters.refusal(position).unwrap_or(reason).to_string()),
+            Err(reason) => shared.reason = Some(reason.to_string()),
             Ok((whole, effect)) => match free_parts(whole, *effect, &in_front, &mut shared) {
-                Some((condition, tallies)) => {
-                    goes.push(Going { position, condition, whole, effect: *effect, tallies });
-                }
+                Some((condition, tallies)) => match above_of(rule, cells, &mut sources) {
+                    Err(reason) => shared.reason = Some(reason.to_string()),
+                    Ok(Some(_)) if !shared.stays.is_empty() => {
+                        shared.reason =
+                            Some("it acts above a rate, and rules before it may touch what it drops".to_owned());
+                    }
+                    Ok(above) => {
+                        let (effect, draw) = (*effect, draw_of(rule).map(|(_, draw)| draw));
+                        goes.push(Going { position, condition, whole, effect, tallies, above, draw });
+                    }
+                },
                 None => shared.reason = in_front(conditions[position].as_ref()).err(),
             },
         }
@@ -105,7 +117,7 @@ pub fn share(set: &RuleSet, options: &ShareOptions) -> Shared {
     }
     counters.keep_used(&mut goes);
     let filter = compile(&goes, (&sources, cells.paths()), &counters.tallies, options, &mut rules);
-    counters.describe(&mut rules, filter.is_some());
+    counters.describe(&mut rules);
     Shared { filter, rules, readings: counters.readings }
 }
 
@@ -120,6 +132,8 @@ struct Going<'t> {
     effect: Effect,
     /// The tallies that see what it drops.
     tallies: u64,
+    above: Option<Above>,
+    draw: Option<Draw>,
 }
 
 /// Returns the part of a condition whose records no earlier rule has a use for but to count them, and the tallies that do;
@@ -172,7 +186,14 @@ impl Counters {
             let made = tally::candidate(&set.rules, position, cells, sources).and_then(|made| {
                 // Each by itself first, as rules are.
                 let all = Term::Const(Value::Bool(true));
-                let rule = filter::Rule { condition: &all, whole: &all, effect: Effect::Drops, tallies: 1 };
+                let rule = filter::Rule {
+                    condition: &all,
+                    whole: &all,
+                    effect: Effect::Drops,
+                    tallies: 1,
+                    above: None,
+                    draw: None,
+                };
                 made_of(&[rule], std::slice::from_ref(&made.tally), (sources, cells.paths()), options)?;
                 if counters.tallies.len() >= TALLIES_MAX {
                     return Err(Unsupported::new("too many rules before it are counted in the kernel"));
@@ -217,11 +238,6 @@ impl Counters {
         Ok(mask)
     }
 
-    /// Returns why a rule that counts is not counted in the kernel.
-    fn refusal(&self, position: usize) -> Option<&Unsupported> {
-        self.of_rules[position].as_ref()?.as_ref().err()
-    }
-
     /// Leaves out what no rule needs that goes down.
     fn keep_used(&mut self, goes: &mut [Going<'_>]) {
         let used = goes.iter().fold(0, |used, going| used | going.tallies);
@@ -246,13 +262,14 @@ impl Counters {
     }
 
     /// Writes what became of rules that count.
-    fn describe(&self, rules: &mut [SharedRule], has_filter: bool) {
+    fn describe(&self, rules: &mut [SharedRule]) {
         for (rule, of_rule) in rules.iter_mut().zip(&self.of_rules) {
             match of_rule {
-                Some(Ok(tally)) if has_filter => {
+                Some(Ok(tally)) => {
                     rule.tally = Some(*tally);
-                    rule.down.push(format!("{} of what is dropped", self.readings[*tally].text));
-                    rule.reason = None;
+                    rule.down.push(format!("{} of what is dropped here", self.readings[*tally].text));
+                    let rest = "what is dropped here is counted here, and what is kept where points are made";
+                    rule.reason.get_or_insert_with(String::new).replace_range(.., rest);
                 }
                 Some(Err(reason)) if rule.filter_rule.is_none() => rule.reason = Some(reason.to_string()),
                 _ => {}
@@ -285,14 +302,15 @@ fn compile(
     let mut kept: Vec<filter::Rule<'_>> = Vec::new();
     let mut places: Vec<&Going<'_>> = Vec::new();
     for going in goes {
-        let Going { position, condition, whole, effect, tallies } = going;
+        let Going { position, condition, whole, effect, tallies, above, draw } = going;
         let shared = &mut rules[*position];
         if kept.len() >= RULES_MAX {
             shared.reason = Some(format!("{RULES_MAX} rules before it go down, and a filter has no more"));
             continue;
         }
         // Each by itself first, so that one without anything to decide costs the others nothing.
-        let rule = filter::Rule { condition, whole, effect: *effect, tallies: *tallies };
+        let (effect, tallies, above, draw) = (*effect, *tallies, above.as_ref(), *draw);
+        let rule = filter::Rule { condition, whole, effect, tallies, above, draw };
         match of(&[rule]) {
             Ok(alone) => {
                 write(shared, going, &alone.shares[0].stays);
@@ -348,6 +366,8 @@ fn write(shared: &mut SharedRule, going: &Going<'_>, stays: &[Stays]) {
         }
     }
     shared.down = parts(&going.condition, going.effect, stays);
+    shared.down.extend(going.above.as_ref().map(rate_text));
+    shared.down.extend(going.draw.as_ref().map(draw_text));
 }
 
 /// Returns the parts that stay and why, in words, each once.
@@ -422,8 +442,8 @@ fn candidate(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Resul
     if !rule.membership.is_empty() {
         return no("its table holds only some of the records, which is decided in user space");
     }
-    if rule.above.is_some() {
-        return no("it acts above a rate, which is counted in user space");
+    if rule.above.is_some() && effect == Effect::Keeps {
+        return no("it edits above a rate, which is counted in user space");
     }
     if rule.has_pipeline || rule.scan.is_some() {
         return no("its query is more than conditions and columns");
@@ -431,12 +451,24 @@ fn candidate(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Resul
     if !rule.lookups.is_empty() || !rule.tables_read.is_empty() {
         return no("it looks into a table that other rules fill");
     }
-    Ok((term(rule, cells, sources), effect))
+    let Some((drawn, _)) = draw_of(rule) else { return Ok((term(rule, cells, sources), effect)) };
+    if effect == Effect::Keeps || rule.tiers != [Tier::Kernel] {
+        return no(
+            "it draws, and user space would draw again of what is kept: that takes `to: drop` and `tiers: [kernel]`",
+        );
+    }
+    let others: Vec<ExprId> = rule.flat.conditions.iter().copied().filter(|condition| *condition != drawn).collect();
+    Ok((term_of(rule, &others, cells, sources), effect))
 }
 
 /// Returns the condition of a rule's flat part over fields of `logs`.
 fn term(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Term {
-    let conditions = rule.flat.conditions.iter().map(|expr| {
+    term_of(rule, &rule.flat.conditions, cells, sources)
+}
+
+/// Returns what some conditions of a rule's flat part are together.
+fn term_of(rule: &CompiledRule, conditions: &[ExprId], cells: &Cells, sources: &mut Sources) -> Term {
+    let conditions = conditions.iter().map(|expr| {
         let over_cells = Condition::of_row(&rule.flat.program, *expr);
         over_cells.term().map_fields(&mut |path| sources.name(path, cells))
     });

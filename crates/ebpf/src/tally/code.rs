@@ -1,5 +1,6 @@
 //! Planned tallies to code: what a record counts for is held back, and added to a table when its payload goes.
 //!
+//! Where a payload is one record, of one tally, nothing needs to be held back: it is added when all else is certain.
 //! Which of the two tables that is was read at the beginning of the run. An entry is made while the payload can still be
 //! kept, so that a table that is full keeps it; adding finds every entry there. Next: `key.rs`.
 
@@ -10,7 +11,7 @@ use crate::emit::{Emitter, SCRATCH};
 use crate::insn::{Alu, Cond, Reg, Size};
 use crate::layout::{self, Reason};
 use crate::predicate;
-use crate::tally::key::{SLOT, emit_field, emit_window, load_slot, place, store};
+use crate::tally::key::{SLOT, emit_field, emit_window, load_slot, place, store, undecided_field};
 use crate::tally::plan::{Integer, Planned, PlannedAmount, PlannedKey, PlannedTally};
 use crate::tally::{AmountPlace, Places, Tables, table};
 
@@ -48,6 +49,9 @@ pub(crate) fn emit_judge(e: &mut Emitter, planned: &Planned, tables: &Tables, ne
 
 /// Adds the loop that adds to the table what was held back.
 pub(crate) fn emit_add(e: &mut Emitter, planned: &Planned, tables: &Tables) {
+    if planned.adds_at_once {
+        return;
+    }
     let [turn, done] = [(); 2].map(|()| e.asm.label());
     e.store(layout::TALLY_ADDED, 0);
     e.asm.bind(turn);
@@ -64,20 +68,7 @@ pub(crate) fn emit_add(e: &mut Emitter, planned: &Planned, tables: &Tables) {
     let writer = Writer { planned, tables };
     writer.load_entry(e, Reg::R6, Helper::MapLookup);
     e.asm.branch(Cond::Eq, Reg::R0, 0, turn);
-    for cell in 0..planned.sum_count + planned.greatest_count {
-        let at = 8 * cell as i16;
-        e.asm.load(Size::Double, Reg::R1, Reg::R6, place(planned.key_size + 8 * cell));
-        e.asm.load(Size::Double, Reg::R2, Reg::R0, at);
-        if cell < planned.sum_count {
-            e.asm.alu(Alu::Add, Reg::R2, Reg::R1);
-            e.asm.store(Size::Double, Reg::R0, at, Reg::R2);
-            continue;
-        }
-        let is_less = e.asm.label();
-        e.asm.branch(Cond::Le, Reg::R1, Reg::R2, is_less);
-        e.asm.store(Size::Double, Reg::R0, at, Reg::R1);
-        e.asm.bind(is_less);
-    }
+    writer.add(e, Reg::R6);
     e.asm.jump(turn);
     e.asm.bind(done);
 }
@@ -98,7 +89,7 @@ impl Writer<'_> {
         e.asm.bind(is_asked);
         e.store(layout::REASON, 0);
         match &tally.counts {
-            Some(plan) => predicate::emit(e, plan, counts, maybe_not)?,
+            Some((plan, _)) => predicate::emit(e, plan, counts, maybe_not)?,
             None => e.asm.jump(maybe_not),
         }
         e.asm.bind(maybe_not);
@@ -107,6 +98,13 @@ impl Writer<'_> {
             None => e.asm.jump(unclear),
         }
         e.asm.bind(counts);
+        for field in tally.counts.iter().flat_map(|(_, fragile)| fragile) {
+            let is_whole = e.asm.label();
+            e.load_state(Reg::R0, *field);
+            e.asm.branch(Cond::Ne, Reg::R0, crate::layout::State::Undecided as i32, is_whole);
+            undecided_field(e, *field);
+            e.asm.bind(is_whole);
+        }
         self.hold(e, position, tally, unclear)?;
         e.asm.jump(next);
         e.asm.bind(unclear);
@@ -146,9 +144,11 @@ impl Writer<'_> {
             self.hold_amount(e, amount, *place, unclear)?;
         }
         self.make_entry(e, &tally.places);
-        e.load(Reg::R0, layout::TALLY_AT);
-        e.asm.alu(Alu::Add, Reg::R0, slot_size as i32);
-        e.store(layout::TALLY_AT, Reg::R0);
+        if !self.planned.adds_at_once {
+            e.load(Reg::R0, layout::TALLY_AT);
+            e.asm.alu(Alu::Add, Reg::R0, slot_size as i32);
+            e.store(layout::TALLY_AT, Reg::R0);
+        }
         Ok(())
     }
 
@@ -211,6 +211,24 @@ impl Writer<'_> {
         store(e, self.planned.key_size + 8 * count, 1);
     }
 
+    /// Adds what adds to the value whose address is in `r0` what is held back at a place.
+    fn add(&self, e: &mut Emitter, slot: Reg) {
+        for cell in 0..self.planned.sum_count + self.planned.greatest_count {
+            let at = 8 * cell as i16;
+            e.asm.load(Size::Double, Reg::R1, slot, place(self.planned.key_size + 8 * cell));
+            e.asm.load(Size::Double, Reg::R2, Reg::R0, at);
+            if cell < self.planned.sum_count {
+                e.asm.alu(Alu::Add, Reg::R2, Reg::R1);
+                e.asm.store(Size::Double, Reg::R0, at, Reg::R2);
+                continue;
+            }
+            let is_less = e.asm.label();
+            e.asm.branch(Cond::Le, Reg::R1, Reg::R2, is_less);
+            e.asm.store(Size::Double, Reg::R0, at, Reg::R1);
+            e.asm.bind(is_less);
+        }
+    }
+
     /// Adds what makes the entry of a key, or looks whether its sums have room.
     fn make_entry(&self, e: &mut Emitter, places: &Places) {
         let [is_there, done] = [(); 2].map(|()| e.asm.label());
@@ -220,7 +238,9 @@ impl Writer<'_> {
         e.asm.branch(Cond::Ne, Reg::R0, 0, is_there);
         self.load_entry(e, SLOT, Helper::MapUpdate);
         e.asm.branch(Cond::Eq, Reg::R0, 0, done);
-        e.asm.branch(Cond::Eq, Reg::R0, EEXIST, done);
+        if !self.planned.adds_at_once {
+            e.asm.branch(Cond::Eq, Reg::R0, EEXIST, done);
+        }
         e.asm.jump(full);
         e.asm.bind(is_there);
         for place in &places.amounts {
@@ -231,6 +251,9 @@ impl Writer<'_> {
             e.asm.mov_imm(Reg::R2, 2 * SUM_MAX);
             e.asm.branch(Cond::Gt, Reg::R1, Reg::R2, full);
         }
+        if self.planned.adds_at_once {
+            self.add(e, SLOT);
+        }
         e.asm.bind(done);
     }
 
@@ -240,8 +263,13 @@ impl Writer<'_> {
         e.asm.mov(Reg::R2, slot);
         e.asm.alu(Alu::Add, Reg::R2, i32::from(layout::TALLY_STAGE));
         if helper == Helper::MapUpdate {
-            e.asm.mov(Reg::R3, SCRATCH);
-            e.asm.alu(Alu::Add, Reg::R3, i32::from(layout::TALLY_ZEROS));
+            // What is added at once begins the entry.
+            let (base, value) = match self.planned.adds_at_once {
+                true => (slot, place(self.planned.key_size)),
+                false => (SCRATCH, layout::TALLY_ZEROS),
+            };
+            e.asm.mov(Reg::R3, base);
+            e.asm.alu(Alu::Add, Reg::R3, i32::from(value));
             e.asm.mov(Reg::R4, NO_EXIST);
         }
         e.load(Reg::R0, layout::TALLY_TABLE);

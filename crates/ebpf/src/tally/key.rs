@@ -94,7 +94,7 @@ pub(super) fn emit_window(e: &mut Emitter, field: i16, width: i64, offset: usize
 }
 
 /// Adds what keeps a payload for the reason that a field has.
-fn undecided_field(e: &mut Emitter, field: i16) {
+pub(super) fn undecided_field(e: &mut Emitter, field: i16) {
     e.asm.load(Size::Word, Reg::R0, SCRATCH, field + 4);
     e.store(layout::REASON, Reg::R0);
     let kept = e.kept();

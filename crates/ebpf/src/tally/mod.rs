@@ -14,6 +14,8 @@ mod code;
 
 mod key;
 
+pub(crate) mod rate;
+
 pub(crate) use code::{emit_add, emit_judge, emit_start};
 pub(crate) use plan::{Planned, plan};
 

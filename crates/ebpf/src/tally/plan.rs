@@ -3,6 +3,7 @@
 use crate::Unsupported;
 use crate::filter::Effect;
 use crate::layout;
+use crate::payload::Format;
 use crate::predicate::field::Fields;
 use crate::predicate::number::Number;
 use crate::predicate::{self, Plan, Want, joined};
@@ -22,12 +23,14 @@ pub(crate) struct Planned {
     pub(super) sum_count: usize,
     /// Cells behind them, of which the greater counts.
     pub(super) greatest_count: usize,
+    /// Whether nothing can keep a payload behind the one question about its only record, so that nothing is held back.
+    pub(super) adds_at_once: bool,
 }
 
 /// Holds how one is counted.
 pub(super) struct PlannedTally {
-    /// The record surely counts.
-    pub(super) counts: Option<Plan>,
+    /// The record surely counts, where none of these fields is undecided.
+    pub(super) counts: Option<(Plan, Vec<i16>)>,
     /// It surely does not.
     pub(super) counts_not: Option<Plan>,
     pub(super) keys: Vec<PlannedKey>,
@@ -75,14 +78,15 @@ impl Planned {
 ///
 /// # Errors
 /// Why one of them is not counted in the kernel.
-pub(crate) fn plan(tallies: &[Tally], fields: &mut Fields<'_>) -> Result<Planned, Unsupported> {
+pub(crate) fn plan(tallies: &[Tally], format: Format, fields: &mut Fields<'_>) -> Result<Planned, Unsupported> {
     if tallies.len() > TALLIES_MAX {
         return Err(Unsupported::new(format!("a filter counts for at most {TALLIES_MAX} rules")));
     }
-    let mut planned = Planned { tallies: Vec::new(), key_size: 8, sum_count: 1, greatest_count: 0 };
+    let adds_at_once = format != Format::Otlp && tallies.len() == 1;
+    let mut planned = Planned { tallies: Vec::new(), key_size: 8, sum_count: 1, greatest_count: 0, adds_at_once };
     for tally in tallies {
         let mut cells = Cells { sums: Tables::COUNT_CELL + 1, greatest: 0 };
-        let one = plan_one(tally, fields, &mut cells)?;
+        let one = plan_one(tally, format, fields, &mut cells)?;
         let key_size = one.keys.iter().map(PlannedKey::size).sum::<usize>() + 8;
         planned.key_size = planned.key_size.max(key_size);
         planned.sum_count = planned.sum_count.max(cells.sums);
@@ -133,7 +137,12 @@ impl PlannedKey {
     }
 }
 
-fn plan_one(tally: &Tally, fields: &mut Fields<'_>, cells: &mut Cells) -> Result<PlannedTally, Unsupported> {
+fn plan_one(
+    tally: &Tally,
+    format: Format,
+    fields: &mut Fields<'_>,
+    cells: &mut Cells,
+) -> Result<PlannedTally, Unsupported> {
     if tally.keys.len() > KEYS_MAX || tally.amounts.len() > AMOUNTS_MAX {
         return Err(Unsupported::new(format!(
             "a rule counts by at most {} keys besides the window, and at most {AMOUNTS_MAX} amounts",
@@ -141,7 +150,8 @@ fn plan_one(tally: &Tally, fields: &mut Fields<'_>, cells: &mut Cells) -> Result
         )));
     }
     let counts_not = certain(&tally.condition, Want::NotTrue, fields);
-    let counts = counts(tally, fields);
+    let fragile = if format == Format::Otlp { fragile(tally, fields) } else { Ok(Vec::new()) };
+    let counts = counts(tally, fields).and_then(|counts| Ok((counts, fragile?)));
     if let (Err(reason), Err(_) | Ok(Plan::Known(false))) = (&counts, &counts_not) {
         return Err(reason.clone());
     }
@@ -167,6 +177,24 @@ fn plan_one(tally: &Tally, fields: &mut Fields<'_>, cells: &mut Cells) -> Result
         places.amounts.push(place);
     }
     Ok(PlannedTally { counts: counts.ok(), counts_not: counts_not.ok(), keys, amounts, places })
+}
+
+/// Returns the fields that conditions read: where one of them has content that is looked into in user space only, that may be
+/// malformed, and then the rule fails there and counts nothing.
+fn fragile(tally: &Tally, fields: &mut Fields<'_>) -> Result<Vec<i16>, Unsupported> {
+    let of_amount = |amount: &'_ Amount| if let Amount::Count(Some(term)) = amount { Some(term.clone()) } else { None };
+    let mut open: Vec<Term> = tally.amounts.iter().filter_map(of_amount).collect();
+    open.push(tally.condition.clone());
+    let mut fragile = Vec::new();
+    while let Some(term) = open.pop() {
+        open.extend(term.children().into_iter().cloned());
+        let Term::Field(path, _) = term else { continue };
+        let field = fields.cell(&path)?;
+        if !fragile.contains(&field) {
+            fragile.push(field);
+        }
+    }
+    Ok(fragile)
 }
 
 /// Returns what is certain when a record counts: the condition, and that no rule in front took the record away.

@@ -61,6 +61,8 @@ mod sockets;
 
 mod host;
 
+mod counts;
+
 mod probe;
 
 mod trace;

@@ -9,6 +9,8 @@
 
 mod counts;
 
+mod rates;
+
 mod oracle;
 
 mod payloads;

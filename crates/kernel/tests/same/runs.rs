@@ -27,12 +27,14 @@ pub struct Simulated<'f> {
     filter: &'f Filter,
     maps: Maps,
     counts: Vec<(u64, u64)>,
+    /// What is drawn.
+    pub random: u32,
 }
 
 impl<'f> Simulated<'f> {
     pub fn new(filter: &'f Filter) -> Self {
         let maps = Maps::new(&filter.maps);
-        let mut simulated = Self { filter, maps, counts: Vec::new() };
+        let mut simulated = Self { filter, maps, counts: Vec::new(), random: 0 };
         simulated.counts = simulated.counts();
         simulated
     }
@@ -44,9 +46,21 @@ impl<'f> Simulated<'f> {
     }
 
     pub fn run(&mut self, payload: &[u8]) -> Verdict {
+        self.run_at(payload, 0)
+    }
+
+    /// Runs it at a time.
+    pub fn run_at(&mut self, payload: &[u8], now_ns: u64) -> Verdict {
         let mut context = [0; 192];
         context[..4].copy_from_slice(&(payload.len() as u32).to_le_bytes());
-        let input = Input { context: &context, packet: payload, steps_max: 10_000_000, ..Input::default() };
+        let input = Input {
+            context: &context,
+            packet: payload,
+            now_ns,
+            random: self.random,
+            steps_max: 10_000_000,
+            ..Input::default()
+        };
         let outcome = Machine::new(&self.filter.program, &mut self.maps).run(&input);
         let outcome = outcome.unwrap_or_else(|trap| panic!("{trap}\n{}", text::print(&self.filter.program)));
         let counts = self.counts();

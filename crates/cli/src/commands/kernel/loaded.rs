@@ -34,9 +34,7 @@ impl Loaded {
     pub fn load(filter: &Filter, rules: &[SharedRule], kind: ProgramKind) -> Result<Self, Failure> {
         let map_refused = |error: io::Error| refusal::of_system("making a map for the kernel", &error);
         let maps: Vec<Map> = filter.maps.iter().map(Map::create).collect::<io::Result<_>>().map_err(map_refused)?;
-        let counts = &maps[Filter::COUNTS_MAP as usize];
-        let names = names(rules, counts.def().entries_max as usize);
-        let counters = Counters::over(counts, names).map_err(map_refused)?;
+        let counters = Counters::over(&maps[Filter::COUNTS_MAP as usize], names(rules)).map_err(map_refused)?;
         let program = Program::load(NAME, kind, &filter.program, &maps).map_err(|error| refusal::of_load(&error))?;
         Ok(Self { program, rules: rules.to_vec(), counters, instructions: filter.program.len() })
     }
@@ -122,9 +120,10 @@ pub fn set_rules(account: &mut Account, rules: &[SharedRule]) {
     account.rules.sort_by_key(|account| position(&account.rule));
 }
 
-/// Returns the names of so many counts, by position.
-fn names(rules: &[SharedRule], count: usize) -> Vec<String> {
-    let mut names = vec![String::new(); count];
+/// Returns the names of the counts, by position.
+fn names(rules: &[SharedRule]) -> Vec<String> {
+    let in_filter = rules.iter().filter(|rule| rule.filter_rule.is_some()).count();
+    let mut names = vec![String::new(); Filter::rule_position(in_filter) as usize];
     names[Filter::kept_position() as usize] = "kept".to_owned();
     names[Filter::dropped_position() as usize] = "dropped".to_owned();
     for reason in Reason::ALL {
