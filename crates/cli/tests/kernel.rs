@@ -72,6 +72,24 @@ fn rules_of_which_nothing_goes_down_are_78() {
 }
 
 #[test]
+fn what_has_no_room_beside_others_is_not_said_to_go_down() {
+    let folder = folder("kernel-fields");
+    let mut text = "apiVersion: dtq/v1\nrules:\n".to_owned();
+    for rule in 0..40 {
+        let condition = format!("Attributes.a{rule} == 'x' or Attributes.b{rule} == 'x'");
+        text += &format!("  - name: rule-{rule}\n    to: drop\n    kql: logs | where {condition}\n");
+    }
+    let path = file(&folder, "rules.yaml", text.as_bytes());
+    let ran = dtq(&["kernel", "compile", "--payload", "otlp", "--output", "json", &path, "-o", "/dev/null"]).code(0);
+    let line = ran.stderr.lines().find(|line| line.starts_with('{')).expect("one object");
+    let report: serde_json::Value = serde_json::from_str(line).unwrap();
+    let rules = report["rules"].as_array().unwrap();
+    assert_eq!((&rules[0]["goes"], &rules[39]["goes"]), (&"whole".into(), &"nothing".into()));
+    assert!(rules[39]["reason"].as_str().unwrap().contains("no room"), "{}", rules[39]);
+    assert!(rules[39]["down"].as_array().unwrap().is_empty(), "{}", rules[39]);
+}
+
+#[test]
 fn a_query_is_explained_as_a_rule_that_drops() {
     let folder = folder("kernel-explain");
     let query = "logs | where SeverityNumber between (1 .. 8) and Body contains 'ping'";

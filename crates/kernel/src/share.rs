@@ -305,8 +305,9 @@ fn compile(
 ) -> Option<Filter> {
     let of = |rules: &[filter::Rule<'_>]| made_of(rules, tallies, paths, options);
     let mut kept: Vec<filter::Rule<'_>> = Vec::new();
-    let mut positions = Vec::new();
-    for Going { position, condition, whole, effect, tallies, above, draw } in goes {
+    let mut places: Vec<&Going<'_>> = Vec::new();
+    for going in goes {
+        let Going { position, condition, whole, effect, tallies, above, draw } = going;
         let shared = &mut rules[*position];
         if kept.len() >= RULES_MAX {
             shared.reason = Some(format!("{RULES_MAX} rules before it go down, and a filter has no more"));
@@ -317,14 +318,10 @@ fn compile(
         let rule = filter::Rule { condition, whole, effect, tallies, above, draw };
         match of(&[rule]) {
             Ok(alone) => {
-                let stays = &alone.shares[0].stays;
-                shared.stays.extend(described(stays));
-                shared.down = parts(condition, effect, stays);
-                shared.down.extend(above.map(rate_text));
-                shared.down.extend(draw.as_ref().map(draw_text));
+                write(shared, going, &alone.shares[0].stays);
                 shared.filter_rule = Some(kept.len());
                 kept.push(rule);
-                positions.push(*position);
+                places.push(going);
             }
             Err(reason) => {
                 shared.reason = Some(reason.to_string());
@@ -347,13 +344,35 @@ fn compile(
         }
         count = fits.midpoint(too_many);
     }
-    for position in &positions[fits..] {
-        let shared = &mut rules[*position];
+    for going in &places[fits..] {
+        let shared = &mut rules[going.position];
         shared.filter_rule = None;
         shared.down.clear();
         shared.reason = Some(format!("with those before it the program would be too large: {refusal}"));
     }
+    // Together they may read more fields than there is room for, which each by itself did not.
+    for (going, share) in places.iter().zip(found.iter().flat_map(|filter| &filter.shares)) {
+        let shared = &mut rules[going.position];
+        write(shared, going, &share.stays);
+        if share.plan.is_none() {
+            shared.filter_rule = None;
+            shared.down.clear();
+            shared.reason = Some("with those before it there is no room for what it reads".to_owned());
+        }
+    }
     found
+}
+
+/// Writes which parts of a rule stay, and which go down.
+fn write(shared: &mut SharedRule, going: &Going<'_>, stays: &[Stays]) {
+    for one in described(stays) {
+        if !shared.stays.contains(&one) {
+            shared.stays.push(one);
+        }
+    }
+    shared.down = parts(&going.condition, going.effect, stays);
+    shared.down.extend(going.above.as_ref().map(rate_text));
+    shared.down.extend(going.draw.as_ref().map(draw_text));
 }
 
 /// Returns the parts that stay and why, in words, each once.
