@@ -136,12 +136,7 @@ impl KeyPlaces {
     ///
     /// # Panics
     /// If there are fewer places than keys, or what was walked is not of this record.
-    pub fn find<'r>(
-        &self,
-        record: &'r [u8],
-        walked: Walked<'_>,
-        places: &mut [Option<KeyPlace<'r>>],
-    ) -> Option<()> {
+    pub fn find<'r>(&self, record: &'r [u8], walked: Walked<'_>, places: &mut [Option<KeyPlace<'r>>]) -> Option<()> {
         u32::try_from(record.len()).ok()?;
         for start in walked.starts {
             if self.may_be_sought(record, *start as usize) {
