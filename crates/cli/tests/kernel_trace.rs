@@ -12,6 +12,11 @@ fn own_pid() -> String {
 }
 
 #[test]
+fn the_page_shows_what_commands_print() {
+    common::transcript::check(&common::root().join("docs/kernel-trace.md"));
+}
+
+#[test]
 fn words_that_do_not_go_together_are_64() {
     let pid = own_pid();
     for (words, said) in [

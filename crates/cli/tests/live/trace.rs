@@ -135,10 +135,10 @@ fn errors_with_a_text_become_logs() {
 #[test]
 fn what_the_kernel_leaves_is_decided_in_user_space() {
     let Some(mut python) = Python::start("what_the_kernel_leaves_is_decided_in_user_space") else { return };
-    let condition = "arg1 startswith 'pop' and strlen(arg1) == 19";
+    let condition = "arg1 startswith 'pop' and countof(arg1, 'e') == 1";
     let traced = Traced::start("trace-undecided", &python, &["--where", condition]);
     assert!(
-        traced.started.said.contains("note: decided in user space: strlen(arg1) == 19: "),
+        traced.started.said.contains("note: decided in user space: countof(arg1, \"e\") == 1: "),
         "{}",
         traced.started.said
     );
