@@ -7,7 +7,7 @@ use dtq_kernel::trace::image::Image;
 use dtq_kernel::trace::process::parse_maps;
 use dtq_kernel::trace::record::Hit;
 use dtq_kernel::trace::usdt::{Place, operands};
-use dtq_kernel::trace::{Site, SiteSpec, arguments};
+use dtq_kernel::trace::{Listed, Site, SiteSpec, arguments};
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -186,6 +186,27 @@ fn a_name_that_is_not_one_function_says_which_there_are() {
     let mut foreign = program;
     foreign[18] = 40;
     assert!(find(&foreign, "uprobe:main").unwrap_err().contains("processor 40"));
+}
+
+#[test]
+fn what_is_listed_can_be_asked_for() {
+    let program = program();
+    let image = Image::parse(program.as_slice()).unwrap();
+    let listed = Listed::find_in(&image, program.as_slice(), "");
+    assert!(listed.len() > 8, "{listed:?}");
+    for one in &listed {
+        let sites = find(&program, &one.name).unwrap_or_else(|error| panic!("{one:?}: {error}"));
+        assert_eq!(sites.iter().map(|site| site.cost).max(), Some(one.cost), "{one:?}");
+        assert!(sites.iter().all(|site| site.name == one.name), "{one:?}");
+    }
+    let named = |wanted: &str| -> Vec<String> {
+        Listed::find_in(&image, program.as_slice(), wanted).into_iter().map(|listed| listed.name).collect()
+    };
+    assert_eq!(named("MAIN"), ["uprobe:main", "uprobe:main_alias"]);
+    // Two functions have the name, and the one that chooses is none.
+    assert_eq!(named("twice"), ["uprobe:0x401030", "uprobe:0x401040"]);
+    assert_eq!(named("chosen"), [""; 0]);
+    assert_eq!(named("run"), ["uprobe:alpha::beta::run", "uprobe:gamma::run"]);
 }
 
 #[test]

@@ -13,6 +13,8 @@ mod attach;
 
 mod relay;
 
+mod trace;
+
 use common::dtq;
 
 /// Says whether programs can be loaded and attached here; if not, says loudly that the test does nothing.

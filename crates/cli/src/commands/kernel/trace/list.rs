@@ -30,10 +30,10 @@ pub fn execute(arguments: &KernelTraceArguments, place: &Place, console: &mut Co
     }
     let form = arguments.output.unwrap_or(if console.is_out_terminal { Form::Table } else { Form::Ndjson });
     let names = [
-        ("Site", Type::String),
         ("NsPerHit", Type::Long),
         ("Instruction", Type::String),
         ("Arguments", Type::Long),
+        ("Site", Type::String),
         ("Function", Type::String),
     ];
     let columns: Vec<Column> = names.into_iter().map(|(name, kind)| Column::new(name, kind)).collect();
@@ -56,12 +56,14 @@ pub fn execute(arguments: &KernelTraceArguments, place: &Place, console: &mut Co
 
 fn row(listed: &Listed) -> Row {
     let number = |count: Option<i64>| count.map_or(Value::Null, Value::Long);
+    // Most sites are named as their functions are.
+    let is_same = listed.name.split_once(':').is_some_and(|(_, name)| name == listed.function);
     [
-        Value::string(listed.name.as_str()),
         number(listed.cost.measured_ns().map(i64::from)),
         Value::string(listed.cost.name()),
         number(listed.argument_count.and_then(|count| i64::try_from(count).ok())),
-        Value::string(listed.function.as_str()),
+        Value::string(listed.name.as_str()),
+        Value::string(if is_same { "" } else { listed.function.as_str() }),
     ]
     .into_iter()
     .collect()
