@@ -126,6 +126,10 @@ pub struct KernelRunArguments {
     /// File for the account as JSON, instead of a table on stderr; `-` is stderr
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// File that points of what the kernel counts are added to, as OTLP, each request behind its length; rules may then drop
+    /// there what rules before them count
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
 }
 
 /// Names a socket.

@@ -24,6 +24,8 @@ mod loaded;
 
 mod point;
 
+mod points;
+
 mod watch;
 
 mod control;

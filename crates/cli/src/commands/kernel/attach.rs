@@ -34,7 +34,7 @@ pub fn execute(arguments: &KernelAttachArguments, console: &Console) -> Outcome 
             Point::attach((name, sockets), &loaded.program, present, &Arc::new(guard))?
         }
     };
-    Session::begin(&arguments.run, prepared, loaded, point, ends, console).run(console)
+    Session::begin(&arguments.run, prepared, loaded, point, ends, console)?.run(console)
 }
 
 /// Runs `dtq kernel guard`, which only `dtq kernel attach` starts.

@@ -3,15 +3,19 @@
 use super::account::{Account, RuleAccount};
 use super::refusal;
 use super::report::Extent;
+use crate::commands::query;
 use crate::failure::Failure;
 use dtq_ebpf::asm::Assembler;
 use dtq_ebpf::filter::{Filter, Front};
 use dtq_ebpf::insn::Reg;
 use dtq_ebpf::layout::Reason;
 use dtq_kernel::attach::cgroup::EgressVerdict;
-use dtq_kernel::share::SharedRule;
+use dtq_kernel::meter::Meter;
+use dtq_kernel::share::{Shared, SharedRule};
 use dtq_kernel::{Counters, Map, Program, ProgramKind};
+use dtq_rules::compile::RuleSet;
 use std::io;
+use std::sync::Arc;
 
 /// The name under which the kernel shows a program.
 const NAME: &str = "dtq_filter";
@@ -24,19 +28,24 @@ pub struct Loaded {
     rules: Vec<SharedRule>,
     counters: Counters,
     instructions: usize,
+    /// Makes points of what the program counts by keys.
+    pub meter: Option<Meter>,
 }
 
 impl Loaded {
-    /// Loads the program of a filter.
+    /// Loads the program of what goes down of a set; `None` when nothing does.
     ///
     /// # Errors
     /// [`Failure::Kernel`] when the kernel refuses it, with what is missing.
-    pub fn load(filter: &Filter, rules: &[SharedRule], kind: ProgramKind) -> Result<Self, Failure> {
+    pub fn load(shared: &Shared, set: &Arc<RuleSet>, kind: ProgramKind) -> Result<Option<Self>, Failure> {
+        let Some(filter) = &shared.filter else { return Ok(None) };
+        let rules = &shared.rules;
         let map_refused = |error: io::Error| refusal::of_system("making a map for the kernel", &error);
         let maps: Vec<Map> = filter.maps.iter().map(Map::create).collect::<io::Result<_>>().map_err(map_refused)?;
         let counters = Counters::over(&maps[Filter::COUNTS_MAP as usize], names(rules)).map_err(map_refused)?;
         let program = Program::load(NAME, kind, &filter.program, &maps).map_err(|error| refusal::of_load(&error))?;
-        Ok(Self { program, rules: rules.to_vec(), counters, instructions: filter.program.len() })
+        let meter = Meter::new(Arc::clone(set), shared, maps, query::now_ticks());
+        Ok(Some(Self { program, rules: rules.clone(), counters, instructions: filter.program.len(), meter }))
     }
 
     /// Adds what the program has counted to an account.

@@ -26,7 +26,7 @@ pub fn execute(arguments: &KernelRelayArguments, console: &Console) -> Outcome {
     let options = RelayOptions { mode: arguments.mode, ..RelayOptions::default() };
     let relay = Relay::bind(&listen, Some(&loaded.program), target, options).map_err(refusal::of_relay)?;
     let point = Point::Relay(Box::new(relay));
-    Session::begin(&arguments.run, prepared, loaded, point, ends, console).run(console)
+    Session::begin(&arguments.run, prepared, loaded, point, ends, console)?.run(console)
 }
 
 fn target(arguments: &KernelRelayArguments, console: &Console) -> Result<Target, Failure> {

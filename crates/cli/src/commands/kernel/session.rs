@@ -6,6 +6,7 @@ use super::account::Account;
 use super::control::Control;
 use super::loaded::{Loaded, kind_of, load_keeping, set_rules};
 use super::point::Point;
+use super::points::Points;
 use super::watch::Watch;
 use super::{refusal, report, subject};
 use crate::args::KernelRunArguments;
@@ -17,10 +18,12 @@ use dtq_ebpf::filter::Front;
 use dtq_kernel::host::any_readable;
 use dtq_kernel::share::{ShareOptions, Shared, SharedRule, share};
 use dtq_kernel::{Ends, ProgramInfo, Stats};
+use dtq_rules::compile::RuleSet;
 use dtq_source::Limits;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often it is looked what there is to do.
@@ -38,6 +41,7 @@ const LAST_RUNS: Duration = Duration::from_secs(2);
 pub struct Prepared {
     options: ShareOptions,
     paths: Vec<PathBuf>,
+    set: Arc<RuleSet>,
     shared: Shared,
 }
 
@@ -47,13 +51,13 @@ impl Prepared {
     /// # Errors
     /// When the rules are wrong, or nothing of them goes into the kernel.
     pub fn new(arguments: &KernelRunArguments, front: Front, console: &Console) -> Result<Self, Failure> {
-        let options = ShareOptions { format: arguments.payload.into(), front, has_lease: false, reads_counts: false };
-        let (shared, paths) = read(arguments, &options, console)?;
+        let options = ShareOptions { format: arguments.payload.into(), front, has_lease: false, reads_counts: arguments.metrics.is_some() };
+        let (set, shared, paths) = read(arguments, &options, console)?;
         console.say(report::text(&shared).trim_end());
         if shared.filter.is_none() {
             return Err(Failure::Kernel("nothing of the rules goes into the kernel".into()));
         }
-        Ok(Self { options, paths, shared })
+        Ok(Self { options, paths, set, shared })
     }
 
     /// Loads the program.
@@ -61,7 +65,8 @@ impl Prepared {
     /// # Errors
     /// [`Failure::Kernel`] when the kernel refuses it, with what is missing.
     pub fn load(&self) -> Result<Loaded, Failure> {
-        load(&self.shared, self.options.front)
+        let loaded = Loaded::load(&self.shared, &self.set, kind_of(self.options.front))?;
+        Ok(loaded.expect("something goes down"))
     }
 }
 
@@ -70,7 +75,7 @@ fn read(
     arguments: &KernelRunArguments,
     options: &ShareOptions,
     console: &Console,
-) -> Result<(Shared, Vec<PathBuf>), Failure> {
+) -> Result<(Arc<RuleSet>, Shared, Vec<PathBuf>), Failure> {
     let limits = Limits::default();
     let now_ticks = query::now_ticks();
     let loaded = rule_set::load(&arguments.rules.rules, now_ticks, &limits)?;
@@ -79,12 +84,8 @@ fn read(
         return Err(Failure::Query);
     }
     let set = subject::as_written(&loaded.files, now_ticks, &limits).expect("the same files were compiled before");
-    Ok((share(&set, options), loaded.paths))
-}
-
-fn load(shared: &Shared, front: Front) -> Result<Loaded, Failure> {
-    let filter = shared.filter.as_ref().expect("it is asked for only where something goes down");
-    Loaded::load(filter, &shared.rules, kind_of(front))
+    let shared = share(&set, options);
+    Ok((Arc::new(set), shared, loaded.paths))
 }
 
 /// Holds an attached program.
@@ -107,6 +108,8 @@ pub struct Session<'s> {
     turn: u64,
     /// Has the kernel measure.
     stats: Option<Stats>,
+    /// Where points go.
+    points: Option<Points>,
 }
 
 impl<'s> Session<'s> {
@@ -121,7 +124,8 @@ impl<'s> Session<'s> {
         point: Point,
         ends: Ends,
         console: &Console,
-    ) -> Self {
+    ) -> Result<Self, Failure> {
+        let points = arguments.metrics.as_deref().map(Points::open).transpose()?;
         let control = Control::open();
         if let Err(error) = &control {
             console.say(&format!("note: `dtq kernel status` will not find this process: {error}"));
@@ -140,11 +144,12 @@ impl<'s> Session<'s> {
             start: Instant::now(),
             turn: 0,
             stats: None,
+            points,
         };
         let account = session.account();
         let (program, count) = (account.program, account.instructions);
         console.say(&format!("attached: program {program}, {count} instructions, on {}", account.sockets.join("; ")));
-        session
+        Ok(session)
     }
 
     /// Runs until it is asked to end, its time is over, or its sockets are closed; then detaches and says what was counted.
@@ -156,12 +161,13 @@ impl<'s> Session<'s> {
         let last = self.account();
         let detached = self.point.detach();
         self.stats = None;
+        let metered = self.finish_points();
         // Nothing runs any more, so that the counts are exact; where it ran is known from before.
         let account = Account { sockets: last.sockets, ns_per_datagram: last.ns_per_datagram, ..self.account() };
         if let Some(control) = &mut self.control {
             control.finish(&account);
         }
-        result.and(detached).and(write(&account, self.arguments.report.as_deref(), console))
+        result.and(detached).and(metered).and(write(&account, self.arguments.report.as_deref(), console))
     }
 
     fn turns(&mut self, console: &Console) -> Outcome {
@@ -219,10 +225,11 @@ impl<'s> Session<'s> {
         }
         let is_look = self.turn.is_multiple_of(LOOK_TURNS);
         self.turn += 1;
-        self.retire();
+        self.retire()?;
         if !is_look {
             return Ok(true);
         }
+        self.collect_points()?;
         if self.watch.has_changed() {
             self.swap(console);
         }
@@ -251,19 +258,13 @@ impl<'s> Session<'s> {
     }
 
     fn try_swap(&mut self, console: &Console) -> Outcome {
-        let (shared, paths) = read(self.arguments, &self.options, console)?;
+        let (set, shared, paths) = read(self.arguments, &self.options, console)?;
         let before = self.current.as_ref().map(|loaded| &loaded.program);
-        let next = match shared.filter {
-            Some(_) => {
-                let loaded = load(&shared, self.options.front)?;
-                self.point.replace(&loaded.program, before)?;
-                Some(loaded)
-            }
-            None => {
-                self.point.replace(&load_keeping(self.options.front)?, before)?;
-                None
-            }
-        };
+        let next = Loaded::load(&shared, &set, kind_of(self.options.front))?;
+        match &next {
+            Some(loaded) => self.point.replace(&loaded.program, before)?,
+            None => self.point.replace(&load_keeping(self.options.front)?, before)?,
+        }
         let before = std::mem::replace(&mut self.current, next);
         self.replaced.extend(before.map(|loaded| (Instant::now(), loaded)));
         self.rules = shared.rules;
@@ -272,9 +273,40 @@ impl<'s> Session<'s> {
     }
 
     /// Takes over what replaced programs have counted that run no more, and lets go of them.
-    fn retire(&mut self) {
-        let account = &mut self.done;
-        self.replaced.retain(|(since, loaded)| since.elapsed() < LAST_RUNS || loaded.count(account).is_err());
+    fn retire(&mut self) -> Outcome {
+        let mut at = 0;
+        while let Some((since, loaded)) = self.replaced.get_mut(at) {
+            let is_over = since.elapsed() >= LAST_RUNS
+                && Points::finish(&mut self.points, loaded)?
+                && loaded.count(&mut self.done).is_ok();
+            match is_over {
+                true => drop(self.replaced.remove(at)),
+                false => at += 1,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the points that are due.
+    fn collect_points(&mut self) -> Outcome {
+        let loaded = self.replaced.iter_mut().map(|(_, loaded)| loaded).chain(&mut self.current);
+        for meter in loaded.filter_map(|loaded| loaded.meter.as_mut()) {
+            // What cannot be taken now is taken later, and is not lost.
+            if let (Some(points), Ok(outcome)) = (&mut self.points, meter.collect(query::now_ticks())) {
+                points.write(&outcome.emissions)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all points that are left, of programs that run no more.
+    fn finish_points(&mut self) -> Outcome {
+        for loaded in self.replaced.iter_mut().map(|(_, loaded)| loaded).chain(&mut self.current) {
+            if !Points::finish(&mut self.points, loaded)? {
+                return Err(refusal::of_system("reading what was counted", &io::Error::from(io::ErrorKind::TimedOut)));
+            }
+        }
+        Ok(())
     }
 
     /// Returns the programs that may still count.
