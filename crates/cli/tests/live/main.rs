@@ -2,6 +2,8 @@
 //!
 //! Where this process may not load programs, each test says loudly that it did nothing.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
 #[path = "../common/mod.rs"]
 mod common;
 
