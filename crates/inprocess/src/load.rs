@@ -79,6 +79,7 @@ impl std::error::Error for Refused {}
 pub(crate) struct Loaded {
     pub set: Arc<RuleSet>,
     /// The same file, for those who compile a part of it.
+    #[cfg(feature = "tracing")]
     pub file: RuleFile,
     pub native: Option<Arc<NativeSet>>,
     /// The protective rules alone, for when the others are turned off.
@@ -133,6 +134,7 @@ pub(crate) fn load(
         has_rules: for_signals(|base| set.rules.iter().any(|rule| rule.base == base || rule.base == Base::Resources)),
         protective: Arc::new(protective),
         set,
+        #[cfg(feature = "tracing")]
         file,
         native,
     })

@@ -280,11 +280,13 @@ impl Rules {
     }
 
     /// Counts a record that the SDK has no place for.
+    #[cfg(any(feature = "opentelemetry", feature = "tracing"))]
     pub(crate) fn note_unfit(&self) {
         count(&self.shared.counters.unfit);
     }
 
     /// Returns the rules as they were loaded, and whether all of them run.
+    #[cfg(feature = "tracing")]
     pub(crate) fn loaded(&self) -> (Arc<Loaded>, bool) {
         (Arc::clone(&lock(&self.shared.loaded)), self.running() == Running::All)
     }
