@@ -1,6 +1,6 @@
 //! What a dropped and a kept event cost, against the bare SDK and against a disabled event of `tracing`.
 //!
-//! `cargo run --release -p dtq-inprocess --example cost`: nanoseconds an event, the least of nine rounds.
+//! `cargo bench -p dtq-inprocess --bench cost`: nanoseconds an event, the least of nine rounds.
 #![allow(clippy::print_stdout, reason = "a program of its own")]
 
 use dtq_inprocess::layer::RulesLayer;
