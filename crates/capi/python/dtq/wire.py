@@ -1,0 +1,166 @@
+"""Values of Python to OTLP messages and back, with nothing but the standard library."""
+
+import struct
+
+NESTING_MAX = 30
+
+
+def varint(number):
+    out = bytearray()
+    number &= 0xFFFFFFFFFFFFFFFF
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def field(number, content):
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def number_field(number, value):
+    return varint(number << 3) + varint(value)
+
+
+def fixed64(number, value):
+    return varint(number << 3 | 1) + struct.pack("<Q", value & 0xFFFFFFFFFFFFFFFF)
+
+
+def fixed32(number, value):
+    return varint(number << 3 | 5) + struct.pack("<I", value & 0xFFFFFFFF)
+
+
+def text(value):
+    return str(value).encode("utf-8", "replace")
+
+
+def any_value(value, depth=NESTING_MAX):
+    """Returns the content of an AnyValue; what OTLP has no kind for is its text."""
+    if value is None:
+        return b""
+    if isinstance(value, str):
+        return field(1, text(value))
+    if isinstance(value, bool):
+        return number_field(2, value)
+    if isinstance(value, int) and -(1 << 63) <= value < 1 << 63:
+        return number_field(3, value)
+    if isinstance(value, float):
+        return varint(4 << 3 | 1) + struct.pack("<d", value)
+    if isinstance(value, (bytes, bytearray)):
+        return field(7, bytes(value))
+    if isinstance(value, dict) and depth:
+        return field(6, b"".join(key_value(1, key, inner, depth - 1) for key, inner in value.items()))
+    if isinstance(value, (list, tuple)) and depth:
+        return field(5, b"".join(field(1, any_value(inner, depth - 1)) for inner in value))
+    return field(1, text(value))
+
+
+def key_value(number, key, value, depth=NESTING_MAX):
+    return field(number, field(1, text(key)) + field(2, any_value(value, depth)))
+
+
+def attributes(number, values):
+    return b"".join(key_value(number, key, value) for key, value in (values or {}).items())
+
+
+def resource(values):
+    return attributes(1, values)
+
+
+def scope(name, version=None, values=None):
+    return field(1, text(name)) + (field(2, text(version)) if version else b"") + attributes(3, values)
+
+
+def request(resource_content, scope_content, record):
+    return field(1, field(1, resource_content) + field(2, field(1, scope_content) + field(2, record)))
+
+
+def severity_number(level):
+    """Returns the number of a level of `logging`, as OpenTelemetry's own bridge maps it."""
+    return 0 if level < 10 else min(5 + (level // 10 - 1) * 4 + min(level % 10, 3), 24)
+
+
+def log_record(
+    time_ns=0, observed_ns=0, severity_number=0, severity_text="", body=None, attributes=None,
+    trace_id=0, span_id=0, flags=0, event_name="",
+):
+    out = fixed64(1, time_ns or 0) + number_field(2, severity_number or 0) + field(3, text(severity_text or ""))
+    if body is not None:
+        out += field(5, any_value(body))
+    out += b"".join(key_value(6, key, value) for key, value in (attributes or {}).items())
+    out += fixed32(8, flags or 0)
+    if trace_id:
+        out += field(9, trace_id.to_bytes(16, "big"))
+    if span_id:
+        out += field(10, span_id.to_bytes(8, "big"))
+    return out + fixed64(11, observed_ns or 0) + (field(12, text(event_name)) if event_name else b"")
+
+
+def fields(content):
+    """Gives number and value of each field: an int, or bytes."""
+    at = 0
+
+    def number():
+        nonlocal at
+        shift = value = 0
+        while True:
+            byte = content[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while at < len(content):
+        tag = number()
+        kind = tag & 7
+        if kind == 0:
+            value = number()
+        else:
+            size = number() if kind == 2 else {1: 8, 5: 4}[kind]
+            value = content[at : at + size]
+            at += size
+            if len(value) != size:
+                raise ValueError("a message ends too early")
+            if kind != 2:
+                value = int.from_bytes(value, "little")
+        yield tag >> 3, value
+
+
+def python_value(content):
+    """Returns the value of an AnyValue."""
+    for number, value in fields(content):
+        if number == 1:
+            return value.decode("utf-8", "replace")
+        if number == 2:
+            return bool(value)
+        if number == 3:
+            return value - (1 << 64) if value >> 63 else value
+        if number == 4:
+            return struct.unpack("<d", value.to_bytes(8, "little"))[0]
+        if number == 5:
+            return [python_value(inner) for at, inner in fields(value) if at == 1]
+        if number == 6:
+            return dict(python_attribute(inner) for at, inner in fields(value) if at == 1)
+        if number == 7:
+            return value
+    return None
+
+
+def python_attribute(content):
+    key, value = "", None
+    for number, inner in fields(content):
+        if number == 1:
+            key = inner.decode("utf-8", "replace")
+        elif number == 2:
+            value = python_value(inner)
+    return key, value
+
+
+def records(content):
+    """Gives the content of each record of a request."""
+    for _, around in fields(content):
+        for number, scoped in fields(around):
+            if number == 2:
+                yield from (record for at, record in fields(scoped) if at == 2)
