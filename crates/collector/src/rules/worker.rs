@@ -22,8 +22,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// How often rules are asked what is due.
 const TICK: Duration = Duration::from_secs(1);
@@ -205,7 +205,8 @@ impl Worker {
             fails_on: None,
         };
         thread.publish();
-        let handle = std::thread::Builder::new().name("dtq-rules".into()).spawn(move || thread.run(&arriving, &ordered))?;
+        let handle =
+            std::thread::Builder::new().name("dtq-rules".into()).spawn(move || thread.run(&arriving, &ordered))?;
         let room = Arc::new(Semaphore::new(permits));
         let worker = Self { work, orders, room, permits, shared: Arc::clone(&shared), order_time };
         Ok((worker, Owed { made, shared }, handle))
