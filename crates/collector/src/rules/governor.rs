@@ -71,6 +71,10 @@ pub(super) struct Inner {
     pub(super) kept: Vec<VersionEntry>,
     pub(super) refused: Option<Refused>,
     pub(super) problems: Vec<String>,
+    /// What is kept of the state.
+    saved: State,
+    /// Whether the process ends: nothing is ordered any more.
+    is_over: bool,
 }
 
 /// What runs.
@@ -120,7 +124,10 @@ impl Governor {
         let since = clock::shown(clock::now_ticks());
         let current = Current { version, since, loaded, effective: Arc::new(effective) };
         let problems = problem.into_iter().collect();
-        let inner = Mutex::new(Inner { state, seen, current, kept, refused, problems });
+        // Whatever was found is kept anew.
+        let saved = State::default();
+        let inner = Inner { state, seen, current, kept, refused, problems, saved, is_over: false };
+        let inner = Mutex::new(inner);
         let generation = AtomicU64::new(0);
         let governor = Self { settings, limits, worker, native, store, audit, inner, generation };
         governor.begin(time);
@@ -132,6 +139,7 @@ impl Governor {
         let mut inner = self.locked();
         let message = format!("version {} runs", inner.current.version);
         let refused = inner.refused.clone();
+        self.save(&mut inner);
         self.keep(&mut inner, time);
         self.write_down(&mut inner, Who::Start, "start", json!({}), Ok(&message));
         if let Some(refused) = refused {
@@ -268,6 +276,9 @@ impl Governor {
     fn take(&self, who: Who, content: Content, is_ordered: bool) -> Answer {
         let loaded = content.load(false, &self.limits, clock::now_ticks());
         let mut inner = self.locked();
+        if inner.is_over {
+            return ending();
+        }
         inner.seen = loaded.content.clone();
         let pinned = inner.state.pinned.as_ref();
         if !is_ordered && pinned.is_some_and(|pinned| pinned.against == inner.seen.hash()) {
@@ -344,6 +355,9 @@ impl Governor {
         act: impl FnOnce(&mut Inner, &Self) -> Result<String, Answer>,
     ) -> Answer {
         let mut inner = self.locked();
+        if inner.is_over {
+            return ending();
+        }
         let result = act(&mut inner, self);
         self.answer(&mut inner, who, op, details, result)
     }
@@ -396,9 +410,20 @@ impl Governor {
     }
 
     fn save(&self, inner: &mut Inner) {
-        if let Err(error) = self.store.save(&inner.state) {
-            inner.problem(format!("the state cannot be kept over a restart: {error}"));
+        if inner.saved == inner.state {
+            return;
         }
+        match self.store.save(&inner.state) {
+            Ok(()) => inner.saved = inner.state.clone(),
+            Err(error) => inner.problem(format!("the state cannot be kept over a restart: {error}")),
+        }
+    }
+
+    /// Obeys nobody any more, and gives the folder of the state up for another process.
+    pub(super) fn end(&self) {
+        let mut inner = self.locked();
+        inner.is_over = true;
+        self.store.release();
     }
 
     /// Keeps the version that runs, if it is new.
@@ -536,6 +561,10 @@ fn in_modes(
             Ok((files, set))
         }
     }
+}
+
+fn ending() -> Answer {
+    Answer::refused("the process is ending", Vec::new())
 }
 
 /// Returns the mode in which a rule is to run.

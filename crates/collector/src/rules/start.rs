@@ -97,6 +97,7 @@ impl Rules {
     pub fn shutdown(&self) -> bool {
         drop(take(&self.control));
         drop(take(&self.watch));
+        self.governor.end();
         let has_ended = self.worker.stop();
         if has_ended && let Some(thread) = take(&self.thread) {
             let _ = thread.join();

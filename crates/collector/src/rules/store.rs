@@ -66,7 +66,7 @@ pub(crate) struct Kept {
 pub(crate) struct Store {
     folder: PathBuf,
     /// Locked while the process has the folder.
-    _lock: File,
+    lock: File,
 }
 
 impl Store {
@@ -76,7 +76,13 @@ impl Store {
         let lock = private(OpenOptions::new().write(true).create(true).truncate(false)).open(folder.join("lock"))?;
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| io::Error::other("another process uses it; give this one a `state` of its own"))?;
-        Ok(Self { folder: folder.to_path_buf(), _lock: lock })
+        Ok(Self { folder: folder.to_path_buf(), lock })
+    }
+
+    /// Gives the folder up for another process.
+    pub fn release(&self) {
+        // Where that fails, the folder is given up when the process ends.
+        let _ = rustix::fs::flock(&self.lock, rustix::fs::FlockOperation::Unlock);
     }
 
     /// Returns the path of a file in the folder.
@@ -106,12 +112,12 @@ impl Store {
 
     /// Keeps what is ordered.
     pub fn save(&self, state: &State) -> io::Result<()> {
-        self.replace("state.json", &serde_json::to_vec_pretty(state).map_err(io::Error::other)?)
+        self.replace("state.json", &serde_json::to_vec_pretty(state).map_err(io::Error::other)?, true)
     }
 
     /// Keeps a version, and lets go of the oldest ones but `spared`.
     pub fn keep(&self, kept: &Kept, count_max: usize, spared: Option<u64>) -> io::Result<()> {
-        self.replace(&version_name(kept.version), &serde_json::to_vec(kept).map_err(io::Error::other)?)?;
+        self.replace(&version_name(kept.version), &serde_json::to_vec(kept).map_err(io::Error::other)?, false)?;
         let mut all: Vec<u64> = self.numbers()?;
         all.retain(|version| Some(*version) != spared && *version != kept.version);
         let others_max = count_max.saturating_sub(1 + usize::from(spared.is_some()));
@@ -146,12 +152,15 @@ impl Store {
         serde_json::from_slice(&bytes).map_err(io::Error::other)
     }
 
-    /// Writes a file beside, and puts it in the place of the old one.
-    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    /// Writes a file beside, and puts it in the place of the old one; where it must outlive a loss of power, it is synced. A
+    /// version that does not is one version less to go back to.
+    fn replace(&self, name: &str, bytes: &[u8], is_synced: bool) -> io::Result<()> {
         let beside = self.path(&format!("{name}.new"));
         let mut file = private(OpenOptions::new().write(true).create(true).truncate(true)).open(&beside)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
+        if is_synced {
+            file.sync_all()?;
+        }
         fs::rename(&beside, self.path(name))
     }
 }

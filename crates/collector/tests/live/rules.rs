@@ -166,3 +166,6 @@ mod swaps;
 
 #[path = "rules/orders.rs"]
 mod orders;
+
+#[path = "rules/looking.rs"]
+mod looking;
