@@ -5,12 +5,13 @@
 //! at, is counted, and said once a second. Next: `leaders.rs`.
 
 use crate::rules::audit::Who;
+use crate::rules::clock;
 use crate::rules::control::say;
 use crate::rules::governor::Governor;
 use crate::rules::protocol::{Answer, TapRequest};
 use crate::rules::sample::Listener;
 use crate::rules::view::{Point, View};
-use dtq_engine::{Budget, Engine, Options, Query};
+use dtq_engine::{Engine, Options, Query};
 use dtq_ir::RelKind;
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::rows::rows;
@@ -110,14 +111,14 @@ fn compiled(text: &str, limits: &Limits) -> Result<Query, Answer> {
 
 /// Writes the rows of a query until it ends; returns why.
 fn drain(live: &Live<'_>, query: &Query) -> String {
-    let options = Options {
+    // One row is enough to go on with: what has come is shown before more is waited for.
+    let options = dtq_exec::Options {
         limits: live.limits.clone(),
-        engine: Engine::Interp,
-        budget: Budget::UNLIMITED,
-        now_ticks: crate::rules::clock::now_ticks(),
-        ..Options::default()
+        now_ticks: clock::now_ticks(),
+        batch_rows: 1,
+        ..dtq_exec::Options::default()
     };
-    let mut run = match query.run(live, &options) {
+    let mut run = match dtq_exec::Run::new(query.optimized(), live, options) {
         Ok(run) => run,
         Err(fault) => return fault.to_string(),
     };
