@@ -582,7 +582,7 @@ fn mode(rule: &Rule, state: &State) -> Mode {
 
 impl Drop for Governor {
     fn drop(&mut self) {
-        self.worker.stop();
+        let _ = self.worker.stop();
     }
 }
 

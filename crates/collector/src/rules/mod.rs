@@ -3,7 +3,7 @@
 //! State of rules belongs to one thread, in the order of arrival; all else talks to it by messages. What an operator
 //! orders outlives the process and is written down. Read in order: [`settings`], `clock`, [`source`] (files to a rule
 //! set), `native` (native code beside), [`worker`] (the thread), [`sample`] (what listeners see of live traffic),
-//! `store` (what outlives the process), `audit`, [`governor`] (which rules run), [`protocol`], `status` and `control` (the
+//! `store` (what outlives the process), `audit`, [`governor`] (which rules run), [`protocol`], `status`, `metrics` and `control` (the
 //! socket), `view`, `tap`, `leaders`, `pattern`, `top` (looking at live traffic), [`start`] (all of it together). For
 //! operators: `docs/collect-rules.md`.
 
@@ -28,6 +28,8 @@ pub mod governor;
 pub mod protocol;
 
 mod status;
+
+mod metrics;
 
 mod control;
 

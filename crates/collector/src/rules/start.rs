@@ -2,7 +2,7 @@
 //!
 //! What the rest of the collector uses of this folder is [`Rules`].
 
-use crate::pipeline::{Judge, Judged};
+use crate::pipeline::{Created, Judge, Judged};
 use crate::rules::control::Control;
 use crate::rules::governor::{Governor, Refusal};
 use crate::rules::settings::{Settings, default_socket};
@@ -23,8 +23,8 @@ use std::thread::JoinHandle;
 /// let settings = Settings { files: vec!["/etc/dtq/rules".into()], ..Settings::default() };
 /// let (rules, owed) = Rules::start(settings).expect("the rules are right");
 /// // Requests go to `rules` as the judge; what `owed` gives is sent like what rules create.
-/// assert!(rules.shutdown());
-/// # drop(owed);
+/// let last = rules.shutdown().expect("nothing holds it up");
+/// # drop((owed, last));
 /// ```
 pub struct Rules {
     worker: Worker,
@@ -92,17 +92,18 @@ impl Rules {
         self.worker.waiting_bytes()
     }
 
-    /// Ends the rules once no more requests come: what they owe is owed, then [`Owed::next`] gives `None`. Waits for a
-    /// few seconds at most, and says whether all of it was done.
-    pub fn shutdown(&self) -> bool {
+    /// Ends the rules once no more requests come, and returns all that they still owe.
+    ///
+    /// Waits for a few seconds at most; `None` when the thread did not end in them, or has ended before.
+    pub fn shutdown(&self) -> Option<Vec<Created>> {
         drop(take(&self.control));
         drop(take(&self.watch));
         self.governor.end();
-        let has_ended = self.worker.stop();
-        if has_ended && let Some(thread) = take(&self.thread) {
+        let owed = self.worker.stop()?;
+        if let Some(thread) = take(&self.thread) {
             let _ = thread.join();
         }
-        has_ended
+        Some(owed)
     }
 }
 
@@ -113,6 +114,20 @@ fn take<T>(place: &Mutex<Option<T>>) -> Option<T> {
 impl Judge for Rules {
     async fn judge(&self, signal: Signal, request: Bytes) -> Judged {
         self.worker.judge(signal, request).await
+    }
+
+    async fn finish(&self) -> Vec<Created> {
+        let worker = self.worker.clone();
+        let stopped = tokio::task::spawn_blocking(move || worker.stop()).await;
+        stopped.ok().flatten().unwrap_or_default()
+    }
+
+    fn append_metrics(&self, out: &mut String) {
+        crate::rules::metrics::append(self.worker.shared(), self.worker.waiting_bytes(), out);
+    }
+
+    fn status(&self) -> serde_json::Value {
+        serde_json::to_value(self.governor.status()).unwrap_or_default()
     }
 }
 

@@ -17,12 +17,12 @@ use dtq_rules::native::NativeSet;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc as async_mpsc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// How often rules are asked what is due.
@@ -41,7 +41,7 @@ enum Order {
     Swap { set: Arc<RuleSet>, version: u64, done: SyncSender<()> },
     Native(Arc<NativeSet>),
     Report(SyncSender<Report>),
-    Stop(SyncSender<()>),
+    Stop(SyncSender<Vec<Created>>),
 }
 
 /// Holds what rules did so far.
@@ -98,7 +98,6 @@ pub struct Shared {
     notices: Mutex<VecDeque<Noticed>>,
     notices_max: usize,
     interpreted_because: Mutex<Option<String>>,
-    owed_bytes: AtomicUsize,
 }
 
 impl Shared {
@@ -143,20 +142,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// Gives what rules owe without a request: points of windows, and what they held when they were replaced.
-#[derive(Debug)]
-pub struct Owed {
-    made: UnboundedReceiver<Created>,
-    shared: Arc<Shared>,
-}
-
-impl Owed {
-    /// Returns the next, or `None` when the rules have been shut down and all was taken.
-    pub async fn next(&mut self) -> Option<Created> {
-        let created = self.made.recv().await?;
-        self.shared.owed_bytes.fetch_sub(created.request.len(), Ordering::Relaxed);
-        Some(created)
-    }
-}
+pub type Owed = async_mpsc::Receiver<Vec<Created>>;
 
 /// Talks to the thread; any number may.
 #[derive(Clone, Debug)]
@@ -177,7 +163,8 @@ impl Worker {
     pub fn start(set: Arc<RuleSet>, version: u64, bounds: &Bounds) -> std::io::Result<(Self, Owed, JoinHandle<()>)> {
         let (work, arriving) = mpsc::channel();
         let (orders, ordered) = mpsc::channel();
-        let (owe, made) = unbounded_channel();
+        // What waits in it is one batch; the next is gathered here meanwhile.
+        let (owe, owed) = async_mpsc::channel(1);
         let shared = Arc::new(Shared {
             counts: Counts::default(),
             samples: Arc::new(Samples::new(bounds)),
@@ -185,7 +172,6 @@ impl Worker {
             notices: Mutex::default(),
             notices_max: bounds.notices,
             interpreted_because: Mutex::default(),
-            owed_bytes: AtomicUsize::new(0),
         });
         let now = clock::now_ticks();
         let processor = Processor::new(Arc::clone(&set), &engine_options(now));
@@ -200,6 +186,8 @@ impl Worker {
             since_ticks: now,
             shared: Arc::clone(&shared),
             owe,
+            pending: Vec::new(),
+            pending_bytes: 0,
             bounds,
             #[cfg(test)]
             fails_on: None,
@@ -208,8 +196,8 @@ impl Worker {
         let handle =
             std::thread::Builder::new().name("dtq-rules".into()).spawn(move || thread.run(&arriving, &ordered))?;
         let room = Arc::new(Semaphore::new(permits));
-        let worker = Self { work, orders, room, permits, shared: Arc::clone(&shared), order_time };
-        Ok((worker, Owed { made, shared }, handle))
+        let worker = Self { work, orders, room, permits, shared, order_time };
+        Ok((worker, owed, handle))
     }
 
     /// Returns what becomes of a request; waits while too many bytes of others wait.
@@ -250,12 +238,12 @@ impl Worker {
         answer.recv_timeout(self.order_time).unwrap_or_else(|_| (*self.shared.last_report()).clone())
     }
 
-    /// Ends the thread: what rules owe is owed, and requests that come later pass as they are. Says whether it ended in
-    /// time.
-    pub fn stop(&self) -> bool {
+    /// Ends the thread and returns all that rules still owe; requests that come later pass as they are. `None` when it did
+    /// not end in time, or has ended before.
+    pub fn stop(&self) -> Option<Vec<Created>> {
         let (done, answer) = mpsc::sync_channel(1);
         self.order(Order::Stop(done));
-        answer.recv_timeout(self.order_time).is_ok()
+        answer.recv_timeout(self.order_time).ok()
     }
 
     /// Returns what the thread shares.
@@ -287,7 +275,10 @@ struct Thread {
     version: u64,
     since_ticks: i64,
     shared: Arc<Shared>,
-    owe: UnboundedSender<Created>,
+    owe: async_mpsc::Sender<Vec<Created>>,
+    /// What rules owe and nobody has room for yet.
+    pending: Vec<Created>,
+    pending_bytes: usize,
     bounds: Bounds,
     /// A request that makes judging fail.
     #[cfg(test)]
@@ -301,7 +292,7 @@ impl Thread {
             while let Ok(order) = orders.try_recv() {
                 if let Some(done) = self.obey(order) {
                     self.finish(work);
-                    let _ = done.send(());
+                    let _ = done.send(std::mem::take(&mut self.pending));
                     return;
                 }
             }
@@ -324,7 +315,7 @@ impl Thread {
     }
 
     /// Does what is ordered; returns whom to tell when that is to stop.
-    fn obey(&mut self, order: Order) -> Option<SyncSender<()>> {
+    fn obey(&mut self, order: Order) -> Option<SyncSender<Vec<Created>>> {
         match order {
             Order::Swap { set, version, done } => {
                 self.swap(set, version);
@@ -397,20 +388,33 @@ impl Thread {
         }
     }
 
-    /// Hands on what rules owe without a request, as far as there is room.
-    fn owe(&self, outcome: Outcome) {
+    /// Gathers what rules owe without a request, as far as there is room.
+    fn gather(&mut self, outcome: Outcome) {
         self.shared.note(outcome.notices);
         for emission in outcome.emissions {
             let size = emission.request.len();
-            let waiting = self.shared.owed_bytes.fetch_add(size, Ordering::Relaxed).saturating_add(size);
-            if waiting > self.bounds.owed_bytes || self.owe.send(created(emission)).is_err() {
-                self.shared.owed_bytes.fetch_sub(size, Ordering::Relaxed);
+            if self.pending_bytes.saturating_add(size) > self.bounds.owed_bytes {
                 self.shared.counts.owed_lost.fetch_add(1, Ordering::Relaxed);
+            } else {
+                self.pending_bytes += size;
+                self.pending.push(created(emission));
             }
         }
     }
 
-    /// Judges what has come already, and hands on everything that rules owe.
+    /// Hands on what rules owe, when the batch before was taken.
+    fn owe(&mut self, outcome: Outcome) {
+        self.gather(outcome);
+        if self.pending.is_empty() {
+            return;
+        }
+        if let Ok(room) = self.owe.try_reserve() {
+            room.send(std::mem::take(&mut self.pending));
+            self.pending_bytes = 0;
+        }
+    }
+
+    /// Judges what has come already, and gathers everything that rules owe.
     fn finish(&mut self, work: &Receiver<Work>) {
         while let Ok(one) = work.try_recv() {
             if let Work::Request { signal, request, reply, _room } = one {
@@ -418,7 +422,7 @@ impl Thread {
             }
         }
         let owed = self.caught(|processor| processor.shutdown(clock::now_ticks()));
-        self.owe(owed);
+        self.gather(owed);
         self.publish();
     }
 
@@ -456,5 +460,72 @@ fn created(emission: Emission) -> Created {
         signal: emission.signal,
         request: Bytes::from(emission.request),
         destination: emission.destination.map(|name| name.as_text().into_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dtq_rules::compile::{Options, compile};
+    use dtq_rules::file::{self, NoFiles};
+
+    /// A log record of severity 5.
+    const REQUEST: [u8; 8] = [0x0A, 6, 0x12, 4, 0x12, 2, 0x10, 5];
+    const FATAL: [u8; 8] = [0x0A, 6, 0x12, 4, 0x12, 2, 0x10, 6];
+
+    fn thread(rule: &str) -> Thread {
+        let yaml = format!("apiVersion: dtq/v1\nrules:\n  - {rule}\n");
+        let (read, _) = file::read("rules.yaml", yaml.as_bytes(), &NoFiles, &file::Options::default());
+        let set = Arc::new(compile(&[read], &Options::default()).set.unwrap());
+        let bounds = Bounds::default();
+        let shared = Shared {
+            counts: Counts::default(),
+            samples: Arc::new(Samples::new(&bounds)),
+            report: Mutex::default(),
+            notices: Mutex::default(),
+            notices_max: 4,
+            interpreted_because: Mutex::default(),
+        };
+        Thread {
+            processor: Processor::new(Arc::clone(&set), &engine_options(0)),
+            set,
+            native: None,
+            version: 1,
+            since_ticks: 0,
+            shared: Arc::new(shared),
+            owe: async_mpsc::channel(1).0,
+            pending: Vec::new(),
+            pending_bytes: 0,
+            bounds,
+            fails_on: Some(Bytes::from_static(&FATAL)),
+        }
+    }
+
+    #[test]
+    fn a_failure_inside_lets_the_request_pass_and_the_next_ones_are_judged() {
+        let mut thread = thread("{name: low, to: drop, kql: logs | where SeverityNumber < 9}");
+        for round in 1..=3 {
+            assert_eq!(thread.judge(Signal::Logs, &Bytes::from_static(&FATAL)).output, Judgement::Unchanged);
+            assert_eq!(thread.judge(Signal::Logs, &Bytes::from_static(&REQUEST)).output, Judgement::Dropped);
+            assert_eq!(thread.shared.counts.failures.load(Ordering::Relaxed), round);
+        }
+        assert_eq!(thread.shared.notices().len(), 3);
+    }
+
+    #[test]
+    fn a_protective_rule_protects_from_failures_too() {
+        let mut thread = thread("{name: low, to: drop, on_error: drop, kql: logs | where SeverityNumber < 9}");
+        assert_eq!(thread.judge(Signal::Logs, &Bytes::from_static(&FATAL)).output, Judgement::Dropped);
+    }
+
+    #[test]
+    fn what_nobody_takes_is_bounded_and_counted() {
+        let mut thread = thread("{name: low, to: drop, kql: logs | where SeverityNumber < 9}");
+        thread.bounds.owed_bytes = 20;
+        for _ in 0..5 {
+            let emission = Emission { destination: None, signal: Signal::Logs, request: REQUEST.to_vec() };
+            thread.owe(Outcome { output: Output::Empty, emissions: vec![emission], notices: Vec::new() });
+        }
+        assert_eq!((thread.pending.len(), thread.shared.counts.owed_lost.load(Ordering::Relaxed)), (2, 3));
     }
 }

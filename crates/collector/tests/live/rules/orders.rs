@@ -1,6 +1,7 @@
 //! Orders of operators, and files that change.
 
 use crate::common::*;
+use dtq_collector::pipeline::Judge;
 use dtq_collector::rules::protocol::{Request, RuleList};
 use dtq_collector::rules::{Rules, Settings};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -222,10 +223,12 @@ fn what_rules_owe_comes_at_the_end() {
     );
     let (rules, mut owed) = place.start();
     let _ = judge(&rules, &request(&[(9, "one")]));
-    assert!(rules.shutdown());
-    let created = runtime().block_on(owed.next()).unwrap();
-    assert_eq!(created.signal, dtq_record::otlp::Signal::Metrics);
-    assert!(runtime().block_on(owed.next()).is_none());
+    let mut text = String::new();
+    rules.append_metrics(&mut text);
+    assert!(text.contains("dtq_rule_active{rule=\"count\"} 1\n"), "{text}");
+    let last = runtime().block_on(rules.finish());
+    assert_eq!(last.iter().map(|one| one.signal).collect::<Vec<_>>(), [dtq_record::otlp::Signal::Metrics]);
+    assert!(runtime().block_on(owed.recv()).is_none());
     // Who comes later passes, and is counted.
     assert_eq!(bodies(&rules, &request(&[(9, "late")])), ["late"]);
     assert_eq!(rules.shared().counts.unjudged.load(std::sync::atomic::Ordering::Relaxed), 1);
