@@ -35,6 +35,27 @@ pub struct Request {
     pub bytes: Vec<u8>,
 }
 
+/// Says what is wrong with a JSON document, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JsonFault {
+    /// Bytes from the beginning of the document.
+    pub offset: usize,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// Returns the request of a signal that a document of OTLP JSON is.
+///
+/// # Errors
+/// When anything in it is wrong, were it one value of one record: a sender can be told.
+pub fn from_json(document: &[u8], signal: Signal, nesting_max: usize) -> Result<Vec<u8>, JsonFault> {
+    let transcribed = transcribe(document, nesting_max, Some(signal));
+    match transcribed.faults.into_iter().next() {
+        None => Ok(transcribed.bytes),
+        Some((offset, reason)) => Err(JsonFault { offset, reason }),
+    }
+}
+
 /// Holds a part of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece<'r> {

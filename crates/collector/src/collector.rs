@@ -1,0 +1,244 @@
+//! Settings to a collector that runs, and its orderly end.
+//!
+//! Begins nothing before every port is bound and every certificate read; an error leaves nothing running. Next:
+//! [`crate::receive`], [`crate::intake`], [`crate::send`].
+
+use crate::account::ReceiveAccount;
+use crate::admin::Admin;
+use crate::auth::Auth;
+use crate::events::Events;
+use crate::intake::{Ack, Intake};
+use crate::limits::Limits;
+use crate::pipeline::{Created, Judge};
+use crate::receive::Receiver;
+use crate::receive::listener::{Connections, Listener};
+use crate::send::{self, Destination};
+use crate::tls::{ServerTls, TlsError};
+use hyper::header::HeaderName;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+/// Holds what is configured of a port.
+#[derive(Clone, Debug)]
+pub struct Port {
+    /// Where it listens; port 0 is any.
+    pub address: SocketAddr,
+    /// Its certificates; `None` speaks without TLS.
+    pub tls: Option<ServerTls>,
+    /// Who may come in.
+    pub auth: Auth,
+}
+
+/// Holds everything that is configured besides rules.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where requests come in.
+    pub ports: Vec<Port>,
+    /// Where they go.
+    pub destinations: Vec<send::Settings>,
+    /// When a sender is told that its request was taken.
+    pub ack: Ack,
+    /// The headers of a request that go on with it.
+    pub forwarded: Vec<HeaderName>,
+    /// What receivers allow.
+    pub limits: Limits,
+    /// Where state is shown, if at all.
+    pub admin: Option<SocketAddr>,
+    /// How long the end may take until what is left is given up.
+    pub drain: Duration,
+}
+
+/// Says why a collector does not begin.
+#[derive(Debug)]
+pub enum StartError {
+    /// A port cannot be had.
+    Bind(SocketAddr, io::Error),
+    /// Certificates cannot be used; the name is that of the destination or the port.
+    Tls(String, TlsError),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Bind(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            StartError::Tls(name, error) => write!(f, "{name}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            StartError::Bind(_, error) => Some(error),
+            StartError::Tls(_, error) => Some(error),
+        }
+    }
+}
+
+/// Says how a collector ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Requests that waited for a destination and were given up.
+    pub left: u64,
+    /// Whether requests of senders were still in work.
+    pub cut_senders: bool,
+}
+
+/// Holds a collector that runs.
+pub struct Collector<J> {
+    addresses: Vec<SocketAddr>,
+    admin_address: Option<SocketAddr>,
+    /// What is shown; also for who embeds it.
+    admin: Arc<Admin<J>>,
+    intake: Arc<Intake<J>>,
+    ends: watch::Sender<bool>,
+    listeners: JoinSet<()>,
+    senders: JoinSet<()>,
+    outlet: Option<JoinHandle<()>>,
+    admin_task: Option<JoinHandle<()>>,
+    drain: Duration,
+    events: Arc<Events>,
+}
+
+impl<J: Judge> Collector<J> {
+    /// Starts a collector; `created` is what rules make without a request.
+    ///
+    /// # Errors
+    /// When a port or a certificate cannot be had.
+    pub async fn start(
+        settings: Settings,
+        judge: J,
+        created: Option<mpsc::Receiver<Vec<Created>>>,
+        events: Events,
+    ) -> Result<Self, StartError> {
+        let events = Arc::new(events);
+        let mut destinations = Vec::new();
+        for one in &settings.destinations {
+            let destination = Destination::new(one.clone(), Arc::clone(&events));
+            destinations
+                .push(destination.map_err(|error| StartError::Tls(format!("destination `{}`", one.name), error))?);
+        }
+        let (mut bound, mut addresses) = (Vec::new(), Vec::new());
+        for port in &settings.ports {
+            let socket = bind(port.address).await?;
+            addresses.push(socket.local_addr().map_err(|error| StartError::Bind(port.address, error))?);
+            let listener = Listener::new(socket, port.tls.as_ref(), port.auth.clone());
+            bound.push(listener.map_err(|error| StartError::Tls(format!("port {}", port.address), error))?);
+        }
+        let admin_socket = match settings.admin {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        let admin_address = admin_socket.as_ref().and_then(|socket| socket.local_addr().ok());
+        let (ends, ending) = watch::channel(false);
+        let account = Arc::new(ReceiveAccount::default());
+        let intake = Arc::new(Intake::new(judge, settings.ack, destinations, Arc::clone(&account)));
+        let settings = Arc::new(settings);
+        let admin = Admin::new(Arc::clone(&intake), Arc::clone(&account), Arc::clone(&settings), ending.clone());
+        let receiver = Receiver::new(Arc::clone(&intake), account, settings.limits.clone(), settings.forwarded.clone());
+        let connections = Connections::new(Arc::new(receiver), Arc::clone(&events));
+        let (mut listeners, mut senders) = (JoinSet::new(), JoinSet::new());
+        for destination in intake.destinations() {
+            destination.start(&mut senders);
+        }
+        for listener in bound {
+            listeners.spawn(Arc::clone(&connections).serve(listener, ending.clone()));
+        }
+        let outlet = created.map(|created| tokio::spawn(pass_on(Arc::clone(&intake), created)));
+        let admin_task = admin_socket.map(|socket| tokio::spawn(Arc::clone(&admin).serve(socket)));
+        let drain = settings.drain;
+        Ok(Self {
+            addresses,
+            admin_address,
+            admin,
+            intake,
+            ends,
+            listeners,
+            senders,
+            outlet,
+            admin_task,
+            drain,
+            events,
+        })
+    }
+
+    /// Returns where requests come in, in the order of the settings.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Returns where state is shown.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
+    /// Returns what is shown.
+    pub fn admin(&self) -> &Admin<J> {
+        &self.admin
+    }
+
+    /// Ends: no new request, those in work are answered, what waits is sent, for as long as was configured.
+    pub async fn stop(mut self) -> Ending {
+        let deadline = Instant::now() + self.drain;
+        // The sender is kept, so whoever watches sees the value.
+        self.ends.send_replace(true);
+        let is_answered = finish(&mut self.listeners, deadline).await;
+        let rest = tokio::time::timeout_at(deadline, self.intake.judge().finish()).await.unwrap_or_default();
+        self.intake.queue_created(rest, &Arc::from([]));
+        if let Some(outlet) = self.outlet.take() {
+            // Ends when the rules have nothing more to hand out; a moment is enough for what is on the way.
+            let abort = outlet.abort_handle();
+            let moment = deadline.min(Instant::now() + Duration::from_millis(100));
+            if tokio::time::timeout_at(moment, outlet).await.is_err() {
+                abort.abort();
+            }
+        }
+        for destination in self.intake.destinations() {
+            destination.queue.close();
+        }
+        let is_sent = finish(&mut self.senders, deadline).await;
+        let mut left = 0;
+        for destination in self.intake.destinations() {
+            let count = if is_sent { 0 } else { destination.account.queued.get() };
+            destination.account.left.add(count);
+            left += count;
+            if count > 0 {
+                let name = &destination.settings.name;
+                self.events.say(&format!("destination `{name}`: {count} requests are left behind"));
+            }
+        }
+        self.senders.shutdown().await;
+        self.listeners.shutdown().await;
+        if let Some(admin) = self.admin_task.take() {
+            admin.abort();
+        }
+        Ending { left, cut_senders: !is_answered }
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|error| StartError::Bind(address, error))
+}
+
+/// Waits for all tasks until a deadline; says whether they have ended.
+async fn finish(tasks: &mut JoinSet<()>, deadline: Instant) -> bool {
+    while !tasks.is_empty() {
+        if tokio::time::timeout_at(deadline, tasks.join_next()).await.is_err() {
+            return false;
+        }
+    }
+    true
+}
+
+async fn pass_on<J: Judge>(intake: Arc<Intake<J>>, mut created: mpsc::Receiver<Vec<Created>>) {
+    while let Some(batch) = created.recv().await {
+        intake.queue_created(batch, &Arc::from([]));
+    }
+}

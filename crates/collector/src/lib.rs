@@ -1,0 +1,35 @@
+//! OTLP requests from applications to OTLP requests for backends, with rules between.
+//!
+//! Requests stay bytes all the way: nothing here decodes telemetry. Read in order: [`limits`], [`account`] and [`events`]
+//! (what bounds it, what it says), [`pipeline`] (the seam to the rules), [`status`] and [`coding`] (what both directions
+//! speak), [`auth`] and [`tls`], [`receive`], [`intake`] (from receivers through the rules to queues), [`send`],
+//! [`collector`] (all of it, started and ended), [`admin`] (what is shown of it), [`rules`] (the thread that judges, its
+//! control, and what looks at live traffic).
+
+pub mod limits;
+
+pub mod account;
+
+pub mod events;
+
+pub mod pipeline;
+
+pub mod status;
+
+pub mod coding;
+
+pub mod auth;
+
+pub mod tls;
+
+pub mod receive;
+
+pub mod intake;
+
+pub mod send;
+
+pub mod collector;
+
+pub mod admin;
+
+pub mod rules;

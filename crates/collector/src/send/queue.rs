@@ -1,0 +1,150 @@
+//! Requests that wait for a destination, bounded by their bytes.
+//!
+//! What is on its way counts as waiting until it is done. A place is reserved before a request is put in, so that one for
+//! several destinations goes to all or to none. Next: `mod.rs`.
+
+use crate::account::SendAccount;
+use crate::pipeline::Payload;
+use crate::send::settings::OnFull;
+use crate::status::{Cause, PartialSuccess, Refusal};
+use dtq_record::otlp::Signal;
+use hyper::header::{HeaderName, HeaderValue};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tokio::sync::{Notify, oneshot};
+
+/// What an entry takes besides its bytes, so that many small ones are bounded, too.
+const ENTRY_BYTES: usize = 512;
+
+/// What became of a request at a destination.
+pub type Delivery = Result<PartialSuccess, Refusal>;
+
+/// Headers of a request that go on with it.
+pub type Forwarded = Arc<[(HeaderName, HeaderValue)]>;
+
+/// Holds a request for a destination.
+#[derive(Debug)]
+pub struct Entry {
+    /// What it carries.
+    pub signal: Signal,
+    /// Its bytes.
+    pub payload: Payload,
+    /// Headers that go on with it.
+    pub headers: Forwarded,
+    /// Who waits for what becomes of it; `None` when nobody does.
+    pub waiter: Option<oneshot::Sender<Delivery>>,
+}
+
+/// Holds an entry that is in the queue.
+#[derive(Debug)]
+pub struct Queued {
+    /// The entry.
+    pub entry: Entry,
+    /// Since when.
+    pub since: Instant,
+    _place: Place,
+}
+
+/// Holds a place in the queue until it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    account: Arc<SendAccount>,
+    size_bytes: u64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.account.queued_bytes.take(self.size_bytes);
+        self.account.queued.take(1);
+    }
+}
+
+/// Holds what waits.
+#[derive(Debug)]
+pub struct Queue {
+    entries: Mutex<VecDeque<Queued>>,
+    ready: Notify,
+    is_closed: AtomicBool,
+    bytes_max: u64,
+    on_full: OnFull,
+    account: Arc<SendAccount>,
+}
+
+impl Queue {
+    /// Returns an empty one.
+    pub fn new(bytes_max: usize, on_full: OnFull, account: Arc<SendAccount>) -> Self {
+        let (entries, ready, is_closed) = Default::default();
+        Self { entries, ready, is_closed, bytes_max: bytes_max as u64, on_full, account }
+    }
+
+    /// Says whether a request of such a size finds a place now.
+    pub fn has_place(&self, bytes: usize) -> bool {
+        self.on_full == OnFull::DropOldest || self.account.queued_bytes.get() + size_of(bytes) <= self.bytes_max
+    }
+
+    /// Returns a place for a request; where that is asked for, the oldest are dropped for it.
+    ///
+    /// What can never have a place is counted and refused for good, so that its sender does not try forever.
+    ///
+    /// # Errors
+    /// [`Cause::Unavailable`] when the queue is full, [`Cause::TooLarge`] when the request is larger than the queue.
+    pub fn reserve(&self, bytes: usize) -> Result<Place, Refusal> {
+        let size_bytes = size_of(bytes);
+        if size_bytes > self.bytes_max {
+            self.account.full.add(1);
+            return Err(Refusal::new(Cause::TooLarge, "the request is larger than the queue of a destination"));
+        }
+        loop {
+            if self.account.queued_bytes.add_within(size_bytes, self.bytes_max) {
+                self.account.queued.add(1);
+                return Ok(Place { account: Arc::clone(&self.account), size_bytes });
+            }
+            let oldest = if self.on_full == OnFull::DropOldest { self.lock().pop_front() } else { None };
+            let Some(oldest) = oldest else {
+                self.account.full.add(1);
+                return Err(Refusal::new(Cause::Unavailable, "the queue of a destination is full; send again"));
+            };
+            self.account.dropped.add(1);
+            if let Some(waiter) = oldest.entry.waiter {
+                // Whoever waits is told that it was not delivered; that nobody waits any more is no matter.
+                let _ = waiter.send(Err(Refusal::new(Cause::Unavailable, "dropped from a full queue for newer data")));
+            }
+        }
+    }
+
+    /// Puts a request into its place.
+    pub fn put(&self, place: Place, entry: Entry) {
+        self.lock().push_back(Queued { entry, since: Instant::now(), _place: place });
+        self.ready.notify_one();
+    }
+
+    /// Returns the oldest; waits for one; `None` when the queue is closed and empty.
+    pub async fn next(&self) -> Option<Queued> {
+        loop {
+            let ready = self.ready.notified();
+            if let Some(oldest) = self.lock().pop_front() {
+                return Some(oldest);
+            }
+            if self.is_closed.load(Ordering::Acquire) {
+                return None;
+            }
+            ready.await;
+        }
+    }
+
+    /// Lets whoever takes from it end when it is empty.
+    pub fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+        self.ready.notify_waiters();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Queued>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn size_of(bytes: usize) -> u64 {
+    (bytes + ENTRY_BYTES) as u64
+}
