@@ -51,7 +51,12 @@ impl Prepared {
     /// # Errors
     /// When the rules are wrong, or nothing of them goes into the kernel.
     pub fn new(arguments: &KernelRunArguments, front: Front, console: &Console) -> Result<Self, Failure> {
-        let options = ShareOptions { format: arguments.payload.into(), front, has_lease: false, reads_counts: arguments.metrics.is_some() };
+        let options = ShareOptions {
+            format: arguments.payload.into(),
+            front,
+            has_lease: false,
+            reads_counts: arguments.metrics.is_some(),
+        };
         let (set, shared, paths) = read(arguments, &options, console)?;
         console.say(report::text(&shared).trim_end());
         if shared.filter.is_none() {
