@@ -3,7 +3,8 @@
 //! Requests stay bytes all the way: nothing here decodes telemetry. Read in order: [`limits`], [`account`] and [`events`]
 //! (what bounds it, what it says), [`pipeline`] (the seam to the rules), [`status`] and [`coding`] (what both directions
 //! speak), [`auth`] and [`tls`], [`receive`], [`intake`] (from receivers through the rules to queues), [`send`],
-//! [`collector`] (all of it, started and ended), [`admin`] (what is shown of it).
+//! [`collector`] (all of it, started and ended), [`admin`] (what is shown of it),
+//! [`config`] (a file to settings).
 
 pub mod limits;
 
@@ -30,3 +31,5 @@ pub mod send;
 pub mod collector;
 
 pub mod admin;
+
+pub mod config;
