@@ -1,7 +1,14 @@
-//! The command line to typed arguments. Read on: `args/kernel.rs`, then `commands/mod.rs`.
+//! The command line to typed arguments. Read on: `args/control.rs`, `args/kernel.rs`, then `commands/mod.rs`.
+
+mod control;
 
 mod kernel;
 
+mod collect;
+
+pub use collect::{CollectAction, CollectArguments};
+
+pub use control::{CtlAction, CtlArguments, SocketArguments, TapArguments, TopArguments};
 pub use kernel::{
     Framing, FrontWord, KernelAction, KernelArguments, KernelAttachArguments, KernelCompileArguments,
     KernelDetachArguments, KernelProbeArguments, KernelRelayArguments, KernelRunArguments, KernelStatusArguments,
@@ -66,6 +73,15 @@ pub enum Command {
     Explain(ExplainArguments),
     /// Run rules in the kernel, on sockets that telemetry arrives on
     Kernel(KernelArguments),
+    /// Stand between applications and their backend: OTLP in, rules, OTLP out, until interrupted
+    #[command(override_usage = "dtq collect --config FILE.yaml\n       dtq collect check --config FILE.yaml")]
+    Collect(CollectArguments),
+    /// Control the rules of a running collector
+    Ctl(CtlArguments),
+    /// Show records as they pass through a running collector
+    Tap(TapArguments),
+    /// Show the noisiest events that pass through a running collector
+    Top(TopArguments),
     /// List the tables and columns that files give
     Tables(TablesArguments),
     /// Show what rules would change in telemetry

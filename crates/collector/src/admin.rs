@@ -79,9 +79,7 @@ impl<J: Judge> Admin<J> {
             "/livez" => text(StatusCode::OK, "ok\n".to_owned()),
             "/readyz" if *self.ends.borrow() => text(StatusCode::SERVICE_UNAVAILABLE, "ends\n".to_owned()),
             "/readyz" => text(StatusCode::OK, "ok\n".to_owned()),
-            "/metrics" => {
-                typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", self.metrics())
-            }
+            "/metrics" => typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", self.metrics()),
             "/" if wants_json(request) => typed(StatusCode::OK, "application/json", self.status().to_string()),
             "/" => text(StatusCode::OK, self.page()),
             "/status.json" => typed(StatusCode::OK, "application/json", self.status().to_string()),
@@ -128,8 +126,10 @@ impl<J: Judge> Admin<J> {
     /// Returns the same as JSON.
     pub fn status(&self) -> serde_json::Value {
         let received = |signal| {
-            let received: serde_json::Map<_, _> =
-                RECEIVED.iter().map(|(name, _, _, of)| (short(name), of(self.account.of(signal)).get().into())).collect();
+            let received: serde_json::Map<_, _> = RECEIVED
+                .iter()
+                .map(|(name, _, _, of)| (short(name), of(self.account.of(signal)).get().into()))
+                .collect();
             received
         };
         let destinations = self.intake.destinations().iter().map(|one| {
@@ -207,9 +207,7 @@ const RECEIVER: &[Metric<ReceiveAccount>] = &[
         &a.connections_cut
     }),
     ("dtq_abandoned_requests_total", "counter", "Requests whose sender left before the answer.", |a| &a.abandoned),
-    ("dtq_unrouted_requests_total", "counter", "Requests routed to a destination that there is not.", |a| {
-        &a.unrouted
-    }),
+    ("dtq_unrouted_requests_total", "counter", "Requests routed to a destination that there is not.", |a| &a.unrouted),
     ("dtq_created_lost_requests_total", "counter", "Requests made by rules that no queue had a place for.", |a| {
         &a.created_lost
     }),

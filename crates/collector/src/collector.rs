@@ -122,7 +122,8 @@ impl<J: Judge> Collector<J> {
         let mut destinations = Vec::new();
         for one in &settings.destinations {
             let destination = Destination::new(one.clone(), Arc::clone(&events));
-            destinations.push(destination.map_err(|error| StartError::Tls(format!("destination `{}`", one.name), error))?);
+            destinations
+                .push(destination.map_err(|error| StartError::Tls(format!("destination `{}`", one.name), error))?);
         }
         let (mut bound, mut addresses) = (Vec::new(), Vec::new());
         for port in &settings.ports {
@@ -140,10 +141,8 @@ impl<J: Judge> Collector<J> {
         let account = Arc::new(ReceiveAccount::default());
         let intake = Arc::new(Intake::new(judge, settings.ack, destinations, Arc::clone(&account)));
         let settings = Arc::new(settings);
-        let admin =
-            Admin::new(Arc::clone(&intake), Arc::clone(&account), Arc::clone(&settings), ending.clone());
-        let receiver =
-            Receiver::new(Arc::clone(&intake), account, settings.limits.clone(), settings.forwarded.clone());
+        let admin = Admin::new(Arc::clone(&intake), Arc::clone(&account), Arc::clone(&settings), ending.clone());
+        let receiver = Receiver::new(Arc::clone(&intake), account, settings.limits.clone(), settings.forwarded.clone());
         let connections = Connections::new(Arc::new(receiver), Arc::clone(&events));
         let (mut listeners, mut senders) = (JoinSet::new(), JoinSet::new());
         for destination in intake.destinations() {
@@ -156,7 +155,17 @@ impl<J: Judge> Collector<J> {
         let admin_task = admin_socket.map(|socket| tokio::spawn(Arc::clone(&admin).serve(socket)));
         let drain = settings.drain;
         Ok(Self {
-            addresses, admin_address, admin, intake, ends, listeners, senders, outlet, admin_task, drain, events,
+            addresses,
+            admin_address,
+            admin,
+            intake,
+            ends,
+            listeners,
+            senders,
+            outlet,
+            admin_task,
+            drain,
+            events,
         })
     }
 

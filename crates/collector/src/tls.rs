@@ -121,9 +121,9 @@ fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
 fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
     let mut store = RootCertStore::empty();
     for certificate in certificates(path)? {
-        store
-            .add(certificate)
-            .map_err(|error| TlsError(format!("`{}` has a certificate that is no authority: {error}", path.display())))?;
+        store.add(certificate).map_err(|error| {
+            TlsError(format!("`{}` has a certificate that is no authority: {error}", path.display()))
+        })?;
     }
     Ok(store)
 }

@@ -22,6 +22,14 @@ mod explain;
 
 mod kernel;
 
+mod collect;
+
+mod ctl;
+
+mod tap;
+
+mod top;
+
 mod tables;
 
 mod diff;
@@ -45,12 +53,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 /// Commands that come with later versions, with what they will do: named, so that nobody takes them for a typing error.
-const PLANNED: &[(&str, &str)] = &[
-    ("collect", "runs the collector"),
-    ("tap", "shows telemetry as it passes"),
-    ("top", "shows what rules cost"),
-    ("ctl", "controls running processors"),
-];
+const PLANNED: &[(&str, &str)] = &[("collect", "runs the collector")];
 
 /// Runs the process: parses, acts, says what went wrong, and returns the exit code.
 pub fn main() -> ExitCode {
@@ -83,6 +86,10 @@ fn execute(command: Command, console: &mut Console) -> Outcome {
         Command::Fmt(arguments) => fmt::execute(&arguments, console),
         Command::Explain(arguments) => explain::execute(&arguments, console),
         Command::Kernel(arguments) => kernel::execute(&arguments, console),
+        Command::Ctl(arguments) => ctl::execute(&arguments, console),
+        Command::Tap(arguments) => tap::execute(&arguments, console),
+        Command::Top(arguments) => top::execute(&arguments, console),
+        Command::Collect(arguments) => collect::execute(&arguments, console),
         Command::Tables(arguments) => tables::execute(&arguments, console),
         Command::Diff(arguments) => diff::execute(&arguments, console),
         Command::Test(arguments) => test::execute(&arguments, console),

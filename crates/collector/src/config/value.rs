@@ -63,11 +63,6 @@ impl<'e> Values<'e> {
         }
     }
 
-    /// Returns a list of texts.
-    pub fn texts(&mut self, texts: &[Text]) -> Vec<String> {
-        texts.iter().map(|text| self.text(text)).collect()
-    }
-
     /// Returns a value that is parsed by its type.
     pub fn parse<T: FromStr>(&mut self, text: &Text, what: &str) -> Option<T>
     where

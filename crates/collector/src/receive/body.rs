@@ -76,8 +76,7 @@ where
     }
     let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
     while let Some(frame) = body.frame().await {
-        let frame =
-            frame.map_err(|error| Refusal::new(Cause::Malformed, format!("the body breaks off: {error}")))?;
+        let frame = frame.map_err(|error| Refusal::new(Cause::Malformed, format!("the body breaks off: {error}")))?;
         let Ok(piece) = frame.into_data() else { continue };
         if first.len() + whole.len() + piece.len() > bytes_max {
             return Err(too_large(bytes_max));

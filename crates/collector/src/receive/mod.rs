@@ -160,8 +160,9 @@ impl<J: Judge> Receiver<J> {
     }
 
     fn from_json(&self, signal: Signal, text: &[u8], share: &mut Share) -> Result<Bytes, Refusal> {
-        let request = requests::from_json(text, signal, NESTING_MAX)
-            .map_err(|fault| Refusal::new(Cause::Malformed, format!("wrong JSON at byte {}: {}", fault.offset, fault.reason)))?;
+        let request = requests::from_json(text, signal, NESTING_MAX).map_err(|fault| {
+            Refusal::new(Cause::Malformed, format!("wrong JSON at byte {}: {}", fault.offset, fault.reason))
+        })?;
         if request.len() > self.limits.inflated_bytes_max {
             return Err(too_large(self.limits.inflated_bytes_max));
         }

@@ -99,7 +99,8 @@ fn partial_json(signal: Signal, partial: &PartialSuccess) -> String {
         Signal::Spans => "rejectedSpans",
     };
     // 64-bit integers are text in protobuf's JSON.
-    serde_json::json!({"partialSuccess": {key: partial.rejected.to_string(), "errorMessage": partial.message}}).to_string()
+    serde_json::json!({"partialSuccess": {key: partial.rejected.to_string(), "errorMessage": partial.message}})
+        .to_string()
 }
 
 /// Returns a status without a message: only headers, which then are the trailers (gRPC over HTTP2, "Trailers-Only").

@@ -91,7 +91,7 @@ async fn no_body_disturbs_other_senders() {
         (state % below as u64) as usize
     };
     let mut accepted = 0;
-    for round in 0..600 {
+    for round in 0..240 {
         let coding = [Coding::Identity, Coding::Gzip, Coding::Zstd][round % 3];
         let mut body = coding.deflate(&whole).to_vec();
         for _ in 0..=random(4) {
@@ -110,7 +110,7 @@ async fn no_body_disturbs_other_senders() {
     }
     // What framing lets through goes on: a record's inside is the destination's to judge.
     assert_eq!(sink.taken().len(), accepted);
-    assert!(accepted > 0 && accepted < 600, "{accepted} of 600 were taken");
+    assert!(accepted > 0 && accepted < 240, "{accepted} of 240 were taken");
     assert!(sender.logs(&["b".to_owned()]).await.is_taken());
     collector.stop().await;
 }

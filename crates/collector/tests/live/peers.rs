@@ -311,7 +311,14 @@ impl Sender {
     }
 
     /// Sends a request as an exporter would.
-    pub async fn send(&self, how: Protocol, coding: Coding, signal: Signal, plain: &Bytes, more: &[(&str, &str)]) -> Reply {
+    pub async fn send(
+        &self,
+        how: Protocol,
+        coding: Coding,
+        signal: Signal,
+        plain: &Bytes,
+        more: &[(&str, &str)],
+    ) -> Reply {
         self.try_send(how, coding, signal, plain, more).await.expect("an answer")
     }
 

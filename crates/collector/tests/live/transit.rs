@@ -34,10 +34,13 @@ fn request(signal: Signal) -> Bytes {
             ExportMetricsServiceRequest { resource_metrics: vec![resource] }.encode_to_vec()
         }
         Signal::Spans => {
-            let span = Span { trace_id: vec![7; 16], span_id: vec![9; 8], name: "GET /".to_owned(), ..Default::default() };
+            let span =
+                Span { trace_id: vec![7; 16], span_id: vec![9; 8], name: "GET /".to_owned(), ..Default::default() };
             let scope = ScopeSpans { spans: vec![span], ..Default::default() };
-            ExportTraceServiceRequest { resource_spans: vec![ResourceSpans { scope_spans: vec![scope], ..Default::default() }] }
-                .encode_to_vec()
+            ExportTraceServiceRequest {
+                resource_spans: vec![ResourceSpans { scope_spans: vec![scope], ..Default::default() }],
+            }
+            .encode_to_vec()
         }
     };
     encoded.into()
@@ -103,7 +106,9 @@ async fn what_passes_is_tried_again_and_what_does_not_is_said() {
     let finals = [(Cause::RefusedData, 400, 3), (Cause::RefusedHere, 500, 13), (Cause::TooLarge, 413, 8)];
     for (cause, http, grpc) in finals {
         for protocol in [Protocol::Grpc, Protocol::Protobuf] {
-            let sink = Sink::with([Act::Refuse(Refusal::new(cause, "never")), Act::Refuse(Refusal::new(cause, "never"))]).await;
+            let sink =
+                Sink::with([Act::Refuse(Refusal::new(cause, "never")), Act::Refuse(Refusal::new(cause, "never"))])
+                    .await;
             let (collector, sender) = start(settings(vec![destination("sink", sink.address, protocol)])).await;
             assert_eq!(sender.logs(&["a".to_owned()]).await.status, http, "{cause:?} {protocol:?}");
             let plain = logs(&["a".to_owned()]);
@@ -221,7 +226,8 @@ async fn listed_headers_go_on_with_their_own_request() {
         let sender = sender.clone();
         tasks.spawn(async move {
             let tenant = tenant.to_string();
-            let (plain, more) = (logs(std::slice::from_ref(&tenant)), [("x-scope-orgid", tenant.as_str()), ("x-other", "1")]);
+            let (plain, more) =
+                (logs(std::slice::from_ref(&tenant)), [("x-scope-orgid", tenant.as_str()), ("x-other", "1")]);
             assert!(sender.send(Protocol::Grpc, Coding::Gzip, Signal::Logs, &plain, &more).await.is_taken());
         });
     }
