@@ -81,7 +81,8 @@ fn check(path: &Path, config: Config, console: &mut Console) -> Outcome {
 }
 
 fn rule_settings(rules: &config::Rules) -> rules::Settings {
-    let engine = if rules.is_interpreted { rules::EngineChoice::Interp } else { rules::EngineChoice::Auto };
+    let engine =
+        if rules.is_interpreted { rules::settings::EngineChoice::Interp } else { rules::settings::EngineChoice::Auto };
     rules::Settings {
         files: rules.files.clone(),
         socket: rules.socket.clone(),

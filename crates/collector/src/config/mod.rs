@@ -99,7 +99,8 @@ pub fn read(yaml: &[u8], environment: &dyn Fn(&str) -> Option<String>) -> Read {
 fn plain_message(error: &serde_saphyr::Error) -> String {
     let text = error.without_snippet().to_string();
     let first = text.lines().next().unwrap_or_default();
-    first.trim_start_matches("error: ").to_owned()
+    // The place stands in the fault already.
+    first.rsplit_once(" at line ").map_or(first, |(message, _)| message).trim_start_matches("error: ").to_owned()
 }
 
 fn convert(root: &raw::Root, values: &mut Values<'_>) -> Config {
@@ -167,7 +168,8 @@ fn port(port: &raw::Port, values: &mut Values<'_>) -> Port {
     }
     let asks_nobody = !has_auth && tls.as_ref().is_none_or(|tls| tls.client_ca.is_none());
     if asks_nobody && !address.ip().is_loopback() {
-        values.warn(&port.address, "anyone who reaches this address can send; add `auth:`, or `client_ca:` under `tls:`");
+        values
+            .warn(&port.address, "anyone who reaches this address can send; add `auth:`, or `client_ca:` under `tls:`");
     }
     Port { address, tls, auth }
 }
@@ -182,11 +184,7 @@ fn secret(text: &Text, values: &mut Values<'_>) -> String {
 }
 
 fn destination(name: &str, one: &raw::Destination, limits: &Limits, values: &mut Values<'_>) -> send::Settings {
-    let protocols = [
-        ("grpc", Protocol::Grpc),
-        ("http/protobuf", Protocol::Protobuf),
-        ("http/json", Protocol::Json),
-    ];
+    let protocols = [("grpc", Protocol::Grpc), ("http/protobuf", Protocol::Protobuf), ("http/json", Protocol::Json)];
     let protocol = values.word(one.protocol.as_ref(), &protocols, Protocol::Grpc);
     let endpoint = endpoint(one, values);
     let mut settings = send::Settings::new(name, endpoint, protocol);
@@ -274,8 +272,17 @@ fn forwarded(text: &Text, values: &mut Values<'_>) -> Option<HeaderName> {
 
 /// Says whether a header is one that the protocol sets for each connection or body.
 fn is_own(name: &HeaderName) -> bool {
-    const OWN: [&str; 9] =
-        ["host", "connection", "te", "trailer", "transfer-encoding", "upgrade", "keep-alive", "expect", "accept-encoding"];
+    const OWN: [&str; 9] = [
+        "host",
+        "connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "keep-alive",
+        "expect",
+        "accept-encoding",
+    ];
     let name = name.as_str();
     OWN.contains(&name) || name.starts_with("content-") || name.starts_with("grpc-") || name.starts_with("proxy-")
 }

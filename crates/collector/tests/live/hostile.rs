@@ -103,7 +103,8 @@ async fn no_body_disturbs_other_senders() {
         let body = if is_grpc { framed(u8::from(coding != Coding::Identity), &body) } else { body.into() };
         let name = if is_grpc { "grpc-encoding" } else { "content-encoding" };
         let headers = [if is_grpc { GRPC } else { PROTOBUF }, (name, coding.name())];
-        let reply = sender.raw(is_grpc, if is_grpc { grpc_path(Signal::Logs) } else { "/v1/logs" }, &headers, body).await;
+        let reply =
+            sender.raw(is_grpc, if is_grpc { grpc_path(Signal::Logs) } else { "/v1/logs" }, &headers, body).await;
         accepted += usize::from(reply.is_taken());
         let is_refused = matches!((reply.status, reply.grpc), (400 | 413, None) | (200, Some(3 | 8)));
         assert!(reply.is_taken() || is_refused, "{reply:?}");
@@ -122,7 +123,8 @@ async fn slow_and_silent_senders_are_cut_off() {
     settings.limits.header_timeout = Duration::from_millis(300);
     settings.limits.body_timeout = Duration::from_millis(300);
     let (collector, sender) = start(settings).await;
-    let half_bodies = "POST /v1/logs HTTP/1.1\r\nhost: a\r\ncontent-type: application/x-protobuf\r\ncontent-length: 99\r\n\r\nab";
+    let half_bodies =
+        "POST /v1/logs HTTP/1.1\r\nhost: a\r\ncontent-type: application/x-protobuf\r\ncontent-length: 99\r\n\r\nab";
     // Nothing; half a header; the preface of HTTP/2 alone; half a body.
     for said in ["", "POST /v1/logs HT", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", half_bodies] {
         let mut stream = TcpStream::connect(sender.address).await.expect("connects");
