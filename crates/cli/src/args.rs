@@ -4,6 +4,10 @@ mod control;
 
 mod kernel;
 
+mod collect;
+
+pub use collect::{CollectAction, CollectArguments};
+
 pub use control::{CtlAction, CtlArguments, SocketArguments, TapArguments, TopArguments};
 pub use kernel::{
     Framing, FrontWord, KernelAction, KernelArguments, KernelAttachArguments, KernelCompileArguments,
@@ -69,6 +73,9 @@ pub enum Command {
     Explain(ExplainArguments),
     /// Run rules in the kernel, on sockets that telemetry arrives on
     Kernel(KernelArguments),
+    /// Stand between applications and their backend: OTLP in, rules, OTLP out, until interrupted
+    #[command(override_usage = "dtq collect --config FILE.yaml\n       dtq collect check --config FILE.yaml")]
+    Collect(CollectArguments),
     /// Control the rules of a running collector
     Ctl(CtlArguments),
     /// Show records as they pass through a running collector

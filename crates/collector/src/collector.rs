@@ -193,10 +193,9 @@ impl<J: Judge> Collector<J> {
         let rest = tokio::time::timeout_at(deadline, self.intake.judge().finish()).await.unwrap_or_default();
         self.intake.queue_created(rest, &Arc::from([]));
         if let Some(outlet) = self.outlet.take() {
-            // Ends when the rules have nothing more to hand out; a moment is enough for what is on the way.
+            // Ends when the rules have nothing more to hand out.
             let abort = outlet.abort_handle();
-            let moment = deadline.min(Instant::now() + Duration::from_millis(100));
-            if tokio::time::timeout_at(moment, outlet).await.is_err() {
+            if tokio::time::timeout_at(deadline, outlet).await.is_err() {
                 abort.abort();
             }
         }

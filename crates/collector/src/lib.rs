@@ -3,8 +3,8 @@
 //! Requests stay bytes all the way: nothing here decodes telemetry. Read in order: [`limits`], [`account`] and [`events`]
 //! (what bounds it, what it says), [`pipeline`] (the seam to the rules), [`status`] and [`coding`] (what both directions
 //! speak), [`auth`] and [`tls`], [`receive`], [`intake`] (from receivers through the rules to queues), [`send`],
-//! [`collector`] (all of it, started and ended), [`admin`] (what is shown of it), [`rules`] (the thread that judges, its
-//! control, and what looks at live traffic).
+//! [`collector`] (all of it, started and ended), [`admin`] (what is shown of it), [`config`] (a file to settings),
+//! [`rules`] (the thread that judges, its control, and what looks at live traffic).
 
 pub mod limits;
 
@@ -31,5 +31,7 @@ pub mod send;
 pub mod collector;
 
 pub mod admin;
+
+pub mod config;
 
 pub mod rules;

@@ -22,6 +22,8 @@ mod explain;
 
 mod kernel;
 
+mod collect;
+
 mod ctl;
 
 mod tap;
@@ -87,6 +89,7 @@ fn execute(command: Command, console: &mut Console) -> Outcome {
         Command::Ctl(arguments) => ctl::execute(&arguments, console),
         Command::Tap(arguments) => tap::execute(&arguments, console),
         Command::Top(arguments) => top::execute(&arguments, console),
+        Command::Collect(arguments) => collect::execute(&arguments, console),
         Command::Tables(arguments) => tables::execute(&arguments, console),
         Command::Diff(arguments) => diff::execute(&arguments, console),
         Command::Test(arguments) => test::execute(&arguments, console),

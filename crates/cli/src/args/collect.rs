@@ -1,0 +1,22 @@
+//! The arguments of `dtq collect`. Next: `commands/collect.rs`.
+
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// The arguments of `collect`.
+#[derive(Args, Debug)]
+pub struct CollectArguments {
+    /// What to do instead of running
+    #[command(subcommand)]
+    pub action: Option<CollectAction>,
+    /// The configuration, in YAML (docs/collect.schema.json)
+    #[arg(short, long, value_name = "FILE.yaml", global = true)]
+    pub config: Option<PathBuf>,
+}
+
+/// Names what `collect` does besides running.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum CollectAction {
+    /// Say what is wrong with a configuration and its rules, and run nothing
+    Check,
+}
