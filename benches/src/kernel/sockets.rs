@@ -10,7 +10,7 @@ use crate::engine::{Engine, NOW_TICKS, apply};
 use cpu_time::ThreadTime;
 use dtq_ebpf::filter::Front;
 use dtq_ebpf::payload::Format;
-use dtq_kernel::attach::Present;
+use dtq_kernel::attach::filter::Present;
 use dtq_kernel::{Socket, SocketFilter};
 use dtq_record::input::Options as InputOptions;
 use dtq_record::otlp::Signal;
