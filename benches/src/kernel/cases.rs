@@ -122,7 +122,7 @@ impl Cases<'_> {
         }
         for size in [1_024, 3_000] {
             let missing = payloads::syslog_of(&payloads::log_text(size));
-            let hit = payloads::syslog_of(&format!("{}{WORD}", payloads::log_text(size - WORD.len())));
+            let hit = payloads::syslog_of(&format!("{} {WORD}", payloads::log_text(size - WORD.len() - 1)));
             let (load, read) = (format!("search, {size} B: load only"), format!("search, {size} B: read only"));
             self.load_only(&load, missing.as_bytes())?;
             self.rules((&read, &load), &drops(r#"Body == "x""#), Format::Syslog, missing.as_bytes(), false)?;
