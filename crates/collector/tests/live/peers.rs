@@ -2,7 +2,8 @@
 //!
 //! Written against hyper alone, so that what the collector gets wrong is not gotten wrong here in the same way.
 
-#![allow(dead_code)] // Each test binary uses its own part.
+#![allow(dead_code, reason = "each test uses a part")]
+#![allow(clippy::unwrap_used)]
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
