@@ -30,6 +30,9 @@ async fn small(sink: &Sink) -> (Collector<KeepAll>, Sender) {
     start(settings).await
 }
 
+/// A path, headers, a body, and what is answered.
+type Case<'c, A> = (&'c str, &'c [(&'c str, &'c str)], Bytes, A);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wrong_requests_are_refused_as_the_specification_says() {
     let sink = Sink::start().await;
@@ -37,7 +40,7 @@ async fn wrong_requests_are_refused_as_the_specification_says() {
     let good = logs(&["a".to_owned()]);
     let bomb = Coding::Gzip.deflate(&vec![0; 1 << 20].into());
     let large = Bytes::from(vec![0; 10_001]);
-    let cases: [(&str, &[(&str, &str)], Bytes, u16); 9] = [
+    let cases: [Case<'_, u16>; 9] = [
         ("/v1/nothing", &[PROTOBUF], good.clone(), 404),
         ("/v1/logs", &[], good.clone(), 415),
         ("/v1/logs", &[("content-type", "text/plain")], good.clone(), 415),
@@ -57,7 +60,7 @@ async fn wrong_requests_are_refused_as_the_specification_says() {
     assert_eq!((reply.status, &reply.headers["allow"]), (405, &"POST".parse().unwrap()));
 
     let path = grpc_path(Signal::Logs);
-    let cases: [(&str, &[(&str, &str)], Bytes, u32); 8] = [
+    let cases: [Case<'_, u32>; 8] = [
         ("/a.Service/Method", &[GRPC], framed(0, &good), 12),
         (path, &[GRPC, ("grpc-encoding", "br")], framed(1, &good), 12),
         (path, &[GRPC], framed(1, &good), 3),
