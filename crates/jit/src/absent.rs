@@ -305,13 +305,7 @@ impl RecordScan {
     }
 
     /// Fills the slots that are wanted from a message, and notes what was walked.
-    pub fn fill_and_note(
-        &self,
-        _message: &[u8],
-        _slots: &mut [Slot],
-        _notes: &mut FieldNotes,
-        _wanted: u64,
-    ) -> Filled {
+    pub fn fill_and_note(&self, _message: &[u8], _slots: &mut [Slot], _notes: &mut FieldNotes, _wanted: u64) -> Filled {
         match self.0 {}
     }
 

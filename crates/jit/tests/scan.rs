@@ -125,7 +125,12 @@ fn check_all(part: Part, plan: &SlotPlan, scan: &RecordScan, message: &[u8]) -> 
 }
 
 /// Compares what is noted of a message with its fields, when only some of it is wanted, and slots with those without notes.
-fn check_notes(part: Part, plan: &SlotPlan, [scan, noting]: [&RecordScan; 2], (message, wanted): (&[u8], u64)) -> usize {
+fn check_notes(
+    part: Part,
+    plan: &SlotPlan,
+    [scan, noting]: [&RecordScan; 2],
+    (message, wanted): (&[u8], u64),
+) -> usize {
     let [mut slots, mut expected] = [0; 2].map(|_| vec![UNTOUCHED; plan.slot_count()]);
     let mut notes = FieldNotes::NONE;
     let filled = noting.fill_and_note(message, &mut slots, &mut notes, wanted);
@@ -407,8 +412,7 @@ fn what_is_noted_is_where_the_attributes_begin_that_were_walked() {
 fn of_very_many_attributes_none_is_noted() {
     let plan = key_plan(2);
     let part = Part { base: Base::Logs, level: Level::Record, kind: None };
-    let scan =
-        RecordScan::compile_noting(&Target::host().unwrap(), part.pass(&plan), plan.slot_count(), &[]).unwrap();
+    let scan = RecordScan::compile_noting(&Target::host().unwrap(), part.pass(&plan), plan.slot_count(), &[]).unwrap();
     let keys = KeyPlaces::new(Base::Logs, dtq_record::otlp::logs::column::ATTRIBUTES).unwrap();
     assert_eq!(scan.noted_field(), Some(keys.number()));
     for count in [63, 64, 65, 128, 1_000] {
