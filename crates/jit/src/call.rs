@@ -239,10 +239,7 @@ impl Module {
         // (`tests/scan.rs`); the memory is alive as long as `self`.
         let function = unsafe { transmute::<*const u8, ScanFn>(address) };
         let mut room = MaybeUninit::uninit();
-        let notes: *mut FieldNotes = match notes {
-            Some(notes) => notes,
-            None => room.as_mut_ptr(),
-        };
+        let notes = notes.map_or(room.as_mut_ptr(), std::ptr::from_mut);
         // SAFETY: message, slots and notes live through the call, and there are as many slots as the code writes; it
         // writes only what is a slot or a note, and reads behind a check of the size (`tests/scan.rs` scans cut and mutated
         // messages).

@@ -158,7 +158,7 @@ impl KeyPlaces {
     fn may_be_sought(&self, record: &[u8], at: usize) -> bool {
         match record.get(at..).and_then(<[u8]>::first_chunk::<4>) {
             // A length of one byte, the tag of the key, its length.
-            Some([_, ..0x80, _, key_size]) => self.sizes >> key_size.min(&(SIZE_MAX as u8)) & 1 != 0,
+            Some([_, (..0x80), _, key_size]) => self.sizes >> key_size.min(&(SIZE_MAX as u8)) & 1 != 0,
             _ => true,
         }
     }
