@@ -7,7 +7,7 @@ use crate::rules::audit::Audit;
 pub use crate::rules::audit::Who;
 use crate::rules::clock;
 use crate::rules::native::NativeThread;
-use crate::rules::protocol::{Answer, Refused, VersionEntry};
+use crate::rules::protocol::{Answer, Denial, Refused, VersionEntry};
 use crate::rules::settings::{EngineChoice, Settings, default_state};
 use crate::rules::source::{self, Content, Loaded};
 use crate::rules::store::{Kept, Pinned, Ripcord, State, Store};
@@ -206,7 +206,7 @@ impl Governor {
             if also_protective == 1 {
                 let message = "protective rules keep telemetry from showing what it must not: \
                                say --also-protective twice to turn them off too";
-                return Err(Answer::refused(message, Vec::new()));
+                return Err(Denial::new(message, Vec::new()));
             }
             let also_protective = also_protective > 1;
             let since = clock::shown(clock::now_ticks());
@@ -234,18 +234,18 @@ impl Governor {
             let running = inner.current.version;
             let before = || inner.kept.iter().map(|kept| kept.version).filter(|one| *one < running).max();
             let Some(version) = version.or_else(before) else {
-                return Err(Answer::refused(format!("there is no version before {running}"), Vec::new()));
+                return Err(Denial::new(format!("there is no version before {running}"), Vec::new()));
             };
             let kept = governor.store.version(version).map_err(|error| {
                 let numbers: Vec<String> = inner.kept.iter().map(|kept| kept.version.to_string()).collect();
                 let message = format!("there is no version {version} ({error}); kept are {}", numbers.join(", "));
-                Answer::refused(message, Vec::new())
+                Denial::new(message, Vec::new())
             })?;
             let loaded = kept.content.load(true, &governor.limits, clock::now_ticks());
             let pinned = Some(Pinned { version, against: inner.seen.hash() });
             let state = State { pinned, ..inner.state.clone() };
             governor.replace(inner, loaded, version, state).map_err(|diagnostics| {
-                Answer::refused(format!("version {version} does not compile any more"), diagnostics)
+                Denial::new(format!("version {version} does not compile any more"), diagnostics)
             })?;
             Ok(format!("version {version} runs until the rule files change or are reloaded"))
         })
@@ -303,7 +303,7 @@ impl Governor {
                 let time = clock::shown(clock::now_ticks());
                 inner.refused = Some(Refused { time, diagnostics: diagnostics.clone() });
                 let message = format!("the rule files are wrong; version {} goes on", inner.current.version);
-                Err(Answer::refused(message, diagnostics))
+                Err(Denial::new(message, diagnostics))
             }
         };
         self.answer(&mut inner, who, "load", json!({ "version": version }), result)
@@ -322,11 +322,11 @@ impl Governor {
     }
 
     /// Runs the same rules in other modes.
-    fn install(&self, inner: &mut Inner, state: State) -> Result<(), Answer> {
+    fn install(&self, inner: &mut Inner, state: State) -> Result<(), Denial> {
         let made = in_modes(&inner.current.loaded, &state, &self.limits, clock::now_ticks(), None);
         let (effective, set) = made.map_err(|diagnostics| {
             let message = "the rules do not compile in these modes; what ran before goes on";
-            Answer::refused(message, diagnostics)
+            Denial::new(message, diagnostics)
         })?;
         inner.current.effective = Arc::new(effective);
         inner.state = state;
@@ -352,7 +352,7 @@ impl Governor {
         who: Who,
         op: &str,
         details: Value,
-        act: impl FnOnce(&mut Inner, &Self) -> Result<String, Answer>,
+        act: impl FnOnce(&mut Inner, &Self) -> Result<String, Denial>,
     ) -> Answer {
         let mut inner = self.locked();
         if inner.is_over {
@@ -368,10 +368,10 @@ impl Governor {
         who: Who,
         op: &str,
         mut details: Value,
-        result: Result<String, Answer>,
+        result: Result<String, Denial>,
     ) -> Answer {
         let problem_count = inner.problems.len();
-        let mut answer = result.map_or_else(|refused| refused, Answer::done);
+        let mut answer = result.map_or_else(Answer::from, Answer::done);
         if let Value::Object(details) = &mut details {
             details.insert("running".into(), inner.current.version.into());
             if !answer.diagnostics.is_empty() {
@@ -458,7 +458,7 @@ impl Inner {
 
 impl Current {
     /// Returns a rule by its name.
-    fn find(&self, name: &str) -> Result<&Rule, Answer> {
+    fn find(&self, name: &str) -> Result<&Rule, Denial> {
         let mut rules = self.loaded.files.iter().flat_map(|file| &file.rules);
         rules.find(|rule| rule.name.value == name).ok_or_else(|| {
             let rules = self.loaded.files.iter().flat_map(|file| &file.rules);
@@ -466,7 +466,7 @@ impl Current {
             let near = near.filter(|(likeness, _)| *likeness > 0.8).max_by(|one, two| one.0.total_cmp(&two.0));
             let meant =
                 near.map_or_else(|| "`dtq ctl rules` lists them".to_owned(), |(_, near)| format!("`{near}` is one"));
-            Answer::refused(format!("there is no rule `{name}`; {meant}"), Vec::new())
+            Denial::new(format!("there is no rule `{name}`; {meant}"), Vec::new())
         })
     }
 }
@@ -564,7 +564,7 @@ fn in_modes(
 }
 
 fn ending() -> Answer {
-    Answer::refused("the process is ending", Vec::new())
+    Denial::new("the process is ending", Vec::new()).into()
 }
 
 /// Returns the mode in which a rule is to run.

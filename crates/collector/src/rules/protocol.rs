@@ -123,6 +123,28 @@ impl Answer {
     }
 }
 
+/// Says why something is not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Denial {
+    /// Why, for people.
+    pub message: String,
+    /// What is wrong with rules or a query.
+    pub diagnostics: Vec<String>,
+}
+
+impl Denial {
+    /// Returns a denial.
+    pub fn new(message: impl Into<String>, diagnostics: Vec<String>) -> Self {
+        Self { message: message.into(), diagnostics }
+    }
+}
+
+impl From<Denial> for Answer {
+    fn from(denial: Denial) -> Self {
+        Self::refused(denial.message, denial.diagnostics)
+    }
+}
+
 /// Says what runs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {

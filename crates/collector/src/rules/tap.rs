@@ -8,7 +8,7 @@ use crate::rules::audit::Who;
 use crate::rules::clock;
 use crate::rules::control::say;
 use crate::rules::governor::Governor;
-use crate::rules::protocol::{Answer, TapRequest};
+use crate::rules::protocol::{Answer, Denial, TapRequest};
 use crate::rules::sample::Listener;
 use crate::rules::view::{Point, View};
 use dtq_engine::{Engine, Options, Query};
@@ -52,9 +52,9 @@ pub(crate) fn serve(
     });
     let (tapped, query) = match opened {
         Ok(opened) => opened,
-        Err(answer) => {
-            governor.note(who, "tap", details, Err(&answer.message));
-            return say(stream, &answer);
+        Err(denial) => {
+            governor.note(who, "tap", details, Err(&denial.message));
+            return say(stream, &Answer::from(denial));
         }
     };
     governor.note(who, "tap", details, Ok("it listens"));
@@ -69,8 +69,8 @@ pub(crate) fn serve(
 }
 
 /// Compiles the query and begins to listen.
-fn open(governor: &Arc<Governor>, point: Point, query: &str) -> Result<(Tapped, Query), Answer> {
-    let refused = |message| Answer::refused(message, Vec::new());
+fn open(governor: &Arc<Governor>, point: Point, query: &str) -> Result<(Tapped, Query), Denial> {
+    let refused = |message| Denial::new(message, Vec::new());
     if point.before.is_some() && point.after.is_some() {
         return Err(refused("a tap looks before one rule or after one, not both".to_owned()));
     }
@@ -81,12 +81,12 @@ fn open(governor: &Arc<Governor>, point: Point, query: &str) -> Result<(Tapped, 
 }
 
 /// Compiles a query that looks at one record at a time.
-fn compiled(text: &str, limits: &Limits) -> Result<Query, Answer> {
+fn compiled(text: &str, limits: &Limits) -> Result<Query, Denial> {
     let options = Options { limits: limits.clone(), engine: Engine::Interp, ..Options::default() };
     let (query, found) = dtq_engine::compile(text, &LiveTables, &options);
     let source = SourceText::new("query", text);
     let texts = || found.iter().map(|one| render::text(&source, one, Style::Plain)).collect();
-    let query = query.ok_or_else(|| Answer::refused("the query is wrong", texts()))?;
+    let query = query.ok_or_else(|| Denial::new("the query is wrong", texts()))?;
     let is_rowwise = |kind: &RelKind| {
         matches!(
             kind,
@@ -104,7 +104,7 @@ fn compiled(text: &str, limits: &Limits) -> Result<Query, Answer> {
     if scans != 1 || program.outputs.len() != 1 || !program.rels().iter().all(|rel| is_rowwise(&rel.kind)) {
         let message = "a tap looks at one record of one table at a time: \
                        where, extend, project, parse, mv-expand and take can stand behind logs, spans or metrics";
-        return Err(Answer::refused(message, Vec::new()));
+        return Err(Denial::new(message, Vec::new()));
     }
     Ok(query)
 }

@@ -1,5 +1,7 @@
 //! Rules that run: swaps under load, files, orders, and looking at live traffic.
 
+#![allow(clippy::unwrap_used, reason = "a test that finds nothing is to fail there")]
+
 mod common {
     //! What the tests share: a folder with rules, a process with them, requests and a client.
 
