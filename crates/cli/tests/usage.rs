@@ -60,15 +60,6 @@ fn no_command_shows_what_there_is() {
 }
 
 #[test]
-fn commands_of_later_versions_are_named() {
-    for name in ["kernel", "collect"] {
-        let ran = dtq(&[name, "x"]).code(64);
-        assert!(ran.stderr.contains(&format!("`dtq {name}`")) && ran.stderr.contains("not in this version"), "{ran:?}");
-    }
-    assert!(!dtq(&["--help"]).stdout.contains("kernel"));
-}
-
-#[test]
 fn a_wrong_query_is_78_and_says_where() {
     let ran = dtq(&["run", "logs | where Severitytext == 'x'", LOGS]).code(78);
     assert!(ran.stdout.is_empty());

@@ -47,13 +47,10 @@ mod operators;
 use crate::args::{Arguments, Command};
 use crate::console::Console;
 use crate::failure::{Failure, Outcome};
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use std::io::Write;
 use std::process::ExitCode;
-
-/// Commands that come with later versions, with what they will do: named, so that nobody takes them for a typing error.
-const PLANNED: &[(&str, &str)] = &[("collect", "runs the collector")];
 
 /// Runs the process: parses, acts, says what went wrong, and returns the exit code.
 pub fn main() -> ExitCode {
@@ -119,19 +116,7 @@ fn not_parsed(error: &clap::Error, console: &mut Console) -> Outcome {
         }
         _ => {}
     }
-    if let Some((name, does)) = planned(error) {
-        let message = format!("`dtq {name}`, which {does}, is not in this version; `dtq --help` lists what is");
-        return Err(Failure::Usage(message));
-    }
     let rendered = error.render().to_string();
     console.say(rendered.trim_end());
     Err(Failure::UsageSaid)
-}
-
-/// Returns the planned command that was asked for.
-fn planned(error: &clap::Error) -> Option<(&'static str, &'static str)> {
-    let Some(ContextValue::String(asked)) = error.get(ContextKind::InvalidSubcommand) else {
-        return None;
-    };
-    PLANNED.iter().copied().find(|(name, _)| name == asked)
 }
