@@ -147,7 +147,7 @@ impl<J: Judge> Receiver<J> {
         let plain = coding.inflate(packed.clone(), self.limits.inflated_bytes_max, |count| share.grow(count))?;
         let (plain, packed) = match form {
             // A copy of a request in JSON cannot be sent on as protobuf.
-            Form::Json => (self.take_json(signal, &plain, share)?, None),
+            Form::Json => (self.transcribe(signal, &plain, share)?, None),
             _ => (plain, (coding != Coding::Identity).then_some((coding, packed))),
         };
         let records = count_records(signal, &plain)?;
@@ -159,7 +159,7 @@ impl<J: Judge> Receiver<J> {
         Ok(Payload { plain, packed })
     }
 
-    fn take_json(&self, signal: Signal, text: &[u8], share: &mut Share) -> Result<Bytes, Refusal> {
+    fn transcribe(&self, signal: Signal, text: &[u8], share: &mut Share) -> Result<Bytes, Refusal> {
         let request = requests::from_json(text, signal, NESTING_MAX).map_err(|fault| {
             Refusal::new(Cause::Malformed, format!("wrong JSON at byte {}: {}", fault.offset, fault.reason))
         })?;
