@@ -8,7 +8,6 @@ use crate::batch::Batch;
 use crate::context::{NativeContext, Records, Subqueries, Verdict};
 use crate::entry::{Entry, Filled, Guard, Listing, Report};
 use crate::layout::BufferTable;
-use crate::notes::FieldNotes;
 use crate::refusal::Refusal;
 use dtq_record::checked::CheckedRecords;
 use dtq_record::otlp::index::RecordEntry;
@@ -256,19 +255,6 @@ impl RecordScan {
         match target.0 {}
     }
 
-    /// Compiles the scan of a pass that also notes where attributes begin.
-    ///
-    /// # Errors
-    /// Never entered.
-    pub fn compile_noting(
-        target: &Target,
-        _pass: &Pass,
-        _slot_count: usize,
-        _guards: &[Guard],
-    ) -> Result<Self, Refusal> {
-        match target.0 {}
-    }
-
     /// Returns what the code of a scan looks like.
     ///
     /// # Errors
@@ -287,11 +273,6 @@ impl RecordScan {
         match self.0 {}
     }
 
-    /// Returns the number of the field whose places are noted.
-    pub fn noted_field(&self) -> Option<u32> {
-        match self.0 {}
-    }
-
     /// Decides the records of a batch.
     pub(crate) fn decide<'r>(
         &self,
@@ -299,13 +280,8 @@ impl RecordScan {
         _ctx: &mut NativeContext,
         _filled: (&mut [Slot], &mut BufferTable<'r>),
         _records: (&'r [u8], &[RecordEntry]),
-        _out: (&mut [u8], &mut [FieldNotes]),
+        _out: &mut [u8],
     ) -> usize {
-        match self.0 {}
-    }
-
-    /// Fills the slots that are wanted from a message, and notes what was walked.
-    pub fn fill_and_note(&self, _message: &[u8], _slots: &mut [Slot], _notes: &mut FieldNotes, _wanted: u64) -> Filled {
         match self.0 {}
     }
 

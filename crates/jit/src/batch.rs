@@ -5,7 +5,6 @@
 
 use crate::context::{NativeContext, Subqueries};
 use crate::layout::BufferTable;
-use crate::notes::FieldNotes;
 use crate::{Condition, RecordScan};
 use dtq_record::otlp::index::RecordEntry;
 use dtq_record::slot::Slot;
@@ -37,32 +36,26 @@ pub struct Batch<'a> {
     pub asks: &'a [Ask<'a>],
     /// Numbers, each as a bit, that end the batch: a record with such a number is not decided.
     pub stops: u64,
-    /// Numbers, each as a bit, of records of which is kept what the scan has noted.
-    pub kept: u64,
 }
 
 impl Batch<'_> {
     /// Decides records of a request, as many as `out` has room for: the bits of the conditions that are true of each.
-    ///
-    /// The notes of the decided records whose numbers are in `kept` are the first of `notes`, in order, if the scan
-    /// notes something; all others have no meaning.
     ///
     /// Returns how many were decided: all, or those in front of the first that the filler has to read, of which a
     /// condition fails or says nothing, or whose number is one of `stops`. Slots and buffers are those of the last record
     /// that was looked at then.
     ///
     /// # Panics
-    /// If there are fewer slots than scan and conditions use, fewer records than room, not more notes than
-    /// room, over [`ASKS_MAX`] conditions, a
+    /// If there are fewer slots than scan and conditions use, fewer records than room, over [`ASKS_MAX`] conditions, a
     /// condition that is not one over slots, or a record that does not lie in the request.
     pub fn decide<'r>(
         &self,
         ctx: &mut NativeContext,
         (slots, buffers): (&mut [Slot], &mut BufferTable<'r>),
         (request, records): (&'r [u8], &[RecordEntry]),
-        (out, notes): (&mut [u8], &mut [FieldNotes]),
+        out: &mut [u8],
     ) -> usize {
         assert!(self.asks.len() <= ASKS_MAX, "a batch has at most {ASKS_MAX} conditions");
-        self.scan.decide(self, ctx, (slots, buffers), (request, &records[..out.len()]), (out, notes))
+        self.scan.decide(self, ctx, (slots, buffers), (request, &records[..out.len()]), out)
     }
 }

@@ -13,7 +13,6 @@ use crate::frame::Frame;
 use crate::function::{Entry, EntryPoint, FunctionId, Needs};
 use crate::helpers::value_of;
 use crate::layout::{BufferTable, Cell, View};
-use crate::notes::FieldNotes;
 use crate::pools::Tables;
 use crate::records::{ColumnWalk, Walk, check_slots, is_granted};
 use crate::target::{Refusal, Target};
@@ -24,7 +23,7 @@ use dtq_record::slot::Slot;
 use dtq_value::Value;
 use dtq_value::scalar::Fault;
 use std::fmt;
-use std::mem::{MaybeUninit, transmute};
+use std::mem::transmute;
 
 /// A function over inputs, which are slots or cells: both have the same size and alignment.
 type ConditionFn = unsafe extern "C" fn(*mut Frame<'_>, *const u8, *const BufferTable<'_>) -> u32;
@@ -36,7 +35,7 @@ type ChoicesFn =
 /// A function over checked records, whose room is for bytes or for slots.
 type CheckedFn =
     unsafe extern "C" fn(*mut Frame<'_>, *const Slot, usize, *const BufferTable<'_>, *mut u32, *mut u8, usize) -> usize;
-type ScanFn = unsafe extern "C" fn(*const u8, u64, *mut Slot, u64, *mut FieldNotes) -> u32;
+type ScanFn = unsafe extern "C" fn(*const u8, u64, *mut Slot, u64) -> u32;
 
 /// What functions return for a condition that does not hold, holds, is null; and for a fault, which the frame has.
 pub mod status {
@@ -216,18 +215,12 @@ impl Module {
         unsafe { function(&raw mut frame, inputs, buffers) }
     }
 
-    /// Calls a scan of a message; what it notes counts where it is done, if it is one that notes something.
+    /// Calls a scan of a message.
     ///
     /// # Panics
     /// If there are fewer slots than the scan fills.
     #[inline]
-    pub(crate) fn scan(
-        &self,
-        id: FunctionId,
-        message: &[u8],
-        (slots, notes): (&mut [Slot], Option<&mut FieldNotes>),
-        wanted: u64,
-    ) -> Filled {
+    pub(crate) fn scan(&self, id: FunctionId, message: &[u8], slots: &mut [Slot], wanted: u64) -> Filled {
         let entry = self.entry(id);
         assert!(slots.len() >= entry.needs.input_count, "a scan gets all slots that it fills");
         // Views have offsets of 32 bits.
@@ -238,12 +231,9 @@ impl Module {
         // SAFETY: the address is that of a function with the signature of `EntryPoint::Scan`, which is this one
         // (`tests/scan.rs`); the memory is alive as long as `self`.
         let function = unsafe { transmute::<*const u8, ScanFn>(address) };
-        let mut room = MaybeUninit::uninit();
-        let notes = notes.map_or(room.as_mut_ptr(), std::ptr::from_mut);
-        // SAFETY: message, slots and notes live through the call, and there are as many slots as the code writes; it
-        // writes only what is a slot or a note, and reads behind a check of the size (`tests/scan.rs` scans cut and mutated
-        // messages).
-        let status = unsafe { function(message.as_ptr(), message.len() as u64, slots.as_mut_ptr(), wanted, notes) };
+        // SAFETY: message and slots live through the call, and there are as many slots as the code writes; it writes
+        // only what is a slot, and reads behind a check of the size (`tests/scan.rs` scans cut and mutated messages).
+        let status = unsafe { function(message.as_ptr(), message.len() as u64, slots.as_mut_ptr(), wanted) };
         match i64::from(status) {
             filled::DONE => Filled::Done,
             filled::SETTLED => Filled::Settled,

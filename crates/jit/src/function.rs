@@ -28,7 +28,7 @@ pub enum EntryPoint {
     Confirm,
     /// The same with room for the slots that are chosen for a record, and none for positions.
     CheckedChoices,
-    /// Message, its size, slots, what is wanted, room for notes; how it ended as number.
+    /// Message, its size, slots, what is wanted; how it ended as number.
     Scan,
 }
 
@@ -41,7 +41,7 @@ impl EntryPoint {
             EntryPoint::Value => (4, types::I32),
             EntryPoint::Many | EntryPoint::Choices => (7, types::I64),
             EntryPoint::Checked | EntryPoint::Confirm | EntryPoint::CheckedChoices => (7, types::I64),
-            EntryPoint::Scan => (5, types::I32),
+            EntryPoint::Scan => (4, types::I32),
         };
         signature.params.extend((0..params).map(|_| AbiParam::new(types::I64)));
         signature.returns.push(AbiParam::new(returned));

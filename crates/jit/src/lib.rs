@@ -5,7 +5,7 @@
 //! reads what `call` hands in, and calls the functions of one fixed table, which it is handed too. Read in order:
 //! `refusal`, `entry`, `context` (what callers and code hand each other), `target`, `layout`, `operand`, `pools`, `lower`
 //! (expressions to the code generator's language), `module` (functions to bytes), `helpers`, `records`, `function`,
-//! `frame`, `call` (bytes to calls), `unit`, `many`, `edit`, `scan`, `notes`, `batch`.
+//! `frame`, `call` (bytes to calls), `unit`, `many`, `edit`, `scan`, `batch`.
 //!
 //! # Features
 //! Without `cranelift` (on unless left out) the items are the same and compiling is refused, [`Refusal::Build`]: see
@@ -64,9 +64,6 @@ mod edit;
 #[cfg(feature = "cranelift")]
 mod scan;
 
-#[cfg_attr(not(feature = "cranelift"), allow(dead_code, reason = "code and its generator use the rest of it"))]
-mod notes;
-
 mod batch;
 
 #[cfg(not(feature = "cranelift"))]
@@ -80,7 +77,6 @@ pub use context::{NativeContext, NoSubqueries, Records, Subqueries, Verdict};
 pub use edit::{CheckedChooser, SlotChoice, SlotChooser, SlotSource};
 pub use entry::{Entry, EntryKind, Filled, Guard, GuardTest, Input, Listing, Report};
 pub use layout::BufferTable;
-pub use notes::{FieldNotes, NOTES_MAX};
 pub use refusal::Refusal;
 #[cfg(feature = "cranelift")]
 pub use scan::{RecordScan, ScanLayout};

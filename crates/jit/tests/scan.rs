@@ -4,14 +4,13 @@
 #[path = "scan/messages.rs"]
 mod messages;
 
-use dtq_jit::{Batch, BufferTable, FieldNotes, Filled, Guard, GuardTest, NativeContext, RecordScan, Refusal, Target};
+use dtq_jit::{Batch, BufferTable, Filled, Guard, GuardTest, NativeContext, RecordScan, Refusal, Target};
 use dtq_record::otlp::fill::{FieldPath, Level, SlotPlan};
-use dtq_record::otlp::key_places::KeyPlaces;
 use dtq_record::otlp::metrics::Kind;
 use dtq_record::otlp::pass::Pass;
 use dtq_record::slot::{Buffers, Slot, Tag};
 use dtq_record::tables::{Base, standard};
-use dtq_record::wire::{Fields, WireError, append_varint_field};
+use dtq_record::wire::{WireError, append_varint_field};
 use dtq_source::Limits;
 use dtq_value::Str;
 use dtq_value::scalar::Context;
@@ -122,29 +121,6 @@ fn check_all(part: Part, plan: &SlotPlan, scan: &RecordScan, message: &[u8]) -> 
         (_, Filled::Irregular) => false,
         (expected, filled) => panic!("{expected:?} {filled:?} {part:?} {message:02x?}"),
     }
-}
-
-/// Compares what is noted of a message with its fields, when only some of it is wanted, and slots with those without notes.
-fn check_notes(
-    part: Part,
-    plan: &SlotPlan,
-    [scan, noting]: [&RecordScan; 2],
-    (message, wanted): (&[u8], u64),
-) -> usize {
-    let [mut slots, mut expected] = [0; 2].map(|_| vec![UNTOUCHED; plan.slot_count()]);
-    let mut notes = FieldNotes::NONE;
-    let filled = noting.fill_and_note(message, &mut slots, &mut notes, wanted);
-    assert_eq!(filled, scan.fill(message, &mut expected, wanted), "{part:?} {message:02x?}");
-    if filled != Filled::Done || noting.noted_field().is_none() {
-        return 0;
-    }
-    assert_eq!(slots, expected, "{part:?} {message:02x?}");
-    let walked = notes.walked();
-    let fields = Fields::new(&message[..walked.end as usize]).map(Result::unwrap);
-    let starts: Vec<u32> =
-        fields.filter(|field| Some(field.number) == noting.noted_field()).map(|field| field.offset as u32).collect();
-    assert_eq!(walked.starts, starts, "{part:?} {message:02x?}");
-    starts.len()
 }
 
 /// Compares the slots of some paths with what a plan of these alone fills.
@@ -390,43 +366,6 @@ fn too_many_keys_or_too_few_slots_are_refused_and_cause_no_undefined_behaviour()
 }
 
 #[test]
-fn what_is_noted_is_where_the_attributes_begin_that_were_walked() {
-    let (mut noted, mut random) = (0, Random(5));
-    for seed in 0..60 {
-        let part = *Random(seed).pick(&parts());
-        let paths = some_paths(&mut random, part);
-        let plan = SlotPlan::new(part.base, &paths).unwrap();
-        let (target, pass) = (Target::host().unwrap(), part.pass(&plan));
-        let noting = RecordScan::compile_noting(&target, pass, plan.slot_count(), &[]).unwrap();
-        let scan = part.scan(&plan, &[]);
-        for turn in 0..MESSAGES_A_PLAN {
-            let message = message(&mut random, pass, turn % 2 == 0);
-            let wanted = if turn % 3 == 0 { u64::MAX } else { random.next() };
-            noted += check_notes(part, &plan, [&scan, &noting], (&message, wanted));
-        }
-    }
-    assert!(noted > 1_000, "{noted}");
-}
-
-#[test]
-fn of_very_many_attributes_none_is_noted() {
-    let plan = key_plan(2);
-    let part = Part { base: Base::Logs, level: Level::Record, kind: None };
-    let scan = RecordScan::compile_noting(&Target::host().unwrap(), part.pass(&plan), plan.slot_count(), &[]).unwrap();
-    let keys = KeyPlaces::new(Base::Logs, dtq_record::otlp::logs::column::ATTRIBUTES).unwrap();
-    assert_eq!(scan.noted_field(), Some(keys.number()));
-    for count in [63, 64, 65, 128, 1_000] {
-        let message = [0x32, 4, 0x0A, 0, 0x12, 0].repeat(count);
-        let mut notes = FieldNotes::NONE;
-        let mut slots = vec![UNTOUCHED; plan.slot_count()];
-        assert_eq!(scan.fill_and_note(&message, &mut slots, &mut notes, u64::MAX), Filled::Done);
-        let walked = notes.walked();
-        let expected = if count > 64 { (0, 0) } else { (count, message.len() as u32) };
-        assert_eq!((walked.starts.len(), walked.end), expected);
-    }
-}
-
-#[test]
 #[should_panic(expected = "all slots that it fills")]
 fn a_scan_is_never_run_over_too_few_slots() {
     let plan = key_plan(3);
@@ -439,10 +378,10 @@ fn a_scan_is_never_run_over_too_few_slots() {
 fn a_batch_is_never_run_over_too_few_slots() {
     let plan = key_plan(3);
     let scan = Part { base: Base::Logs, level: Level::Record, kind: None }.scan(&plan, &[]);
-    let batch = Batch { scan: &scan, wanted: u64::MAX, asks: &[], stops: 0, kept: 0 };
+    let batch = Batch { scan: &scan, wanted: u64::MAX, asks: &[], stops: 0 };
     let mut ctx = NativeContext::new(Context::new(Limits::default(), 0, 0));
     let mut table = BufferTable::new(&Buffers::default());
-    batch.decide(&mut ctx, (&mut [Slot::MISSING; 2], &mut table), (&[], &[]), (&mut [], &mut [FieldNotes::NONE]));
+    batch.decide(&mut ctx, (&mut [Slot::MISSING; 2], &mut table), (&[], &[]), &mut []);
 }
 
 #[test]

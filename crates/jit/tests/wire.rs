@@ -70,7 +70,7 @@ impl Source {
         let plan = SlotPlan::new(base, &paths).expect("the paths are of the table");
         let pass = plan.pass(Level::Record, kind).expect("kinds are given for metrics alone");
         let target = Target::host().expect("tests run on a machine that has native code");
-        let scan = RecordScan::compile_noting(&target, pass, plan.slot_count(), &[]).expect("there is a scan of it");
+        let scan = RecordScan::compile(&target, pass, plan.slot_count(), &[]).expect("there is a scan of it");
         let beside = plan.slot_count() as u32..;
         let slots = found.into_iter().zip(beside).map(|(slot, other)| slot.unwrap_or(other)).collect();
         Source { base, kind, plan, scan, slots }

@@ -7,7 +7,6 @@ use super::{ConditionFn, EntryPoint, Frame, FunctionId, Module, ScanFn, check_sl
 use crate::batch::{ASKS_MAX, Ask, Batch};
 use crate::context::{NativeContext, NoSubqueries};
 use crate::layout::BufferTable;
-use crate::notes::FieldNotes;
 use dtq_record::otlp::index::RecordEntry;
 use dtq_record::slot::Slot;
 use smallvec::SmallVec;
@@ -17,15 +16,14 @@ impl Module {
     /// Calls a scan and the conditions of a batch for one record after the other; returns how many were decided.
     ///
     /// # Panics
-    /// If there are fewer slots than one of them uses, not more notes than room, a condition is none over slots, or a record
-    /// lies elsewhere.
+    /// If there are fewer slots than one of them uses, a condition is none over slots, or a record lies elsewhere.
     pub(crate) fn decide_scanned<'r>(
         &self,
         id: FunctionId,
         (batch, context): (&Batch<'_>, &mut NativeContext),
         (slots, buffers): (&mut [Slot], &mut BufferTable<'r>),
         (request, records): (&'r [u8], &[RecordEntry]),
-        (out, notes): (&mut [u8], &mut [FieldNotes]),
+        out: &mut [u8],
     ) -> usize {
         let entry = self.entry(id);
         assert!(slots.len() >= entry.needs.input_count, "a scan gets all slots that it fills");
@@ -35,31 +33,21 @@ impl Module {
         let asked: SmallVec<[Asked<'_>; ASKS_MAX]> =
             batch.asks.iter().map(|ask| Asked::new(ask, slots.len())).collect();
         let mut frame = self.frame(context, &NoSubqueries);
-        assert!(notes.len() > out.len(), "there are notes for each record and one that is not kept");
-        let mut kept = 0;
         for (done, (record, out)) in records.iter().zip(out.iter_mut()).enumerate() {
             let message = record.place.content(request);
-            let noted = &mut notes[kept];
             // SAFETY: as in `scan`; places are numbers of 32 bits, so that no message is larger.
-            let status =
-                unsafe { scan(message.as_ptr(), message.len() as u64, slots.as_mut_ptr(), batch.wanted, noted) };
+            let status = unsafe { scan(message.as_ptr(), message.len() as u64, slots.as_mut_ptr(), batch.wanted) };
             let bits = match i64::from(status) {
                 filled::DONE => {
                     buffers.set_record(message);
                     // SAFETY: they were made ready for these slots.
                     unsafe { ask_all(&asked, &mut frame, slots, buffers) }
                 }
-                filled::SETTLED => {
-                    noted.clear();
-                    Some(0)
-                }
+                filled::SETTLED => Some(0),
                 _ => None,
             };
             match bits {
-                Some(bits) if batch.stops >> bits & 1 == 0 => {
-                    *out = bits;
-                    kept += (batch.kept >> bits & 1) as usize;
-                }
+                Some(bits) if batch.stops >> bits & 1 == 0 => *out = bits,
                 _ => return done,
             }
         }

@@ -164,7 +164,7 @@ impl Emitter<'_, '_> {
         let pass = &walk.pass.nested()[position];
         let items = Items::of(pass)?;
         let wanted = self.number(items.all);
-        self.message((pass, &items, &[]), None, place, wanted).map(drop)
+        self.message((pass, &items, &[]), place, wanted).map(drop)
     }
 
     fn fill(&mut self, walk: &mut Walk<'_>, read: &Read, model: Slot, payload: Value, next: Value, found: Found) {

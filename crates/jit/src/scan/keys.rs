@@ -1,16 +1,14 @@
 //! One `KeyValue` to the slot of its key: a switch on the key's size, then compares of whole words.
 //!
 //! It must be a key and then a value and nothing else where the key is wanted, and begin with the key where it is not.
-//! Where it begins is noted, if that is asked for.
 //! Next: `scan/items.rs`.
 
 use super::emit::{Emitter, Place, chunk_of, chunks};
 use super::items::KeyItem;
 use super::message::{Here, Walk};
-use crate::notes::{FieldNotes, NOTES_MAX};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Value, types};
-use cranelift_frontend::{Switch, Variable};
+use cranelift_frontend::Switch;
 use dtq_record::slot::{Slot, Tag};
 use std::collections::BTreeMap;
 
@@ -31,44 +29,7 @@ struct Pair {
     left: Value,
 }
 
-/// Holds where attributes are noted.
-#[derive(Clone, Copy)]
-pub(super) struct Notes {
-    /// Address of the notes.
-    address: Value,
-    /// Bytes that were noted.
-    size: Variable,
-}
-
 impl Emitter<'_, '_> {
-    /// Begins to note where attributes begin.
-    pub fn begin_notes(&mut self, address: Value) -> Notes {
-        let size = self.builder.declare_var(types::I64);
-        let none = self.number(0);
-        self.builder.def_var(size, none);
-        Notes { address, size }
-    }
-
-    /// Notes a field that begins at an address. When there are too many, those that come later stand over earlier ones.
-    fn note(&mut self, notes: Notes, at: Value) {
-        let size = self.builder.use_var(notes.size);
-        let offset = self.and(size, ((NOTES_MAX - 1) * size_of::<u32>()) as u64);
-        let place = self.sum(notes.address, offset);
-        let start = self.builder.ins().isub(at, self.record);
-        self.builder.ins().istore32(MemFlagsData::trusted(), start, place, FieldNotes::STARTS);
-        let size = self.add(size, size_of::<u32>() as i64);
-        self.builder.def_var(notes.size, size);
-    }
-
-    /// Notes how many fields were noted, and up to where that is all of them.
-    pub fn end_notes(&mut self, notes: Notes, at: Value) {
-        let size = self.builder.use_var(notes.size);
-        let count = self.builder.ins().ushr_imm_u(size, i64::from(size_of::<u32>().trailing_zeros()));
-        self.builder.ins().istore32(MemFlagsData::trusted(), count, notes.address, FieldNotes::COUNT);
-        let end = self.builder.ins().isub(at, self.record);
-        self.builder.ins().istore32(MemFlagsData::trusted(), end, notes.address, FieldNotes::END);
-    }
-
     /// Writes the code of a field of attributes, whose tag the loop is at.
     pub fn key_value(&mut self, walk: &mut Walk<'_>, here: Here) {
         let behind_tag = self.add(here.at, 1);
@@ -87,9 +48,6 @@ impl Emitter<'_, '_> {
         let room = self.add(size, -2);
         let fits = self.compare(IntCC::UnsignedLessThanOrEqual, key_size, room);
         self.require(fits);
-        if let Some(notes) = walk.notes {
-            self.note(notes, here.at);
-        }
         let pair = Pair { start, size, end, left: here.left };
         self.switch_on_size(walk, pair, key_size);
     }

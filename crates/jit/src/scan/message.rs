@@ -5,7 +5,6 @@
 
 use super::emit::{Emitter, Place};
 use super::items::Items;
-use super::keys::Notes;
 use crate::entry::Guard;
 use crate::target::Refusal;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -23,8 +22,6 @@ pub(super) struct Walk<'p> {
     pub items: &'p Items,
     /// The tests that are made as soon as their slot is filled.
     pub guards: &'p [Guard],
-    /// Where attributes are noted.
-    pub notes: Option<Notes>,
     /// Address behind the message.
     pub end: Value,
     /// Begins with the next field: address, and what is still to be found. The address may lie beyond the end.
@@ -94,27 +91,25 @@ impl<'p> Walk<'p> {
 }
 
 impl Emitter<'_, '_> {
-    /// Writes the scan of the message between two addresses, and goes on behind it; returns how far it was walked, and what
-    /// was not found.
+    /// Writes the scan of the message between two addresses, and goes on behind it; returns what was not found.
     ///
     /// # Errors
     /// When the pass has what no code is made for.
     pub fn message(
         &mut self,
         (pass, items, guards): (&Pass, &Items, &[Guard]),
-        notes: Option<Notes>,
         [at, end]: [Value; 2],
         wanted: Value,
-    ) -> Result<[Value; 2], Refusal> {
+    ) -> Result<Value, Refusal> {
         self.begin(pass, [at, end]);
         if pass.reads().is_empty() {
-            return Ok([at, wanted]);
+            return Ok(wanted);
         }
         let [head, advance] = [0; 2].map(|_| self.block(2));
-        let finish = self.block(2);
-        let mut walk = Walk { pass, items, guards, notes, end, head, advance, guarded: Vec::new(), any: None };
+        let finish = self.block(1);
+        let mut walk = Walk { pass, items, guards, end, head, advance, guarded: Vec::new(), any: None };
         let is_wanted = self.compare_with(IntCC::NotEqual, wanted, 0);
-        self.branch(is_wanted, (head, &[at, wanted]), (finish, &[at, wanted]));
+        self.branch(is_wanted, (head, &[at, wanted]), (finish, &[wanted]));
 
         let [at, left] = self.enter(head);
         let (body, tail) = (self.block(0), self.cold_block(0));
@@ -124,7 +119,7 @@ impl Emitter<'_, '_> {
         self.enter::<0>(tail);
         // Fewer than two bytes are no field. Beyond the end is where a field came to that is cut.
         let is_end = self.compare(IntCC::Equal, at, end);
-        self.branch(is_end, (finish, &[at, left]), (self.irregular, &[]));
+        self.branch(is_end, (finish, &[left]), (self.irregular, &[]));
 
         self.enter::<0>(body);
         let (tag, second) = (self.load(1, at, 0), self.load(1, at, 1));
@@ -137,10 +132,10 @@ impl Emitter<'_, '_> {
 
         let [at, left] = self.enter(advance);
         let is_done = self.compare_with(IntCC::Equal, left, 0);
-        self.branch(is_done, (finish, &[at, left]), (head, &[at, left]));
-        let [at, left] = self.enter(finish);
+        self.branch(is_done, (finish, &[left]), (head, &[at, left]));
+        let [left] = self.enter(finish);
         self.derive(pass)?;
-        Ok([at, left])
+        Ok(left)
     }
 
     /// Writes what slots hold when nothing is found.

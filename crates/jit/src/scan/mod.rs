@@ -31,7 +31,6 @@ use crate::entry::{Filled, Guard, Listing};
 use crate::function::{EntryPoint, FunctionId, Needs};
 use crate::layout::BufferTable;
 use crate::module::ModuleBuilder;
-use crate::notes::FieldNotes;
 use crate::pools::Tables;
 use crate::target::{Refusal, Target};
 use cranelift_codegen::ir::{InstBuilder, Value, types};
@@ -67,7 +66,6 @@ pub struct RecordScan {
     code: Module,
     function: FunctionId,
     layout: ScanLayout,
-    noted: Option<u32>,
 }
 
 impl RecordScan {
@@ -77,26 +75,9 @@ impl RecordScan {
     /// [`Refusal::Size`] for very many slots or keys, or a guard with a long text; [`Refusal::Construct`] for what no table
     /// of this version reads; and when the code cannot be run here.
     pub fn compile(target: &Target, pass: &Pass, slot_count: usize, guards: &[Guard]) -> Result<Self, Refusal> {
-        Self::compile_with(target, (pass, None), slot_count, guards)
-    }
-
-    /// Compiles the scan of a pass that also notes where attributes begin, for [`RecordScan::fill_and_note`] and batches.
-    ///
-    /// # Errors
-    /// As [`RecordScan::compile`].
-    pub fn compile_noting(target: &Target, pass: &Pass, slot_count: usize, guards: &[Guard]) -> Result<Self, Refusal> {
-        Self::compile_with(target, (pass, attributes_of(pass)), slot_count, guards)
-    }
-
-    fn compile_with(
-        target: &Target,
-        (pass, noted): (&Pass, Option<u32>),
-        slot_count: usize,
-        guards: &[Guard],
-    ) -> Result<Self, Refusal> {
         let mut module = ModuleBuilder::new(target);
-        let (function, layout) = define(&mut module, (pass, noted), slot_count, guards)?;
-        Ok(Self { code: module.finish(Tables::default())?, function, layout, noted })
+        let (function, layout) = define(&mut module, pass, slot_count, guards)?;
+        Ok(Self { code: module.finish(Tables::default())?, function, layout })
     }
 
     /// Returns what the code of a scan looks like, for this machine or another.
@@ -105,18 +86,13 @@ impl RecordScan {
     /// As [`RecordScan::compile`], but for memory.
     pub fn listing(target: &Target, pass: &Pass, slot_count: usize, guards: &[Guard]) -> Result<Listing, Refusal> {
         let mut module = ModuleBuilder::new(target).with_listings();
-        define(&mut module, (pass, None), slot_count, guards)?;
+        define(&mut module, pass, slot_count, guards)?;
         Ok(module.listings()[0].clone())
     }
 
     /// Returns which bits stand for which slots.
     pub fn layout(&self) -> &ScanLayout {
         &self.layout
-    }
-
-    /// Returns the number of the field whose places are noted; `None` where nothing is.
-    pub fn noted_field(&self) -> Option<u32> {
-        self.noted
     }
 
     /// Returns the size of the code in bytes.
@@ -135,19 +111,7 @@ impl RecordScan {
     /// If there are fewer slots than the scan was compiled for.
     #[inline]
     pub fn fill(&self, message: &[u8], slots: &mut [Slot], wanted: u64) -> Filled {
-        self.code.scan(self.function, message, (slots, None), wanted)
-    }
-
-    /// Does what [`RecordScan::fill`] does, and notes what of the message was walked; what was noted counts where it is done.
-    ///
-    /// # Panics
-    /// As [`RecordScan::fill`].
-    #[inline]
-    pub fn fill_and_note(&self, message: &[u8], slots: &mut [Slot], notes: &mut FieldNotes, wanted: u64) -> Filled {
-        if self.noted.is_none() {
-            notes.clear();
-        }
-        self.code.scan(self.function, message, (slots, Some(notes)), wanted)
+        self.code.scan(self.function, message, slots, wanted)
     }
 
     /// Does what [`Batch::decide`] does, with its own slots and records.
@@ -157,9 +121,9 @@ impl RecordScan {
         ctx: &mut NativeContext,
         filled: (&mut [Slot], &mut BufferTable<'r>),
         records: (&'r [u8], &[RecordEntry]),
-        (out, notes): (&mut [u8], &mut [FieldNotes]),
+        out: &mut [u8],
     ) -> usize {
-        self.code.decide_scanned(self.function, (batch, ctx), filled, records, (out, notes))
+        self.code.decide_scanned(self.function, (batch, ctx), filled, records, out)
     }
 }
 
@@ -170,7 +134,7 @@ impl RecordScan {
 /// of this version reads.
 pub fn define(
     module: &mut ModuleBuilder,
-    (pass, noted): (&Pass, Option<u32>),
+    pass: &Pass,
     slot_count: usize,
     guards: &[Guard],
 ) -> Result<(FunctionId, ScanLayout), Refusal> {
@@ -186,7 +150,7 @@ pub fn define(
     let items = Items::of(pass)?;
     let layout = ScanLayout::of(pass, &items, slot_count);
     let id = module.define(EntryPoint::Scan, |builder| {
-        emit_scan(builder, (pass, noted), (&items, &layout), guards)?;
+        emit_scan(builder, pass, &items, &layout, guards)?;
         Ok(Needs { input_count: slot_count, ..Needs::default() })
     })?;
     Ok((id, layout))
@@ -194,15 +158,16 @@ pub fn define(
 
 fn emit_scan(
     builder: &mut FunctionBuilder<'_>,
-    (pass, noted): (&Pass, Option<u32>),
-    (items, layout): (&Items, &ScanLayout),
+    pass: &Pass,
+    items: &Items,
+    layout: &ScanLayout,
     guards: &[Guard],
 ) -> Result<(), Refusal> {
     let entry = builder.create_block();
     builder.append_block_params_for_function_params(entry);
     builder.switch_to_block(entry);
-    let [record, size, slots, wanted, notes]: [Value; 5] =
-        builder.block_params(entry).try_into().expect("the signature has five parameters");
+    let [record, size, slots, wanted]: [Value; 4] =
+        builder.block_params(entry).try_into().expect("the signature has four parameters");
     let (irregular, settled) = (builder.create_block(), builder.create_block());
     builder.set_cold_block(irregular);
     let mut emitter = Emitter { builder, record, slots, irregular, settled };
@@ -210,11 +175,7 @@ fn emit_scan(
     let end = emitter.sum(record, size);
     let (early, late): (Vec<Guard>, Vec<Guard>) =
         guards.iter().cloned().partition(|guard| is_settled_when_filled(pass, items, guard.slot));
-    let notes = noted.map(|_| emitter.begin_notes(notes));
-    let [at, left] = emitter.message((pass, items, &early), notes, [record, end], wanted)?;
-    if let Some(notes) = notes {
-        emitter.end_notes(notes, at);
-    }
+    let left = emitter.message((pass, items, &early), [record, end], wanted)?;
 
     // Where a guarded slot was not found its default decides, which is known now.
     let fails = early.iter().filter(|guard| !guard.test.passes_default(&default_of(pass, guard.slot)));
@@ -247,12 +208,6 @@ fn emit_late_guard(emitter: &mut Emitter<'_, '_>, pass: &Pass, bits: u64, wanted
     guard.test.emit(emitter, words, pass.buffer());
     emitter.jump(next, &[]);
     emitter.enter::<0>(next);
-}
-
-/// Returns the number of the only field whose keys are read; `None` where there is none, or several.
-fn attributes_of(pass: &Pass) -> Option<u32> {
-    let mut numbers = pass.reads().iter().filter(|read| read.how == How::Keys).map(|read| read.number);
-    numbers.next().filter(|_| numbers.next().is_none())
 }
 
 /// Says whether a slot has its value as soon as its field or key was found, and its default if it was not.

@@ -59,15 +59,6 @@ pub enum Held<'r> {
     Other,
 }
 
-/// Says how far somebody has walked over a record, who found nothing malformed there, and which attributes it saw.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Walked<'w> {
-    /// Where the attributes before `end` begin, all of them; each begins with its key.
-    pub starts: &'w [u32],
-    /// Where the field begins that comes next, or where the record ends.
-    pub end: u32,
-}
-
 impl Held<'_> {
     /// Says whether it reads as a value; `None` where that is not known.
     pub fn is(&self, value: &Value) -> Option<bool> {
@@ -111,11 +102,6 @@ impl KeyPlaces {
         self.column
     }
 
-    /// Returns the number of its field.
-    pub fn number(&self) -> u32 {
-        self.number
-    }
-
     /// Returns the keys, by position.
     pub fn keys(&self) -> &[Box<[u8]>] {
         &self.keys
@@ -132,18 +118,11 @@ impl KeyPlaces {
 
     /// Finds the keys in a record; `None` when it is not one that encoders write, or malformed.
     ///
-    /// What was walked is not walked once more: only the attributes there are looked at.
-    ///
     /// # Panics
-    /// If there are fewer places than keys, or what was walked is not of this record.
-    pub fn find<'r>(&self, record: &'r [u8], walked: Walked<'_>, places: &mut [Option<KeyPlace<'r>>]) -> Option<()> {
+    /// If there are fewer places than keys.
+    pub fn find<'r>(&self, record: &'r [u8], places: &mut [Option<KeyPlace<'r>>]) -> Option<()> {
         u32::try_from(record.len()).ok()?;
-        for start in walked.starts {
-            if self.may_be_sought(record, *start as usize) {
-                self.find_in_field(record, *start as usize, places)?;
-            }
-        }
-        let mut at = walked.end as usize;
+        let mut at = 0;
         while at < record.len() {
             at = match self.beyond_other(record, at) {
                 Some(end) => end,
@@ -153,35 +132,16 @@ impl KeyPlaces {
         Some(())
     }
 
-    /// Says whether the attribute at a place, which begins with its key, may have one that is looked for.
-    #[inline]
-    fn may_be_sought(&self, record: &[u8], at: usize) -> bool {
-        match record.get(at..).and_then(<[u8]>::first_chunk::<4>) {
-            // A length of one byte, the tag of the key, its length.
-            Some([_, (..0x80), _, key_size]) => self.sizes >> key_size.min(&(SIZE_MAX as u8)) & 1 != 0,
-            _ => true,
-        }
-    }
-
-    /// Returns where an attribute ends that has one of the common lengths and a key of a size that is not looked for, or
-    /// where another field of a common shape does; `None` for all others.
+    /// Returns where an attribute ends that has one of the common lengths and a key of a size that is not looked for;
+    /// `None` for every other field.
     #[inline]
     fn beyond_other(&self, record: &[u8], at: usize) -> Option<usize> {
         let [tag, size, key_tag, key_size] = *record.get(at..)?.first_chunk::<4>()?;
+        let is_plain = u32::from(tag) == self.number << 3 | 2 && size < 0x80 && key_tag == 0x0A;
+        let has_key = u32::from(key_size) + 2 <= u32::from(size);
+        let is_other = self.sizes >> key_size.min(SIZE_MAX as u8) & 1 == 0;
         let end = at + 2 + usize::from(size);
-        if u32::from(tag) == self.number << 3 | 2 {
-            let has_key = key_tag == 0x0A && u32::from(key_size) + 2 <= u32::from(size);
-            let is_other = self.sizes >> key_size.min(SIZE_MAX as u8) & 1 == 0;
-            return (size < 0x80 && has_key && is_other && end <= record.len()).then_some(end);
-        }
-        let end = match tag & 0x87 {
-            2 if size < 0x80 => end,
-            1 => at + 9,
-            5 => at + 5,
-            _ => return None,
-        };
-        // Number 0 is malformed, and an attribute of another wire type is too.
-        (tag >= 8 && u32::from(tag >> 3) != self.number && end <= record.len()).then_some(end)
+        (is_plain && has_key && is_other && end <= record.len()).then_some(end)
     }
 
     /// Reads a field, which may be an attribute with one of the keys; returns where it ends.

@@ -11,7 +11,7 @@ use crate::engine::frame::{Frame, Unit};
 use crate::engine::key_edits::KeyEdits;
 use crate::engine::lane::{Asking, Decider, Deciding, Edits, Lane, Step, Turn};
 use crate::engine::request::Pass;
-use dtq_jit::{Ask, Batch, BufferTable, Condition, FieldNotes, RecordScan};
+use dtq_jit::{Ask, Batch, BufferTable, Condition, RecordScan};
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::index::{Positions, RecordEntry};
 use smallvec::SmallVec;
@@ -33,8 +33,8 @@ pub(super) struct Outcomes<'s> {
     stops: u64,
     /// The numbers, as bits, of records that are removed.
     removals: u64,
-    /// The numbers, as bits, of records that are edited.
-    edits: u64,
+    /// Whether some number stands for edits.
+    has_edits: bool,
     /// The most bytes that are put into a record.
     put_bytes: usize,
 }
@@ -79,7 +79,7 @@ impl<'s> Outcomes<'s> {
     /// Returns what the conditions of a lane decide; `None` where they are too many for so many records, or interpreted.
     fn new(lane: &Lane<'s>, record_count: usize) -> Option<Self> {
         let (asked, by_number) = (SmallVec::new(), Vec::new());
-        let mut outcomes = Self { asked, by_number, stops: 0, removals: 0, edits: 0, put_bytes: 0 };
+        let mut outcomes = Self { asked, by_number, stops: 0, removals: 0, has_edits: false, put_bytes: 0 };
         let mut reached = Bits::default();
         for (place, step) in lane.steps.iter().enumerate() {
             reached = outcomes.add(lane, place, step, reached)?;
@@ -99,7 +99,7 @@ impl<'s> Outcomes<'s> {
             }
             outcome.reached = numbered.reached;
             outcomes.removals |= u64::from(outcome.taken_by.is_some()) << number;
-            outcomes.edits |= u64::from(!outcome.edits.is_empty()) << number;
+            outcomes.has_edits |= !outcome.edits.is_empty();
             let put_bytes = lane.edited_keys.map_or(0, |keys| outcome.edits.put_bytes(keys));
             outcomes.put_bytes = outcomes.put_bytes.max(put_bytes);
             outcomes.by_number.push(outcome);
@@ -266,12 +266,10 @@ impl<'s> Frame<'s> {
             Ask { condition: asked.condition, subqueries: looked_up, mask, bits }
         });
         let asks: SmallVec<[Ask<'_>; CONDITIONS_MAX]> = asks.collect();
-        let (stops, kept) = (batches.outcomes.stops, batches.outcomes.edits);
-        let batch = Batch { scan: batches.scan, wanted: batches.wanted, asks: &asks, stops, kept };
-        pass.notes.resize(AHEAD_MAX + 1, FieldNotes::NONE);
+        let batch = Batch { scan: batches.scan, wanted: batches.wanted, asks: &asks, stops: batches.outcomes.stops };
         let mut buffers = BufferTable::new(&unit.buffers);
         let records = (pass.request, &pass.index.records()[first..]);
-        batch.decide(&mut self.state.native, (pass.slots, &mut buffers), records, (numbers, pass.notes))
+        batch.decide(&mut self.state.native, (pass.slots, &mut buffers), records, numbers)
     }
 
     /// Returns how many records come before one that is to be measured for one of the rules.
@@ -286,15 +284,14 @@ impl<'s> Frame<'s> {
     /// Does what the numbers of records say, up to a record that has to be judged in full.
     fn settle_batch(
         &mut self,
-        batches: &Batches<'_, '_>,
+        Batches { lane, outcomes, .. }: &Batches<'_, '_>,
         pass: &mut Pass<'_>,
         (unit, first): (&Unit<'_>, usize),
         numbers: &[u8],
     ) -> Decided {
-        let Batches { lane, outcomes, .. } = batches;
-        let count = match outcomes.edits {
-            0 => numbers.len(),
-            _ => self.splice_batch(batches, pass, first, numbers),
+        let count = match outcomes.has_edits {
+            true => self.splice_batch((*lane, outcomes), pass, first, numbers),
+            false => numbers.len(),
         };
         let numbers = &numbers[..count];
         pass.changes.drop_records(first, numbers.iter().map(|number| outcomes.removals >> number & 1 != 0));
@@ -317,21 +314,18 @@ impl<'s> Frame<'s> {
     /// records come before it.
     fn splice_batch(
         &mut self,
-        Batches { lane, outcomes, scan, .. }: &Batches<'_, '_>,
+        (lane, outcomes): (&Lane<'_>, &Outcomes<'_>),
         pass: &mut Pass<'_>,
         first: usize,
         numbers: &[u8],
     ) -> usize {
-        let mut noted = 0;
         for (at, number) in numbers.iter().enumerate() {
             let outcome = &outcomes.by_number[usize::from(*number)];
             if outcome.edits.is_empty() {
                 continue;
             }
             let record = pass.index.records()[first + at].place.content(pass.request);
-            let walked = lane.walked(scan, &pass.notes[noted]);
-            noted += 1;
-            let Some(keys) = self.splice(lane, &outcome.edits, (record, walked), pass.spliced) else { return at };
+            let Some(keys) = self.splice(lane, &outcome.edits, record, pass.spliced) else { return at };
             // Whether its rules fail is found out also of one that is removed.
             if outcome.taken_by.is_none() {
                 self.write_spliced(keys, pass, first + at);

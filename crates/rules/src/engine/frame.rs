@@ -21,7 +21,6 @@ use crate::state::scan::EndedPartition;
 use dtq_exec::{Feed, Grouping};
 use dtq_interp::{Cells, Evaluator, Interpreter, Members, Subqueries};
 use dtq_ir::{ExprId, RelKind};
-use dtq_jit::FieldNotes;
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::assemble::Changes;
 use dtq_record::otlp::index::RequestIndex;
@@ -87,8 +86,6 @@ pub(crate) struct Scratch {
     pub(crate) overlay: Overlay,
     pub(crate) marked: FixedBitSet,
     pub(crate) spliced: Spliced,
-    /// Where attributes stand in records that were decided and are to be edited.
-    pub(crate) notes: Vec<FieldNotes>,
     /// Memory for the next request that leaves.
     pub(crate) spare: Vec<u8>,
 }

@@ -6,7 +6,7 @@
 use crate::engine::written::EDITS_MAX;
 use crate::native::edits::{EditPlan, EditedKeys, KeyEdit, Node};
 use dtq_record::otlp::assemble::Cut;
-use dtq_record::otlp::key_places::{KEYS_EDITED_MAX, KeyPlace, Walked};
+use dtq_record::otlp::key_places::{KEYS_EDITED_MAX, KeyPlace};
 use smallvec::{SmallVec, smallvec};
 
 /// Holds what rules write into a record, in their order, before it is known what of it is there already.
@@ -102,19 +102,14 @@ impl KeyEdits {
         }
     }
 
-    /// Finds what becomes of a record of which some was walked; `None` when that is not known here.
-    pub(crate) fn splice(
-        &self,
-        keys: &EditedKeys,
-        (record, walked): (&[u8], Walked<'_>),
-        spliced: &mut Spliced,
-    ) -> Option<()> {
+    /// Finds what becomes of a record; `None` when that is not known here.
+    pub(crate) fn splice(&self, keys: &EditedKeys, record: &[u8], spliced: &mut Spliced) -> Option<()> {
         let Spliced { editors, cuts, becomes } = spliced;
         editors.clear();
         cuts.clear();
         becomes.clear();
         let mut places: SmallVec<[Option<KeyPlace<'_>>; 4]> = smallvec![None; keys.places.keys().len()];
-        keys.places.find(record, walked, &mut places)?;
+        keys.places.find(record, &mut places)?;
         for (rule, (key, put)) in &self.edits {
             match becomes.iter_mut().find(|(own, _)| own == key) {
                 Some((_, held)) if held == put => continue,

@@ -18,8 +18,7 @@ use crate::file::rule::Mode;
 use crate::native::edits::{EditPlan, EditedKeys};
 use crate::native::{NativeSet, is_repeatable};
 use dtq_ir::{ExprId, ExprKind, Program};
-use dtq_jit::{BufferTable, Condition, FieldNotes, Filled, RecordScan, Verdict};
-use dtq_record::otlp::key_places::Walked;
+use dtq_jit::{BufferTable, Condition, Filled, RecordScan, Verdict};
 use dtq_record::slot::{Buffers, Slot};
 use dtq_record::tables::Base;
 use fixedbitset::FixedBitSet;
@@ -138,12 +137,6 @@ impl<'s> Lane<'s> {
         let is_protective = |step: &Step<'_>| frame.set.rules[step.rule].on_error != Failure::Pass;
         let bits = base.guards.slots().fold(0, |bits, slot| bits | layout.bits(slot as usize));
         (bits != layout.all() && !self.steps.iter().any(is_protective)).then_some(bits)
-    }
-
-    /// Returns what of a record a scan has walked over, by its notes, as far as that says where edited attributes stand.
-    pub(super) fn walked<'n>(&self, scan: &RecordScan, notes: &'n FieldNotes) -> Walked<'n> {
-        let number = self.edited_keys.map(|keys| keys.places.number());
-        if number.is_some() && number == scan.noted_field() { notes.walked() } else { Walked::default() }
     }
 
     /// Takes a record through the steps that are its turns, as far as `deciding` says what they ask; returns the rule that
@@ -351,10 +344,7 @@ impl Frame<'_> {
                 return Some(true);
             }
         }
-        if pass.notes.is_empty() {
-            pass.notes.push(FieldNotes::NONE);
-        }
-        match scan.fill_and_note(unit.buffers.record, pass.slots, &mut pass.notes[0], pass.wanted) {
+        match scan.fill(unit.buffers.record, pass.slots, pass.wanted) {
             Filled::Done => {}
             Filled::Irregular => return None,
             Filled::Settled => return self.settle_in_lane(lane, pass, unit),
@@ -365,13 +355,8 @@ impl Frame<'_> {
         let taken_by =
             self.decide_in_lane(lane, agenda, record, (pass.marked, &mut edits), |rule| matched.push(rule))?;
         // Also of one that is dropped: whether its rules fail is found out on the way.
-        let keys = match edits.is_empty() {
-            true => None,
-            false => {
-                let walked = lane.walked(scan, &pass.notes[0]);
-                Some(self.splice(lane, &edits, (unit.buffers.record, walked), pass.spliced)?)
-            }
-        };
+        let keys =
+            if edits.is_empty() { None } else { Some(self.splice(lane, &edits, unit.buffers.record, pass.spliced)?) };
         matched.iter().for_each(|rule| self.state.accounts[*rule].matched += 1);
         match (taken_by, keys) {
             (Some(rule), _) => self.take(rule, Fate::Dropped, unit, pass.changes),
@@ -411,19 +396,19 @@ impl Frame<'_> {
         lane.follow(turns, &mut evaluating, edits, matched)
     }
 
-    /// Finds what becomes of a record, of which some was walked, and returns the keys that it is edited by; `None` when that has to be found out by
+    /// Finds what becomes of a record, and returns the keys that it is edited by; `None` when that has to be found out by
     /// judging it in full.
     pub(super) fn splice<'s>(
         &self,
         lane: &Lane<'s>,
         edits: &KeyEdits,
-        walked: (&[u8], Walked<'_>),
+        record: &[u8],
         spliced: &mut Spliced,
     ) -> Option<&'s EditedKeys> {
         let is_guarded = edits.touch(lane.guarded_keys);
         let is_logged = self.edits.is_some();
         let keys = lane.edited_keys.filter(|_| !is_guarded && !is_logged)?;
-        edits.splice(keys, walked, spliced).map(|()| keys)
+        edits.splice(keys, record, spliced).map(|()| keys)
     }
 
     /// Returns what is to be read of the records below a resource and scope, whose slots are filled.

@@ -14,7 +14,7 @@ use crate::engine::overlay::Overlay;
 use crate::engine::resource::{ResourceFate, enter_version};
 use crate::engine::trace::Subject;
 use crate::file::rule::Mode;
-use dtq_jit::{BufferTable, FieldNotes};
+use dtq_jit::BufferTable;
 use dtq_record::WireError;
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::assemble::{Assembled, Changes, assemble_into};
@@ -62,7 +62,7 @@ impl<'s> Frame<'s> {
         from: usize,
         scratch: &mut Scratch,
     ) -> Result<Output, WireError> {
-        let Scratch { index, changes, slots, cache, overlay, marked, spliced, notes, spare } = scratch;
+        let Scratch { index, changes, slots, cache, overlay, marked, spliced, spare } = scratch;
         let base = self.set.base(RuleSet::base_of(signal));
         index.set_reads_along(base.reads_every_record);
         index.read(signal, request)?;
@@ -84,7 +84,6 @@ impl<'s> Frame<'s> {
                 overlay,
                 marked,
                 spliced,
-                notes,
                 from,
                 resource,
                 wanted: u64::MAX,
@@ -466,8 +465,6 @@ pub(crate) struct Pass<'p> {
     pub(super) marked: &'p mut FixedBitSet,
     /// What becomes of a record some of whose keys are edited.
     pub(super) spliced: &'p mut Spliced,
-    /// Where attributes stand in records that were decided.
-    pub(super) notes: &'p mut Vec<FieldNotes>,
     /// Position of the first rule that takes part.
     pub(super) from: usize,
     pub(super) resource: usize,

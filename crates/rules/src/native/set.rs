@@ -67,8 +67,6 @@ pub struct NativeSet {
 struct Scan {
     scan: Arc<RecordScan>,
     guards: Vec<Guard>,
-    /// Whether it notes attributes, if it walks over them.
-    is_noting: bool,
 }
 
 /// Holds the functions of a rule.
@@ -203,10 +201,8 @@ impl NativeSet {
             let cells = self.set.base(*base);
             for (kind, place) in kinds(&self.set, *base).into_iter().zip(scans).filter(|(_, place)| place.is_none()) {
                 let (pass, guards) = scanned(&self.set, cells, kind);
-                let is_noting = self.edits_keys(*base);
-                let compile = if is_noting { RecordScan::compile_noting } else { RecordScan::compile };
-                match compile(self.compiler.target(), pass, cells.plan.slot_count(), &guards) {
-                    Ok(scan) => *place = Some(Scan { scan: Arc::new(scan), guards, is_noting }),
+                match RecordScan::compile(self.compiler.target(), pass, cells.plan.slot_count(), &guards) {
+                    Ok(scan) => *place = Some(Scan { scan: Arc::new(scan), guards }),
                     Err(refusal @ (Refusal::Memory(_) | Refusal::Target(_))) => return Err(refusal),
                     Err(refusal) => refusals.push(format!("{}: {refusal}", base.name())),
                 }
@@ -254,14 +250,8 @@ impl NativeSet {
         Ok(())
     }
 
-    /// Says whether rules over a table edit single keys, so that it is worth noting where attributes are.
-    fn edits_keys(&self, base: Base) -> bool {
-        self.edited_keys(base).is_some_and(|keys| !keys.places.keys().is_empty())
-    }
-
     /// Takes over the scans that read the same in the same way.
     fn take_scans(&mut self, before: &NativeSet) {
-        let is_noting = Base::ALL.map(|base| self.edits_keys(base));
         for (base, scans) in Base::ALL.iter().zip(&mut self.scans) {
             let (cells, old_cells) = (self.set.base(*base), before.set.base(*base));
             for (kind, place) in kinds(&self.set, *base).into_iter().zip(scans) {
@@ -270,8 +260,7 @@ impl NativeSet {
                 let (pass, guards) = scanned(&self.set, cells, kind);
                 let old_pass = old_cells.plan.pass(Level::Record, kind);
                 let is_same_size = cells.plan.slot_count() == old_cells.plan.slot_count();
-                let notes_same = old.is_noting == is_noting[base_position(*base)];
-                if is_same_size && old_pass == Some(pass) && old.guards == guards && notes_same {
+                if is_same_size && old_pass == Some(pass) && old.guards == guards {
                     *place = Some(old.clone());
                     self.report.reused += 1;
                 }
