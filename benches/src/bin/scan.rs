@@ -101,21 +101,20 @@ fn f2(records: &[&[u8]], rounds: usize) -> Result<(), String> {
 }
 
 fn f3(records: &[&[u8]], rounds: usize) -> Result<(), String> {
-    let columns =
-        [(column::SEVERITY_NUMBER, None), (column::BODY, None), (column::ATTRIBUTES, Some("http.status_code"))];
+    let columns = [(column::SEVERITY_NUMBER, None), (column::BODY, None), (column::ATTRIBUTES, Some("http.status_code"))];
     let plan = plan(&columns);
     let finder = memchr::memmem::Finder::new("timeout");
     let mut slots = vec![Slot::MISSING; plan.slot_count()];
     let decide = |slots: &[Slot], record: &[u8], is_checkout: bool| {
         slots[0].as_i64().is_some_and(|number| number >= 9)
             && (is_checkout || slots[2].as_i64().is_some_and(|number| number >= 500))
-            && slots[1]
-                .as_text(&Buffers { record, ..Buffers::default() })
-                .is_some_and(|text| finder.find(text).is_some())
+            && slots[1].as_text(&Buffers { record, ..Buffers::default() }).is_some_and(|text| finder.find(text).is_some())
     };
     let scan = compile(&plan, &[])?;
-    let guards =
-        [Guard { slot: 0, test: GuardTest::IntAtLeast(9) }, Guard { slot: 2, test: GuardTest::IntAtLeast(500) }];
+    let guards = [
+        Guard { slot: 0, test: GuardTest::IntAtLeast(9) },
+        Guard { slot: 2, test: GuardTest::IntAtLeast(500) },
+    ];
     let guarded = compile(&plan, &guards)?;
     for is_checkout in [false, true] {
         let status = scan.layout().bits(2);
