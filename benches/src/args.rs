@@ -3,7 +3,8 @@
 use crate::engine::Engine;
 use crate::work::Regime;
 
-const USAGE: &str = "usage: dtq-benches [FILE.otlp] [--group compile|decoded|bytes|sets|swaps|kernel]... [--engine NAME]...
+const USAGE: &str =
+    "usage: dtq-benches [FILE.otlp] [--group compile|decoded|bytes|sets|swaps|kernel]... [--engine NAME]...
                    [--regime stream|cached] [--only WORD]
        dtq-benches list
        dtq-benches instructions CASE [PASSES [RECORDS]]

@@ -147,7 +147,8 @@ impl Cases<'_> {
         let payload = payloads::syslog_of(&payloads::log_text(1_024));
         let read = "search, 1024 B: read only";
         for count in [1, 6, 20] {
-            let parts: Vec<String> = (0..count).map(|at| format!(r#"tostring(Body) contains "pattern{at}x""#)).collect();
+            let parts: Vec<String> =
+                (0..count).map(|at| format!(r#"tostring(Body) contains "pattern{at}x""#)).collect();
             let name = format!("patterns: {count}");
             self.rules((&name, read), &drops(&parts.join(" or ")), Format::Syslog, payload.as_bytes(), false)?;
         }
@@ -160,7 +161,8 @@ impl Cases<'_> {
             let name = format!("in: {count} texts, dropped");
             self.rules((&name, base), &rule, Format::Otlp, &request, true)?;
         }
-        let rule = |at: usize| format!(r#"logs | where SeverityNumber >= 9 and Attributes["EventName"] == "Event{at}""#);
+        let rule =
+            |at: usize| format!(r#"logs | where SeverityNumber >= 9 and Attributes["EventName"] == "Event{at}""#);
         for count in [1, 16, 64] {
             let rules: Vec<RuleText> = (0..count).map(|at| drop_rule(at, rule(at))).collect();
             self.rules((&format!("rules: {count}, kept"), base), &rules, Format::Otlp, &request, false)?;

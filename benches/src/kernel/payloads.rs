@@ -51,11 +51,8 @@ pub fn request(events: &[&str]) -> Vec<u8> {
         ..Resource::default()
     };
     let scope = InstrumentationScope { name: "shop.logging".to_owned(), ..InstrumentationScope::default() };
-    let logs = ScopeLogs {
-        scope: Some(scope),
-        log_records: events.iter().map(record).collect(),
-        ..ScopeLogs::default()
-    };
+    let logs =
+        ScopeLogs { scope: Some(scope), log_records: events.iter().map(record).collect(), ..ScopeLogs::default() };
     let logs = ResourceLogs { resource: Some(resource), scope_logs: vec![logs], ..ResourceLogs::default() };
     ExportLogsServiceRequest { resource_logs: vec![logs] }.encode_to_vec()
 }

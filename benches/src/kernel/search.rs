@@ -1,6 +1,7 @@
-//! Programs written by hand that rules are compared with: one that only loads the payload, and one that has the kernel's
-//! own function search it.
+//! Programs written by hand that rules are compared with: one that only loads the payload, one that has the kernel's own
+//! function search it, and one that looks at one byte.
 
+use dtq_ebpf::asm::Assembler;
 use dtq_ebpf::callee::Helper;
 use dtq_ebpf::emit::{Emitter, SCRATCH, SCRATCH_MAP};
 use dtq_ebpf::insn::{Alu, Callee, Cond, Insn, Reg, Size};
@@ -30,6 +31,26 @@ pub fn by_the_kernel(id: u32, text: &str) -> (Vec<Insn>, Vec<MapDef>) {
         e.asm.bind(missing);
     });
     e.finish()
+}
+
+/// Returns the program that drops a packet with this byte at an offset.
+pub fn drop_by_byte(offset: i32, byte: u8) -> Vec<Insn> {
+    let mut asm = Assembler::default();
+    let kept = asm.label();
+    asm.store(Size::Double, Reg::FRAME, -8, 0);
+    asm.mov(Reg::R2, offset);
+    asm.mov_frame(Reg::R3, -8);
+    asm.mov(Reg::R4, 1);
+    asm.call(Helper::SkbLoadBytes);
+    asm.branch(Cond::Ne, Reg::R0, 0, kept);
+    asm.load(Size::Byte, Reg::R1, Reg::FRAME, -8);
+    asm.branch(Cond::Ne, Reg::R1, i32::from(byte), kept);
+    asm.mov(Reg::R0, 0);
+    asm.exit();
+    asm.bind(kept);
+    asm.mov(Reg::R0, -1);
+    asm.exit();
+    asm.finish()
 }
 
 fn emit_load(e: &mut Emitter, then: impl FnOnce(&mut Emitter)) {

@@ -6,6 +6,7 @@
 
 use super::cases::drops;
 use super::loaded::{Loaded, filter};
+use super::search;
 use crate::engine::{Engine, NOW_TICKS, apply};
 use cpu_time::ThreadTime;
 use dtq_ebpf::filter::Front;
@@ -43,7 +44,8 @@ const CONDITION: &str = "SeverityNumber between (1 .. 8)";
 /// The beginning of a message that is.
 const NOISE_PREFIX: &[u8] = b"<31>";
 /// The rest of a message.
-const REST: &str = "Oct 11 22:14:15 web-3 nginx[812]: GET /api/v1/items 200 612 0.013 upstream=10.0.3.7:8080 user=alice";
+const REST: &str =
+    "Oct 11 22:14:15 web-3 nginx[812]: GET /api/v1/items 200 612 0.013 upstream=10.0.3.7:8080 user=alice";
 
 /// Names who drops the noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,8 @@ enum Who {
     Prefix,
     /// The receiver, by the rules.
     Rules,
+    /// The kernel, by a program of a dozen instructions that looks at one byte: what no filter can beat.
+    ByHand,
     /// The kernel; the receiver looks at the first bytes of what is left.
     Kernel,
     /// The kernel; the receiver runs the rules on what is left.
@@ -61,16 +65,17 @@ enum Who {
 }
 
 impl Who {
-    const ALL: [(Self, &str); 5] = [
+    const ALL: [(Self, &str); 6] = [
         (Self::Nobody, "received only"),
         (Self::Prefix, "dropped by a prefix"),
+        (Self::ByHand, "dropped in the kernel by one byte"),
         (Self::Kernel, "dropped in the kernel, then a prefix"),
         (Self::Rules, "dropped by the rules"),
         (Self::KernelAndRules, "dropped in the kernel, then the rules"),
     ];
 
     fn is_kernel(self) -> bool {
-        matches!(self, Self::Kernel | Self::KernelAndRules)
+        matches!(self, Self::ByHand | Self::Kernel | Self::KernelAndRules)
     }
 }
 
@@ -119,8 +124,11 @@ impl Ends {
         }
     }
 
-    fn attach(&self, front: Front) -> Result<(SocketFilter, Loaded), String> {
-        let (program, maps) = filter(&drops(CONDITION), Format::Syslog, front)?;
+    fn attach(&self, who: Who, front: Front) -> Result<(SocketFilter, Loaded), String> {
+        let (program, maps) = match who {
+            Who::ByHand => (search::drop_by_byte(second_byte(front), NOISE_PREFIX[1]), Vec::new()),
+            _ => filter(&drops(CONDITION), Format::Syslog, front)?,
+        };
         let loaded = Loaded::new(&program, &maps)?;
         let receiver = match self {
             Self::Unix(_, receiver) => receiver.as_fd(),
@@ -157,7 +165,7 @@ pub fn measure() -> Result<Vec<SocketCost>, String> {
 fn run(who: Who, is_udp: bool) -> Result<[f64; 2], String> {
     let ends = Ends::new(is_udp).map_err(|error| error.to_string())?;
     let front = if is_udp { Front::UdpDatagram } else { Front::UnixDatagram };
-    let _attached = who.is_kernel().then(|| ends.attach(front)).transpose()?;
+    let _attached = who.is_kernel().then(|| ends.attach(who, front)).transpose()?;
     let judge = Judge::new(who)?;
     let (read, wait) = channel();
     std::thread::scope(|scope| {
@@ -166,6 +174,11 @@ fn run(who: Who, is_udp: bool) -> Result<[f64; 2], String> {
         let sent = sender.join().expect("the sender does not panic");
         Ok([sent.map_err(|error| format!("sending: {error}"))?, received?])
     })
+}
+
+/// Returns where the second byte of a payload is, which tells noise from what is none.
+fn second_byte(front: Front) -> i32 {
+    if front == Front::UdpDatagram { 9 } else { 1 }
 }
 
 fn send_all(ends: &Ends, wait: Option<Receiver<()>>) -> std::io::Result<f64> {
@@ -213,10 +226,8 @@ impl Judge {
     fn new(who: Who) -> Result<Self, String> {
         Ok(match who {
             Who::Nobody => Self::All,
-            Who::Prefix | Who::Kernel => Self::Prefix,
-            Who::Rules | Who::KernelAndRules => {
-                Self::Rules(Box::new(Engine::Native.processor_of(&drops(CONDITION))?))
-            }
+            Who::Prefix | Who::ByHand | Who::Kernel => Self::Prefix,
+            Who::Rules | Who::KernelAndRules => Self::Rules(Box::new(Engine::Native.processor_of(&drops(CONDITION))?)),
         })
     }
 
