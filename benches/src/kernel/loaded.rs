@@ -47,7 +47,7 @@ pub fn may_load() -> Result<(), String> {
 /// What is wrong with them, and when one of them stays up as a whole.
 pub fn filter(rules: &[RuleText], format: Format, front: Front) -> Result<(Vec<Insn>, Vec<MapDef>), String> {
     let set = Engine::Interp.rule_set(&crate::engine::files(rules))?;
-    let shared = share(&set, &ShareOptions { format, front, has_lease: false, reads_counts: false });
+    let shared = share(&set, &ShareOptions { format, front, has_lease: false, reads_counts: false, minds_expiry: true });
     if let Some(rule) = shared.rules.iter().find(|rule| rule.filter_rule.is_none()) {
         return Err(format!("{} stays up: {:?} {:?}", rule.name, rule.reason, rule.stays));
     }

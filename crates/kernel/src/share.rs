@@ -71,6 +71,9 @@ pub struct ShareOptions {
     /// Whether whoever attaches the filter reads what it counts ([`Shared::readings`]) and makes points of it. Only then a
     /// rule may drop what an earlier one counts.
     pub reads_counts: bool,
+    /// Whether whoever attaches the filter shares out anew when the time of a rule is over; else a rule whose time ends
+    /// stays up, since a program cannot tell.
+    pub minds_expiry: bool,
 }
 
 /// Returns what the kernel does of a rule set, which is compiled for all tiers.
@@ -80,7 +83,7 @@ pub fn share(set: &RuleSet, options: &ShareOptions) -> Shared {
     let mut sources = Sources::default();
     let cells = &set.bases[Base::Logs as usize].cells;
     let candidates: Vec<Result<(Term, Effect), Unsupported>> =
-        set.rules.iter().map(|rule| candidate(rule, cells, &mut sources)).collect();
+        set.rules.iter().map(|rule| candidate(rule, cells, &mut sources, options)).collect();
     let conditions: Vec<Option<Condition>> =
         set.rules.iter().map(|rule| condition(rule, cells, &mut sources)).collect();
     let mut counters = Counters::of(set, &mut sources, options);
@@ -424,8 +427,16 @@ fn without(term: &Term, stays: &[Stays], needs_both_of_and: bool) -> Option<Term
 }
 
 /// Returns the condition and the effect of a rule that can go down.
-fn candidate(rule: &CompiledRule, cells: &Cells, sources: &mut Sources) -> Result<(Term, Effect), Unsupported> {
+fn candidate(
+    rule: &CompiledRule,
+    cells: &Cells,
+    sources: &mut Sources,
+    options: &ShareOptions,
+) -> Result<(Term, Effect), Unsupported> {
     let no = |reason: &'static str| Err(Unsupported::new(reason));
+    if rule.expires_ticks.is_some() && !options.minds_expiry {
+        return no("it expires, and nothing here would take it out of the kernel then");
+    }
     let effect = match &rule.action {
         Action::Drop => Effect::Drops,
         Action::Replace { .. } => Effect::Keeps,

@@ -1,7 +1,7 @@
 //! A configuration file to settings, with everything that is wrong or looks wrong in it, and where.
 //!
 //! Reads no file but the one it is handed: certificates are read when a collector starts. Read in order: `raw` (the keys),
-//! `value` (what values mean), this file. The keys are described in `docs/collect.md` and `docs/collect.schema.json`.
+//! `value` (what values mean), this file. The keys are described in `docs/collect.example.yaml` and `docs/collect.schema.json`.
 
 mod raw;
 

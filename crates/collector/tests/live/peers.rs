@@ -1,6 +1,7 @@
 //! Both sides of a collector under test: a sender that says what came back, and a sink that records and fails on purpose.
 //!
-//! Written against hyper alone, so that what the collector gets wrong is not gotten wrong here in the same way.
+//! Connections are hyper's; forms of bodies and of refusals are those of the crate, so that a mistake in these would not show
+//! here: that is for the official exporters.
 
 #![allow(dead_code, reason = "each test uses a part")]
 #![allow(clippy::unwrap_used)]

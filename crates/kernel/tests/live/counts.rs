@@ -44,7 +44,8 @@ fn set(yaml: &str) -> RuleSet {
 
 fn shared(yaml: &str, format: Format) -> (Shared, Filter) {
     let front = Front::UnixDatagram;
-    let shared = share(&set(yaml), &ShareOptions { format, front, has_lease: false, reads_counts: true });
+    let shared =
+        share(&set(yaml), &ShareOptions { format, front, has_lease: false, reads_counts: true, minds_expiry: true });
     let filter = shared.filter.clone().unwrap_or_else(|| panic!("{:?}", shared.rules));
     (shared, filter)
 }

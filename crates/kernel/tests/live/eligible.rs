@@ -92,7 +92,10 @@ fn rules_of_the_fixtures_and_the_cookbook_load() {
                         (Front::EgressPacket { port: 4_317 }, false),
                     ];
                     for (front, has_lease) in fronts {
-                        let shared = share(&set, &ShareOptions { format, front, has_lease, reads_counts: true });
+                        let shared = share(
+                            &set,
+                            &ShareOptions { format, front, has_lease, reads_counts: true, minds_expiry: true },
+                        );
                         rules += shared.rules.len();
                         down += shared.rules.iter().filter(|rule| rule.filter_rule.is_some()).count();
                         // What does not go down says why.

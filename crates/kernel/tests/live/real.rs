@@ -32,7 +32,9 @@ impl Filtered {
         let set = compile(&[read], &Options { is_unoptimized: true, ..Options::default() }).set;
         let set = set.unwrap_or_else(|| panic!("{diagnostics:?}"));
         let filter =
-            share(&set, &ShareOptions { format, front, has_lease: false, reads_counts: false }).filter.unwrap();
+            share(&set, &ShareOptions { format, front, has_lease: false, reads_counts: false, minds_expiry: true })
+                .filter
+                .unwrap();
         let maps: Vec<Map> = filter.maps.iter().map(|def| Map::create(def).unwrap()).collect();
         let program = Program::load("noise", ProgramKind::SocketFilter, &filter.program, &maps).unwrap();
         let counts = &maps[Filter::COUNTS_MAP as usize];

@@ -58,7 +58,8 @@ fn compare_set(random: &mut Random, format: Format, yaml: &str, (is_live, payloa
     let [mut whole, mut above] = [(); 2].map(|()| Oracle::with(yaml, format, is_unoptimized));
     // In front of `summarize` user space reads a bag as a whole, and counts nothing where some key of it is malformed.
     let reads_bags = yaml.contains("summarize") && yaml.contains("k0 = ");
-    let options = ShareOptions { format, front: Front::UnixDatagram, has_lease: false, reads_counts: true };
+    let options =
+        ShareOptions { format, front: Front::UnixDatagram, has_lease: false, reads_counts: true, minds_expiry: true };
     let shared = share(whole.set(), &options);
     tally.sets += 1;
     let Some(filter) = &shared.filter else { return };

@@ -74,8 +74,13 @@ fn an_edit_of_resources_keeps_up_what_reads_them() {
     };
     for (condition, goes_down) in [("Resource[\"service.name\"] == \"y\"", false), ("SeverityNumber < 9", true)] {
         let oracle = Oracle::new(&rule(condition), Format::Otlp);
-        let options =
-            ShareOptions { format: Format::Otlp, front: Front::UnixDatagram, has_lease: false, reads_counts: true };
+        let options = ShareOptions {
+            format: Format::Otlp,
+            front: Front::UnixDatagram,
+            has_lease: false,
+            reads_counts: true,
+            minds_expiry: true,
+        };
         let shared = share(oracle.set(), &options);
         assert_eq!(shared.filter.is_some(), goes_down, "{:?}", shared.rules);
     }
@@ -89,7 +94,13 @@ fn compare(format: Format) {
         let mut random = Random::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(case));
         let yaml = rules::set(&mut random, format);
         let mut oracle = Oracle::new(&yaml, format);
-        let options = ShareOptions { format, front: Front::UnixDatagram, has_lease: false, reads_counts: false };
+        let options = ShareOptions {
+            format,
+            front: Front::UnixDatagram,
+            has_lease: false,
+            reads_counts: false,
+            minds_expiry: true,
+        };
         let shared = share(oracle.set(), &options);
         tally.sets += 1;
         let Some(filter) = &shared.filter else {

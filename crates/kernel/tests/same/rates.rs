@@ -25,7 +25,8 @@ fn rules(rate: &str, burst: u64, key: &str, more: &str) -> String {
 fn shared(yaml: &str) -> (Oracle, Shared) {
     // As it runs: what the optimizer makes of conditions is looked through.
     let oracle = Oracle::with(yaml, Format::Syslog, false);
-    let options = ShareOptions { format: Format::Syslog, front: FRONT, has_lease: false, reads_counts: true };
+    let options =
+        ShareOptions { format: Format::Syslog, front: FRONT, has_lease: false, reads_counts: true, minds_expiry: true };
     let shared = share(oracle.set(), &options);
     (oracle, shared)
 }
@@ -141,7 +142,8 @@ fn what_counts_what_it_removes_stays_up_where_nobody_reads_counts() {
                 kql: 'logs | project n = 1'}]\n";
     let oracle = Oracle::with(yaml, Format::Syslog, false);
     for reads_counts in [true, false] {
-        let options = ShareOptions { format: Format::Syslog, front: FRONT, has_lease: false, reads_counts };
+        let options =
+            ShareOptions { format: Format::Syslog, front: FRONT, has_lease: false, reads_counts, minds_expiry: true };
         let shared = share(oracle.set(), &options);
         assert_eq!(shared.filter.is_some(), reads_counts, "{:?}", shared.rules);
     }

@@ -27,7 +27,13 @@ pub fn add(loaded: &mut Loaded, payloads: &[Payload], now_ticks: i64, limits: &L
     let mut shares: Vec<(Format, Vec<SharedRule>)> = Vec::new();
     for format in formats {
         // What goes down does not depend on where payloads begin.
-        let options = ShareOptions { format, front: Front::UnixDatagram, has_lease: false, reads_counts: false };
+        let options = ShareOptions {
+            format,
+            front: Front::UnixDatagram,
+            has_lease: false,
+            reads_counts: false,
+            minds_expiry: true,
+        };
         shares.push((format, share(&set, &options).rules));
     }
     for (file, one) in loaded.files.iter().enumerate() {

@@ -25,6 +25,7 @@ pub fn execute(arguments: &KernelCompileArguments, console: &mut Console) -> Out
         front: arguments.front.into(),
         has_lease: false,
         reads_counts: false,
+        minds_expiry: false,
     };
     let shared = share(&set, &options);
     match arguments.output {

@@ -61,7 +61,8 @@ fn set(arguments: &ExplainArguments, console: &Console) -> Result<RuleSet, Failu
 
 /// Returns the shares of the rules as comments, the maps, and the program.
 fn text(set: &RuleSet, payload: Payload, front: Front) -> Result<String, Failure> {
-    let options = ShareOptions { format: payload.into(), front, has_lease: false, reads_counts: false };
+    let options =
+        ShareOptions { format: payload.into(), front, has_lease: false, reads_counts: false, minds_expiry: true };
     let shared = share(set, &options);
     let mut out: String = report::text(&shared).lines().map(|line| format!("; {line}\n")).collect();
     let Some(filter) = &shared.filter else {

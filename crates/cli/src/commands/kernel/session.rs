@@ -56,11 +56,16 @@ impl Prepared {
             front,
             has_lease: false,
             reads_counts: arguments.metrics.is_some(),
+            minds_expiry: true,
         };
         let (set, shared, paths) = read(arguments, &options, console)?;
         console.say(report::text(&shared).trim_end());
         if shared.filter.is_none() {
-            return Err(Failure::Kernel("nothing of the rules goes into the kernel".into()));
+            let remedy = match arguments.metrics {
+                None => "; with `--metrics FILE` rules may also drop what rules before them count",
+                Some(_) => "",
+            };
+            return Err(Failure::Kernel(format!("nothing of the rules goes into the kernel{remedy}")));
         }
         Ok(Self { options, paths, set, shared })
     }
@@ -93,6 +98,11 @@ fn read(
     Ok((Arc::new(set), shared, loaded.paths))
 }
 
+/// Returns when the time of the next rule of a set is over, in which none has expired.
+fn next_expiry(set: &RuleSet) -> Option<i64> {
+    set.rules.iter().filter_map(|rule| rule.expires_ticks).min()
+}
+
 /// Holds an attached program.
 pub struct Session<'s> {
     arguments: &'s KernelRunArguments,
@@ -107,6 +117,8 @@ pub struct Session<'s> {
     /// What programs have counted that are gone.
     done: Account,
     watch: Watch,
+    /// When the time of the next rule is over.
+    expires_ticks: Option<i64>,
     control: Option<Control>,
     ends: Ends,
     start: Instant,
@@ -144,6 +156,7 @@ impl<'s> Session<'s> {
             replaced: Vec::new(),
             done: Account::default(),
             watch: Watch::new(prepared.paths),
+            expires_ticks: next_expiry(&prepared.set),
             control: control.ok(),
             ends,
             start: Instant::now(),
@@ -235,14 +248,19 @@ impl<'s> Session<'s> {
             return Ok(true);
         }
         self.collect_points()?;
-        if self.watch.has_changed() {
-            self.swap(console);
+        let is_expired = self.expires_ticks.is_some_and(|ticks| query::now_ticks() >= ticks);
+        let is_due = self.watch.has_changed() || is_expired;
+        let is_refused = is_due && !self.swap(console);
+        if is_expired && is_refused {
+            // The rules of before would go on past their time.
+            self.keep_all()?;
+            console.say("note: the time of a rule is over; everything is kept until the rules can be read");
         }
         Ok(self.point.is_there())
     }
 
-    /// Takes the rules as they stand in their files now; says so, or why not.
-    fn swap(&mut self, console: &Console) {
+    /// Takes the rules as they stand in their files now; says so, or why not, and returns whether they were taken.
+    fn swap(&mut self, console: &Console) -> bool {
         match self.try_swap(console) {
             Ok(()) => {
                 self.done.swaps += 1;
@@ -253,13 +271,24 @@ impl<'s> Session<'s> {
                     true => "replaced: the rules of now are in the kernel",
                     false => "replaced: nothing of the rules of now goes into the kernel, and everything is kept",
                 });
+                true
             }
             Err(failure) => {
                 self.done.refused_swaps += 1;
                 let reason = failure.message().map(|message| format!("{message}\n")).unwrap_or_default();
                 console.say(&format!("{reason}note: the rules have changed and are not taken; those of before go on"));
+                false
             }
         }
+    }
+
+    /// Puts a program that keeps everything in the place of the one that is attached.
+    fn keep_all(&mut self) -> Outcome {
+        let before = self.current.as_ref().map(|loaded| &loaded.program);
+        self.point.replace(&load_keeping(self.options.front)?, before)?;
+        self.replaced.extend(self.current.take().map(|loaded| (Instant::now(), loaded)));
+        self.expires_ticks = None;
+        Ok(())
     }
 
     fn try_swap(&mut self, console: &Console) -> Outcome {
@@ -274,6 +303,7 @@ impl<'s> Session<'s> {
         self.replaced.extend(before.map(|loaded| (Instant::now(), loaded)));
         self.rules = shared.rules;
         self.watch = Watch::new(paths);
+        self.expires_ticks = next_expiry(&set);
         Ok(())
     }
 
