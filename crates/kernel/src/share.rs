@@ -8,7 +8,6 @@ use dtq_ebpf::Unsupported;
 use dtq_ebpf::filter::{self, Above, Draw, Effect, Filter, FilterSpec, Front};
 use dtq_ebpf::layout::RULES_MAX;
 use dtq_ebpf::payload::Format;
-use dtq_ebpf::predicate::field::{Source, field_of_logs};
 use dtq_ebpf::predicate::{Stays, describe};
 use dtq_ebpf::tally::{TALLIES_MAX, Tally};
 use dtq_ir::ExprId;
@@ -17,15 +16,17 @@ use dtq_ir::condition::term::Term;
 use dtq_ir::reads::Path;
 use dtq_record::otlp::fill::FieldPath;
 use dtq_record::tables::{self, Base};
-use dtq_rules::compile::cells::{Cell, Cells};
+use dtq_rules::compile::cells::Cells;
 use dtq_rules::compile::rule::{Action, ColumnWrite, CompiledRule};
 use dtq_rules::compile::set::RuleSet;
 use dtq_rules::file::rule::{Mode, Tier};
 use dtq_value::Value;
 use limits::{above_of, draw_of, draw_text, rate_text};
-use std::collections::BTreeMap;
+use sources::Sources;
 
 mod limits;
+
+mod sources;
 
 mod tally;
 
@@ -552,51 +553,4 @@ fn reads(term: &Term, columns: &[&str]) -> bool {
         Term::Unknown(_) => true,
         _ => term.children().into_iter().any(|child| reads(child, columns)),
     }
-}
-
-/// Holds what the paths in conditions are.
-#[derive(Debug, Default)]
-struct Sources {
-    named: BTreeMap<Path, Source>,
-}
-
-impl Sources {
-    /// Returns the name of a cell.
-    fn name(&mut self, cell: &Path, cells: &Cells) -> Path {
-        let position = cell.column.parse::<usize>().ok();
-        match position.and_then(|position| cells.cells().get(position)) {
-            Some(Cell::Slot(slot)) => path_of(&cells.paths()[*slot as usize], "logs"),
-            Some(Cell::KeyOr { key, other }) => {
-                let [key, other] = [key, other].map(|slot| cells.paths()[*slot as usize].clone());
-                // Another name than that of the key alone.
-                let path = path_of(&key, "logs with properties");
-                self.named.insert(path.clone(), Source::KeyOr(key, other));
-                path
-            }
-            Some(Cell::Mapped { table, column, .. }) => {
-                let column = table.columns[*column as usize].name.clone();
-                Path { table: table.name.clone(), column, keys: Vec::new() }
-            }
-            None => cell.clone(),
-        }
-    }
-
-    fn find(&self, path: &Path) -> Result<Source, Unsupported> {
-        if let Some(source) = self.named.get(path) {
-            return Ok(source.clone());
-        }
-        if path.table != "logs" {
-            return Err(Unsupported::new(format!(
-                "`{}` of `{}` is computed from several columns, which is done in user space",
-                path.column, path.table
-            )));
-        }
-        field_of_logs(path)
-    }
-}
-
-fn path_of(field: &FieldPath, table: &str) -> Path {
-    let logs = tables::standard("logs").expect("`logs` is a standard table");
-    let column = logs.columns[field.column].name.clone();
-    Path { table: table.to_owned(), column, keys: field.key.iter().map(|key| key.as_text().into_owned()).collect() }
 }
