@@ -157,7 +157,8 @@ pub(crate) fn load(
 
 /// Returns the names of rules that are on and run elsewhere.
 fn left_out(file: &RuleFile) -> Vec<String> {
-    let elsewhere = file.rules.iter().filter(|rule| rule.mode != Mode::Off && !rule.tiers.value.contains(&Tier::InProcess));
+    let elsewhere =
+        file.rules.iter().filter(|rule| rule.mode != Mode::Off && !rule.tiers.value.contains(&Tier::InProcess));
     elsewhere.map(|rule| rule.name.value.clone()).collect()
 }
 

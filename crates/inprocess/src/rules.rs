@@ -16,8 +16,8 @@ use serde::Serialize;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, MutexGuard};
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, MutexGuard};
 
 pub(crate) const ON: u8 = 0;
 const PROTECTIVE_ONLY: u8 = 1;
@@ -426,7 +426,9 @@ impl Rules {
         let retries = shared.retries.fetch_add(1, Ordering::Relaxed).min(RETRY_DOUBLINGS_MAX);
         let pause = retry_ticks.saturating_mul(1 << retries);
         let now_ticks = catch_unwind(AssertUnwindSafe(|| shared.host.now_ticks())).unwrap_or(i64::MAX);
-        shared.retry_ticks.store(if retry_ticks > 0 { now_ticks.saturating_add(pause) } else { i64::MAX }, Ordering::Relaxed);
+        shared
+            .retry_ticks
+            .store(if retry_ticks > 0 { now_ticks.saturating_add(pause) } else { i64::MAX }, Ordering::Relaxed);
         shared.generation.fetch_add(1, Ordering::Release);
         changed();
         let until = match retry_ticks {

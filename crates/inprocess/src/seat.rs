@@ -258,25 +258,14 @@ impl Seat {
         judged
     }
 
-    fn apply(
-        &mut self,
-        signal: Signal,
-        request: &[u8],
-        now_ticks: i64,
-        bytes_max: usize,
-        host: &dyn Host,
-    ) -> Judged {
+    fn apply(&mut self, signal: Signal, request: &[u8], now_ticks: i64, bytes_max: usize, host: &dyn Host) -> Judged {
         let is_too_large = request.len() > bytes_max;
         let outcome = if is_too_large {
             let error = dtq_record::WireError { offset: 0, reason: "it is larger than the bound of the process" };
             self.processor.apply_unreadable(signal, request.len(), now_ticks, &error)
         } else {
             let clock = || host.ns();
-            let budget = Budget {
-                bytes_max: bytes_max.saturating_mul(2),
-                time_ns_max: u64::MAX,
-                clock: Some(&clock),
-            };
+            let budget = Budget { bytes_max: bytes_max.saturating_mul(2), time_ns_max: u64::MAX, clock: Some(&clock) };
             self.processor.apply_within(signal, request, now_ticks, &budget)
         };
         let fate = match outcome.output {

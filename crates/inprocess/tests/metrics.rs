@@ -89,7 +89,8 @@ impl Bench {
             .with_interval(Duration::from_secs(3600))
             .build();
         let exponential = |instrument: &Instrument| {
-            let aggregation = Aggregation::Base2ExponentialHistogram { max_size: 8, max_scale: 5, record_min_max: true };
+            let aggregation =
+                Aggregation::Base2ExponentialHistogram { max_size: 8, max_scale: 5, record_min_max: true };
             (instrument.name() == "size").then(|| Stream::builder().with_aggregation(aggregation).build().unwrap())
         };
         let provider = SdkMeterProvider::builder()
@@ -130,7 +131,11 @@ fn each_metric(request: &mut ExportMetricsServiceRequest, each: impl FnMut(&mut 
 }
 
 /// Removes points, and attributes of points, whatever kind they are.
-fn edit(metric: &mut Metric, is_kept: impl Fn(&[opentelemetry_proto::tonic::common::v1::KeyValue]) -> bool, without: &str) {
+fn edit(
+    metric: &mut Metric,
+    is_kept: impl Fn(&[opentelemetry_proto::tonic::common::v1::KeyValue]) -> bool,
+    without: &str,
+) {
     macro_rules! points {
         ($($kind:ident),*) => {
             match metric.data.as_mut().unwrap() {
@@ -150,7 +155,8 @@ fn is_noise(attributes: &[opentelemetry_proto::tonic::common::v1::KeyValue]) -> 
     })
 }
 
-const NO_NOISE: &str = "  - {name: noise, to: drop, kql: 'metrics | where tostring(Attributes[\"noise\"]) == \"yes\"'}\n";
+const NO_NOISE: &str =
+    "  - {name: noise, to: drop, kql: 'metrics | where tostring(Attributes[\"noise\"]) == \"yes\"'}\n";
 
 #[test]
 fn points_of_every_kind_are_dropped_and_all_others_stay_as_they_are() {
@@ -189,7 +195,9 @@ fn streams_are_dropped_by_name_and_kind_and_an_export_without_points_is_not_sent
     names.sort_unstable();
     assert_eq!(names, ["load", "open", "orders"]);
 
-    rules.reload_text("rules.yaml", "apiVersion: dtq/v1\nrules:\n  - {name: all, to: drop, kql: metrics | where true}\n").unwrap();
+    rules
+        .reload_text("rules.yaml", "apiVersion: dtq/v1\nrules:\n  - {name: all, to: drop, kql: metrics | where true}\n")
+        .unwrap();
     bench.measure();
     bench.flush().unwrap();
     assert_eq!(bench.sent.lock().unwrap().len(), 1);
@@ -199,7 +207,9 @@ fn streams_are_dropped_by_name_and_kind_and_an_export_without_points_is_not_sent
 
 #[test]
 fn attributes_are_removed_where_the_rule_says_that_series_stay_apart() {
-    let rules = rules("  - {name: no-host, tiers: [in-process], to: replace, identity: preserved, kql: 'metrics | extend Attributes = bag_remove_keys(Attributes, dynamic([\"host\"]))'}\n");
+    let rules = rules(
+        "  - {name: no-host, tiers: [in-process], to: replace, identity: preserved, kql: 'metrics | extend Attributes = bag_remove_keys(Attributes, dynamic([\"host\"]))'}\n",
+    );
     let bench = Bench::new(&rules, Temporality::Cumulative, true);
     bench.measure();
     bench.flush().unwrap();
@@ -320,7 +330,9 @@ fn metrics_made_of_logs_and_spans_leave_with_the_next_export() {
 
 #[test]
 fn points_become_other_points() {
-    let rules = rules("  - {name: per-host, tiers: [in-process], to: metrics, consume: true, interval: 1h, metrics: {n: {name: orders.all, type: sum, unit: '1'}}, kql: 'metrics | where MetricName == \"orders\" | project n = MetricValue, host = tostring(Attributes[\"host\"])'}\n");
+    let rules = rules(
+        "  - {name: per-host, tiers: [in-process], to: metrics, consume: true, interval: 1h, metrics: {n: {name: orders.all, type: sum, unit: '1'}}, kql: 'metrics | where MetricName == \"orders\" | project n = MetricValue, host = tostring(Attributes[\"host\"])'}\n",
+    );
     let bench = Bench::new(&rules, Temporality::Delta, true);
     bench.measure();
     bench.flush().unwrap();

@@ -47,19 +47,14 @@ impl<E: PushMetricExporter> RulesMetricExporter<E> {
     }
 
     /// Returns the exporter that also sends what rules change or make, to the sink.
-    pub fn with_sink(
-        rules: Rules,
-        inner: E,
-        sink: impl Fn(Vec<u8>) -> OTelSdkResult + Send + Sync + 'static,
-    ) -> Self {
+    pub fn with_sink(rules: Rules, inner: E, sink: impl Fn(Vec<u8>) -> OTelSdkResult + Send + Sync + 'static) -> Self {
         rules.attach(Signal::Metrics, true);
         Self { sink: Some(Box::new(sink)), ..Self::new(rules, inner) }
     }
 
     /// Appends to a request the metrics that rules made, and hands on what is none of this wrapper's.
     fn gather(&self, request: &mut Vec<u8>, emissions: Vec<Emission>) {
-        let is_own =
-            |one: &Emission| self.sink.is_some() && one.signal == Signal::Metrics && one.destination.is_none();
+        let is_own = |one: &Emission| self.sink.is_some() && one.signal == Signal::Metrics && one.destination.is_none();
         let (own, others): (Vec<_>, Vec<_>) = emissions.into_iter().partition(is_own);
         own.iter().for_each(|one| request.extend_from_slice(&one.request));
         self.rules.send(others);
