@@ -23,7 +23,7 @@ use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
 use raw::{FromNode, Text};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use value::Values;
 
@@ -44,7 +44,7 @@ pub struct Config {
 /// Holds where rules come from and where they are controlled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// Rule files and folders of them; relative paths begin at the folder of the configuration.
+    /// Rule files and folders of them.
     pub files: Vec<PathBuf>,
     /// The control socket.
     pub socket: Option<PathBuf>,
@@ -52,6 +52,24 @@ pub struct Rules {
     pub state: Option<PathBuf>,
     /// Whether conditions are only interpreted.
     pub is_interpreted: bool,
+}
+
+impl Config {
+    /// Has relative paths begin at a folder: that of the configuration, wherever the process was started.
+    pub fn put_in(&mut self, folder: &Path) {
+        let ports = self.settings.ports.iter_mut().filter_map(|port| port.tls.as_mut());
+        let of_ports = ports.flat_map(|tls| [&mut tls.certificate, &mut tls.key].into_iter().chain(&mut tls.client_ca));
+        let destinations = self.settings.destinations.iter_mut().map(|one| &mut one.tls);
+        let of_destinations = destinations.flat_map(|tls| {
+            let identity = tls.identity.iter_mut().flat_map(|(certificate, key)| [certificate, key]);
+            tls.ca.iter_mut().chain(identity)
+        });
+        let rules = &mut self.rules;
+        let of_rules = rules.files.iter_mut().chain(&mut rules.socket).chain(&mut rules.state);
+        for path in of_ports.chain(of_destinations).chain(of_rules) {
+            *path = folder.join(&*path);
+        }
+    }
 }
 
 /// Holds what was read and what was found wrong with it.
