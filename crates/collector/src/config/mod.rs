@@ -342,6 +342,7 @@ fn limits(raw: &raw::Limits, values: &mut Values<'_>) -> Limits {
     Limits {
         request_bytes_max: values.size(raw.request_size.as_ref(), default.request_bytes_max),
         inflated_bytes_max: values.size(raw.inflated_size.as_ref(), default.inflated_bytes_max),
+        records_max: default.records_max,
         in_flight_bytes_max: values.size(raw.in_flight_size.as_ref(), default.in_flight_bytes_max),
         requests_max: values.count(raw.requests.as_ref(), default.requests_max),
         connections_max: values.count(raw.connections.as_ref(), default.connections_max),

@@ -19,7 +19,7 @@ use crate::status::{Cause, PartialSuccess, Refusal};
 use body::{Memory, Share, collect};
 use bytes::{Buf, Bytes};
 use dtq_record::otlp::Signal;
-use dtq_record::otlp::index::RequestIndex;
+use dtq_record::otlp::index::{RequestIndex, TOO_MANY_RECORDS};
 use dtq_record::otlp::requests;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName};
@@ -150,7 +150,7 @@ impl<J: Judge> Receiver<J> {
             Form::Json => (self.transcribe(signal, &plain, share)?, None),
             _ => (plain, (coding != Coding::Identity).then_some((coding, packed))),
         };
-        let records = count_records(signal, &plain)?;
+        let records = count_records(signal, &plain, self.limits.records_max)?;
         let account = self.account.of(signal);
         account.requests.add(1);
         account.wire_bytes.add(wire_bytes);
@@ -246,9 +246,12 @@ thread_local! {
 }
 
 /// Returns how many records a request has.
-fn count_records(signal: Signal, request: &[u8]) -> Result<usize, Refusal> {
-    INDEX.with_borrow_mut(|index| match index.read(signal, request) {
+fn count_records(signal: Signal, request: &[u8], records_max: usize) -> Result<usize, Refusal> {
+    INDEX.with_borrow_mut(|index| match index.read_within(signal, request, records_max) {
         Ok(()) => Ok(index.records().len()),
+        Err(error) if error.reason == TOO_MANY_RECORDS => {
+            Err(Refusal::new(Cause::TooLarge, format!("the request has more than {records_max} records")))
+        }
         Err(error) => {
             Err(Refusal::new(Cause::Malformed, format!("no OTLP request: {} at byte {}", error.reason, error.offset)))
         }
