@@ -158,6 +158,21 @@ impl<J: Judge> Admin<J> {
         troubles
     }
 
+    /// Returns what happened lately.
+    pub fn events(&self) -> &Events {
+        &self.seen.events
+    }
+
+    /// Returns the destinations in the order of the configuration.
+    pub fn destinations(&self) -> &[Arc<Destination>] {
+        self.intake.destinations()
+    }
+
+    /// Returns how often new certificates took the place of those before.
+    pub fn certificate_reloads(&self) -> u64 {
+        self.seen.certificates.reloads.get()
+    }
+
     /// Returns the state in a line.
     pub fn status_line(&self) -> String {
         if *self.ends.borrow() {

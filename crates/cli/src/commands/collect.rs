@@ -115,21 +115,19 @@ fn run(config: Config, events: Events, console: &Console) -> Outcome {
     runtime.block_on(serve(config, rules, Some(owed), events))
 }
 
-/// Holds the signals that are listened for.
-struct Signals {
+/// Holds the signals that end the process.
+struct EndSignals {
     terminate: Signal,
     interrupt: Signal,
-    hang_up: Signal,
 }
 
-impl Signals {
+impl EndSignals {
     fn new() -> io::Result<Self> {
-        let terminate = signal(SignalKind::terminate())?;
-        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())?, hang_up: signal(SignalKind::hangup())? })
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Waits until the process is told to end.
-    async fn end(&mut self) {
+    /// Waits until one comes.
+    async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -143,8 +141,9 @@ async fn serve<J: Judge>(
     owed: Option<mpsc::Receiver<Vec<Created>>>,
     events: Events,
 ) -> Outcome {
-    let mut signals =
-        Signals::new().map_err(|error| Failure::Input(format!("cannot listen for signals: {error}")))?;
+    let unheard = |error: io::Error| Failure::Input(format!("cannot listen for signals: {error}"));
+    let mut ends = EndSignals::new().map_err(unheard)?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(unheard)?;
     let manager = Arc::new(Manager::new(&|name| std::env::var_os(name)));
     let mut collector = Collector::start(config.settings, judge, owed, events.clone())
         .await
@@ -162,8 +161,8 @@ async fn serve<J: Judge>(
     manager.ready();
     loop {
         tokio::select! {
-            () = signals.end() => break,
-            _ = signals.hang_up.recv() => {}
+            () = ends.next() => break,
+            _ = hang_up.recv() => {}
         }
         manager.reloading();
         events.say("reads rules and certificates anew");
@@ -174,7 +173,7 @@ async fn serve<J: Judge>(
     events.say("ends: takes nothing new, sends what waits");
     let ending = tokio::select! {
         ending = collector.stop() => Some(ending),
-        () = signals.end() => None,
+        () = ends.next() => None,
     };
     alive.abort();
     match ending {

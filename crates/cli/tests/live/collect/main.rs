@@ -22,6 +22,8 @@ mod looking;
 
 mod commands;
 
+mod service;
+
 mod http2;
 
 mod hostile;

@@ -62,14 +62,37 @@ impl Place {
 
     /// Starts `dtq collect` here.
     pub fn start(&self) -> Running {
-        let started =
-            Started::start_until(&["collect", "--config", &self.argument("collect.yaml")], "shows its state on ");
-        let address_behind = |mark: &str, ends: char| -> SocketAddr {
+        self.start_as(&[], &[])
+    }
+
+    /// Does the same with variables of the environment.
+    pub fn start_with(&self, environment: &[(&str, &str)]) -> Running {
+        self.start_as(&[], environment)
+    }
+
+    /// Does the same with more arguments.
+    pub fn start_as(&self, more: &[&str], environment: &[(&str, &str)]) -> Running {
+        let configuration = self.argument("collect.yaml");
+        let mut command = common::command(&[&["collect", "--config", &configuration], more].concat());
+        command.envs(environment.iter().copied());
+        Self::running(command)
+    }
+
+    /// Does the same behind a command that becomes the one behind it.
+    pub fn start_behind(&self, wrapper: &[&str]) -> Running {
+        let inner = common::command(&["collect", "--config", &self.argument("collect.yaml")]);
+        let mut command = std::process::Command::new(wrapper[0]);
+        command.args(&wrapper[1..]).arg(inner.get_program()).args(inner.get_args()).current_dir(common::root());
+        Self::running(command)
+    }
+
+    fn running(command: std::process::Command) -> Running {
+        let started = Started::spawn_until(command, "shows its state on ");
+        let address_behind = |mark: &str| -> SocketAddr {
             let (_, rest) = started.said.split_once(mark).unwrap();
-            rest.split(ends).next().unwrap().parse().unwrap()
+            rest.split([' ', '/', '"']).next().unwrap().parse().unwrap()
         };
-        let address = address_behind("listens on ", ' ');
-        let admin = address_behind("shows its state on http://", '/');
+        let (address, admin) = (address_behind("listens on "), address_behind("shows its state on http://"));
         Running { process: started, address, admin }
     }
 
