@@ -86,7 +86,8 @@ impl Place {
         Self::running(command)
     }
 
-    fn running(command: std::process::Command) -> Running {
+    /// Starts a command that runs `dtq collect`.
+    pub fn running(command: std::process::Command) -> Running {
         let started = Started::spawn_until(command, "shows its state on ");
         let address_behind = |mark: &str| -> SocketAddr {
             let (_, rest) = started.said.split_once(mark).unwrap();

@@ -1,6 +1,7 @@
 //! `dtq collect` under a service manager: what it is told, what signals do, and what is lost without machine code.
 
-use crate::peers::{logs, send_logs};
+use crate::common;
+use crate::peers::{Sink, logs, post, send_logs};
 use crate::place::Place;
 use crate::started::{DEADLINE, eventually};
 use serde_json::Value;
@@ -205,5 +206,32 @@ fn without_executable_memory_rules_are_interpreted_and_that_is_said() {
     if cfg!(target_arch = "x86_64") {
         assert!(eventually(|| place.status()["engine"] == "jit"), "{}", place.status());
     }
+    running.end();
+}
+
+/// Returns the request that the quick start sends.
+fn request_of_quick_start() -> String {
+    let page = std::fs::read_to_string(common::root().join("docs/collect.md")).unwrap();
+    let (_, rest) = page.split_once("application/json' -d '\n").expect("the quick start sends a request");
+    rest.split('\'').next().unwrap().to_owned()
+}
+
+#[test]
+fn the_quick_start_does_what_its_page_says() {
+    let (folder, sink) = (tempfile::tempdir().unwrap(), Sink::start());
+    let run = folder.path().to_str().unwrap();
+    let mut command = common::command(&["collect", "--config", "docs/deploy/quickstart/collect.yaml"]);
+    command.envs([("DTQ_PORT", "0"), ("DTQ_ADMIN_PORT", "0"), ("DTQ_RUN", run)]);
+    command.env("DTQ_BACKEND", format!("http://{}", sink.address));
+    let running = Place::running(command);
+    let request = request_of_quick_start();
+    let reply = post(running.address, "/v1/logs", &[("content-type", "application/json")], request.as_bytes());
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(sink.bodies(), ["cannot pay"]);
+    let socket = format!("{run}/control.sock");
+    let rules = common::dtq(&["ctl", "rules", "--socket", &socket]).code(0).stdout;
+    assert!(rules.contains("no-debug"), "{rules}");
+    let page = String::from_utf8(running.get("/").body).unwrap();
+    assert!(page.contains("Nothing is wrong."), "{page}");
     running.end();
 }
