@@ -101,7 +101,8 @@ fn what_is_wrong_is_said_with_its_place() {
 
 #[test]
 fn one_look_shows_everything_that_is_wrong() {
-    let yaml = "drian: 1s\nack: maybe\ndestinations:\n  a:\n    endpoint: ${NOWHERE}\n    qeue: 1MiB\n  b: {}\nadmin: x\n";
+    let yaml =
+        "drian: 1s\nack: maybe\ndestinations:\n  a:\n    endpoint: ${NOWHERE}\n    qeue: 1MiB\n  b: {}\nadmin: x\n";
     let places: Vec<_> = of(yaml).errors.iter().map(|fault| (fault.line, fault.column)).collect();
     assert_eq!(places, [(1, 1), (2, 6), (5, 15), (6, 5), (7, 6), (8, 8)]);
 }

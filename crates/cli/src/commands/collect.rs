@@ -128,13 +128,28 @@ impl Signals {
         Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())?, hang_up: signal(SignalKind::hangup())? })
     }
 
-    /// Waits until the process is told to end.
-    async fn end(&mut self) {
+    /// Waits for what the process is told next.
+    async fn next(&mut self) -> Told {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Told::End,
+            _ = self.interrupt.recv() => Told::End,
+            _ = self.hang_up.recv() => Told::Reload,
         }
     }
+
+    /// Waits until the process is told to end.
+    async fn end(&mut self) {
+        while self.next().await == Told::Reload {}
+    }
+}
+
+/// Names what a signal tells the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// To end.
+    End,
+    /// To read rules and certificates anew.
+    Reload,
 }
 
 async fn serve<J: Judge>(
@@ -143,8 +158,7 @@ async fn serve<J: Judge>(
     owed: Option<mpsc::Receiver<Vec<Created>>>,
     events: Events,
 ) -> Outcome {
-    let mut signals =
-        Signals::new().map_err(|error| Failure::Input(format!("cannot listen for signals: {error}")))?;
+    let mut signals = Signals::new().map_err(|error| Failure::Input(format!("cannot listen for signals: {error}")))?;
     let manager = Arc::new(Manager::new(&|name| std::env::var_os(name)));
     let mut collector = Collector::start(config.settings, judge, owed, events.clone())
         .await
@@ -160,11 +174,7 @@ async fn serve<J: Judge>(
     }
     let alive = tokio::spawn(Arc::clone(&manager).keep_alive(Arc::clone(collector.admin())));
     manager.ready();
-    loop {
-        tokio::select! {
-            () = signals.end() => break,
-            _ = signals.hang_up.recv() => {}
-        }
+    while signals.next().await == Told::Reload {
         manager.reloading();
         events.say("reads rules and certificates anew");
         collector.reload().await;

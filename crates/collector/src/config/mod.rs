@@ -163,7 +163,10 @@ fn telemetry(
 ) -> crate::telemetry::Settings {
     let to = values.text(&raw.to);
     if raw.to.line > 0 && destinations.iter().all(|one| one.name != to) {
-        values.error(&raw.to, format!("there is no destination `{to}`; the own telemetry goes to one of `destinations:`"));
+        values.error(
+            &raw.to,
+            format!("there is no destination `{to}`; the own telemetry goes to one of `destinations:`"),
+        );
     }
     let words = [("true", true), ("false", false)];
     crate::telemetry::Settings {

@@ -123,7 +123,8 @@ impl Governor {
         let First { state, seen, version, time, loaded, effective: (effective, set), refused } = first;
         let set = Arc::new(set);
         let system = |error: std::io::Error| Refusal::System(format!("cannot start a thread: {error}"));
-        let (worker, owed, thread) = Worker::start(Arc::clone(&set), version, &settings.bounds, events.clone()).map_err(system)?;
+        let (worker, owed, thread) =
+            Worker::start(Arc::clone(&set), version, &settings.bounds, events.clone()).map_err(system)?;
         let native = match settings.engine {
             EngineChoice::Interp => None,
             EngineChoice::Auto => {
