@@ -4,6 +4,7 @@
 
 use crate::account::{Count, ReceiveAccount, Received, SendAccount};
 use crate::collector::Settings;
+use crate::datagram::{self, SocketAccount};
 use crate::intake::Intake;
 use crate::pipeline::Judge;
 use crate::status::Cause;
@@ -33,6 +34,7 @@ const VIEW_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Admin<J> {
     intake: Arc<Intake<J>>,
     account: Arc<ReceiveAccount>,
+    datagrams: Vec<Arc<SocketAccount>>,
     settings: Arc<Settings>,
     begun: Instant,
     ends: watch::Receiver<bool>,
@@ -43,10 +45,11 @@ impl<J: Judge> Admin<J> {
     pub fn new(
         intake: Arc<Intake<J>>,
         account: Arc<ReceiveAccount>,
+        datagrams: Vec<Arc<SocketAccount>>,
         settings: Arc<Settings>,
         ends: watch::Receiver<bool>,
     ) -> Arc<Self> {
-        Arc::new(Self { intake, account, settings, begun: Instant::now(), ends })
+        Arc::new(Self { intake, account, datagrams, settings, begun: Instant::now(), ends })
     }
 
     /// Serves a socket for as long as it is polled.
@@ -119,6 +122,7 @@ impl<J: Judge> Admin<J> {
         }
         begin(&mut out, "dtq_uptime_seconds", "gauge", "Seconds since the collector began.");
         line(&mut out, "dtq_uptime_seconds", &[], self.begun.elapsed().as_secs());
+        datagram::account::append_metrics(&self.datagrams, &mut out);
         self.intake.judge().append_metrics(&mut out);
         out
     }
@@ -152,6 +156,7 @@ impl<J: Judge> Admin<J> {
             "receiver": receiver.collect::<serde_json::Map<_, _>>(),
             "refused": refused.collect::<serde_json::Map<_, _>>(),
             "destinations": destinations.collect::<serde_json::Map<_, _>>(),
+            "datagrams": datagram::account::status(&self.datagrams),
             "rules": self.intake.judge().status(),
         })
     }

@@ -45,6 +45,8 @@ fn the_schema_has_the_keys_that_are_read() {
         ("destinations: {a: {tls: {", "}}}", "/properties/destinations/additionalProperties/properties/tls"),
         ("limits: {", "}", "/properties/limits"),
         ("rules: {", "}", "/properties/rules"),
+        ("datagrams: [{address: 'a', ", "}]", "/properties/datagrams/items"),
+        ("datagrams: [{address: 'a', batch: {", "}}]", "/properties/datagrams/items/properties/batch"),
     ];
     for (open, close, pointer) in sections {
         let close = if open == "{" { "}" } else { close };
@@ -74,6 +76,27 @@ fn what_is_wrong_is_said_with_its_place() {
         ("drain: ${UNSET}\ndestinations: {a: {endpoint: 'http://a'}}", "1:8", "the environment has no `UNSET`"),
         ("destinations:\n  a: {endpoint: 'http://a', headers: {te: x}}", "2:43", "belongs to the protocol"),
         ("destinations:\n  a: {endpoint: 'http://a', tls: {key: k}}", "2:17", "has no effect on http://"),
+        (
+            "datagrams: [{address: 514}]\ndestinations: {a: {endpoint: 'http://a'}}",
+            "1:23",
+            "is not a UDP address such as",
+        ),
+        (
+            "datagrams: [{address: /a, format: text}]\ndestinations: {a: {endpoint: 'http://a'}}",
+            "1:35",
+            "`text` is not one of `syslog`",
+        ),
+        (
+            "datagrams: [{address: /a, mode: rw}]\ndestinations: {a: {endpoint: 'http://a'}}",
+            "1:33",
+            "no permissions such as",
+        ),
+        (
+            "datagrams: [{address: '@a', mode: 666}]\ndestinations: {a: {endpoint: 'http://a'}}",
+            "1:35",
+            "only a unix socket with a path",
+        ),
+        ("user: no-such-user\ndestinations: {a: {endpoint: 'http://a'}}", "1:7", "no user `no-such-user`"),
         ("nothing: 1", "1:1", "nothing"),
         ("a: [", "", ""),
     ];

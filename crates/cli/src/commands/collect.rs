@@ -7,12 +7,16 @@ use crate::console::Console;
 use crate::failure::{Failure, Outcome};
 use dtq_collector::collector::{Collector, Settings};
 use dtq_collector::config::{self, Config, FILE_BYTES_MAX};
+use dtq_collector::datagram::{Door, Filters};
 use dtq_collector::events::Events;
 use dtq_collector::pipeline::{Created, Judge, KeepAll};
+use dtq_collector::privileges;
 use dtq_collector::rules::{self, Rules};
+use dtq_collector::sockets::Sockets;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -77,7 +81,12 @@ fn check(path: &Path, config: Config, console: &mut Console) -> Outcome {
     let (ports, destinations) = (config.settings.ports.len(), config.settings.destinations.len());
     let files = config.rules.files.len();
     let shown = path.display();
-    Ok(writeln!(console.out, "{shown} is right: ports: {ports}, destinations: {destinations}, rule files: {files}")?)
+    let doors = match config.datagrams.len() {
+        0 => String::new(),
+        count => format!(", sockets for datagrams: {count}"),
+    };
+    let counts = format!("ports: {ports}{doors}, destinations: {destinations}, rule files: {files}");
+    Ok(writeln!(console.out, "{shown} is right: {counts}")?)
 }
 
 fn rule_settings(rules: &config::Rules) -> rules::Settings {
@@ -93,34 +102,54 @@ fn rule_settings(rules: &config::Rules) -> rules::Settings {
 }
 
 fn run(config: Config, console: &Console) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Input(format!("cannot start threads: {error}")))?;
-    if config.rules.files.is_empty() {
+    let cannot = |what: &str| {
+        let what = format!("cannot {what}");
+        move |error: std::io::Error| Failure::Input(format!("{what}: {error}"))
+    };
+    let Config { settings, rules, datagrams, user } = config;
+    let sockets = Sockets::bind(&settings, &datagrams).map_err(|error| Failure::Input(error.to_string()))?;
+    let has_filters = !rules.files.is_empty() && sockets.doors.iter().any(Door::takes_filters);
+    // Before any thread is there, since each has rights of its own.
+    privileges::reduce(user.as_ref(), has_filters).map_err(cannot("give up rights"))?;
+    let build = || tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(cannot("start threads"));
+    if rules.files.is_empty() {
         console.say("note: there are no rules; everything passes (`rules: {files: [...]}` in the configuration)");
-        return runtime.block_on(serve(config.settings, KeepAll, None));
+        return build()?.block_on(serve(sockets, settings, KeepAll, None));
     }
-    let (rules, owed) = Rules::start(rule_settings(&config.rules)).map_err(|refusal| {
+    let filters = Filters::new(&sockets.doors, say).map_err(cannot("keep sockets for filters"))?;
+    let filters = has_filters.then(|| Arc::new(filters));
+    let (rules, owed) = Rules::start_with(rule_settings(&rules), filters).map_err(|refusal| {
         console.say(&format!("error: {}", refusal.to_string().trim_end()));
         Failure::Query
     })?;
-    runtime.block_on(serve(config.settings, rules, Some(owed)))
+    build()?.block_on(serve(sockets, settings, rules, Some(owed)))
 }
 
-async fn serve<J: Judge>(settings: Settings, judge: J, owed: Option<mpsc::Receiver<Vec<Created>>>) -> Outcome {
+/// Writes a line of what happens.
+fn say(text: &str) {
+    // Nobody who reads stderr is no reason to stop.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+async fn serve<J: Judge>(
+    sockets: Sockets,
+    settings: Settings,
+    judge: J,
+    owed: Option<mpsc::Receiver<Vec<Created>>>,
+) -> Outcome {
     let unheard = |error: std::io::Error| Failure::Input(format!("cannot listen for signals: {error}"));
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate()).map_err(unheard)?, signal(SignalKind::interrupt()).map_err(unheard)?);
-    let say = |text: &str| {
-        // Nobody who reads stderr is no reason to stop.
-        let _ = writeln!(std::io::stderr(), "{text}");
-    };
-    let collector = Collector::start(settings, judge, owed, Events::new(say))
+    let doors: Vec<String> =
+        sockets.doors.iter().map(|door| format!("{} for {}", door.address(), door.settings.format.name())).collect();
+    let collector = Collector::start_on(sockets, settings, judge, owed, Events::new(say))
         .await
         .map_err(|error| Failure::Input(format!("cannot start: {error}")))?;
     for address in collector.addresses() {
         say(&format!("listens on {address} for OTLP over gRPC and HTTP"));
+    }
+    for door in doors {
+        say(&format!("listens on {door}"));
     }
     if let Some(address) = collector.admin_address() {
         say(&format!("shows its state on http://{address}/"));

@@ -20,6 +20,32 @@ pub struct Root {
     pub admin: Option<Text>,
     pub drain: Option<Text>,
     pub rules: Rules,
+    pub datagrams: Vec<Datagrams>,
+    pub user: Option<Text>,
+    pub group: Option<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Datagrams {
+    pub address: Text,
+    pub format: Option<Text>,
+    pub kernel: Option<Text>,
+    pub mode: Option<Text>,
+    pub user: Option<Text>,
+    pub group: Option<Text>,
+    pub buffer: Option<Text>,
+    pub datagram_size: Option<Text>,
+    #[serde(default)]
+    pub batch: Batch,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Batch {
+    pub records: Option<Text>,
+    pub size: Option<Text>,
+    pub age: Option<Text>,
 }
 
 #[derive(Debug, Deserialize)]

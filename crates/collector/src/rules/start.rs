@@ -2,6 +2,7 @@
 //!
 //! What the rest of the collector uses of this folder is [`Rules`].
 
+use crate::datagram::Filters;
 use crate::pipeline::{Created, Judge, Judged};
 use crate::rules::control::Control;
 use crate::rules::governor::{Governor, Refusal};
@@ -42,9 +43,17 @@ impl Rules {
     /// When the rule files are wrong and no earlier version is kept; when the system refuses the folder of the state, the
     /// socket or a thread.
     pub fn start(settings: Settings) -> Result<(Self, Owed), Refusal> {
+        Self::start_with(settings, None)
+    }
+
+    /// Does the same with a part of the rules in the kernel.
+    ///
+    /// # Errors
+    /// As [`Rules::start`], and when the kernel refuses what it is required to take.
+    pub fn start_with(settings: Settings, filters: Option<Arc<Filters>>) -> Result<(Self, Owed), Refusal> {
         let socket = settings.socket.clone().unwrap_or_else(default_socket);
         let bounds = settings.bounds.clone();
-        let (governor, owed, thread) = Governor::open(settings)?;
+        let (governor, owed, thread) = Governor::open(settings, filters)?;
         let governor = Arc::new(governor);
         let control = Control::start(&socket, &governor, &bounds).map_err(|error| {
             Refusal::System(format!("cannot listen for control on `{}`: {error}", socket.display()))
