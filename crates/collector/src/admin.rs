@@ -5,6 +5,7 @@
 use crate::account::{Count, OwnAccount, ReceiveAccount, Received, SendAccount};
 use crate::certificates::Certificates;
 use crate::collector::Settings;
+use crate::datagram::{self, SocketAccount};
 use crate::events::{Event, Events, Severity};
 use crate::intake::Intake;
 use crate::pipeline::Judge;
@@ -48,6 +49,7 @@ const EVENTS_SHOWN: usize = 20;
 pub struct Admin<J> {
     intake: Arc<Intake<J>>,
     account: Arc<ReceiveAccount>,
+    datagrams: Vec<Arc<SocketAccount>>,
     settings: Arc<Settings>,
     seen: Seen,
     /// What is counted of what the process says of itself.
@@ -70,12 +72,13 @@ impl<J: Judge> Admin<J> {
     pub fn new(
         intake: Arc<Intake<J>>,
         account: Arc<ReceiveAccount>,
+        datagrams: Vec<Arc<SocketAccount>>,
         settings: Arc<Settings>,
         seen: Seen,
         ends: watch::Receiver<bool>,
     ) -> Arc<Self> {
         let (own, begun, begun_at) = (Arc::default(), Instant::now(), SystemTime::now());
-        Arc::new(Self { intake, account, settings, seen, own, begun, begun_at, ends })
+        Arc::new(Self { intake, account, datagrams, settings, seen, own, begun, begun_at, ends })
     }
 
     /// Serves a socket for as long as it is polled.
@@ -183,6 +186,7 @@ impl<J: Judge> Admin<J> {
     pub fn families(&self) -> Vec<Family> {
         let mut all = self.of_receiver();
         all.extend(self.of_destinations());
+        all.extend(datagram::account::families(&self.datagrams));
         all.extend(self.of_process());
         all.extend(self.intake.judge().families());
         all.extend(process::families());
@@ -301,6 +305,7 @@ impl<J: Judge> Admin<J> {
             "receiver": receiver.collect::<serde_json::Map<_, _>>(),
             "refused": refused.collect::<serde_json::Map<_, _>>(),
             "destinations": destinations.collect::<serde_json::Map<_, _>>(),
+            "datagrams": datagram::account::status(&self.datagrams),
             "rules": self.intake.judge().status(),
             "events": events,
         })
