@@ -9,7 +9,7 @@
 
 pub mod settings;
 
-mod clock;
+pub(crate) mod clock;
 
 pub mod source;
 
