@@ -48,7 +48,8 @@ async fn new_connections_have_new_certificates_and_old_ones_stay_open() {
     copy(folder.path(), "one", "now");
     let sink = Sink::start().await;
     let mut last = settings(vec![destination("sink", sink.address, Protocol::Grpc)]);
-    last.ports[0].tls = Some(ServerTls { certificate: path("now-cert.pem"), key: path("now-key.pem"), client_ca: None });
+    last.ports[0].tls =
+        Some(ServerTls { certificate: path("now-cert.pem"), key: path("now-key.pem"), client_ca: None });
     let (last, _) = start(last).await;
     let address = last.addresses()[0];
     let (old, old_sender) = start(to(address, path("one-ca.pem"), LONG)).await;

@@ -36,7 +36,8 @@ async fn everything_that_is_counted_is_sent_and_what_happens_too() {
     assert_eq!(names, ["service.version", "service.instance.id", "host.name", "process.pid", "service.name"]);
     let sent: BTreeSet<_> =
         metrics.resource_metrics[0].scope_metrics[0].metrics.iter().map(|one| one.name.clone()).collect();
-    let counted: BTreeSet<_> = families.iter().filter(|one| !one.series.is_empty()).map(|one| one.otlp_name()).collect();
+    let counted: BTreeSet<_> =
+        families.iter().filter(|one| !one.series.is_empty()).map(|one| one.otlp_name()).collect();
     assert_eq!(sent, counted);
     let logs = ExportLogsServiceRequest::decode(of(Signal::Logs)).unwrap();
     let records = &logs.resource_logs[0].scope_logs[0].log_records;
@@ -65,7 +66,7 @@ async fn a_destination_that_refuses_is_left_alone() {
     let never = || Act::Refuse(Refusal::new(Cause::RefusedHere, "no metrics here"));
     let sink = Sink::with([never(), never(), never(), never()]).await;
     let (mut collector, _sender) = start(settings(vec![destination("sink", sink.address, Protocol::Grpc)])).await;
-    let only_metrics = Settings { has_logs: false, ..telemetry(Duration::from_millis(10)) };
+    let only_metrics = Settings { has_logs: false, ..telemetry(Duration::from_secs(1)) };
     collector.push(only_metrics).unwrap();
     sink.attempts(1).await;
     let is_said = || collector.admin().events().last(9).iter().any(|event| event.text.contains("for 10 minutes"));
@@ -75,6 +76,6 @@ async fn a_destination_that_refuses_is_left_alone() {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), said).await.expect("it is said");
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(*sink.record.attempts.lock().unwrap(), 1);
 }
