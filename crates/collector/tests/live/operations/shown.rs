@@ -6,6 +6,7 @@ use dtq_collector::collector::Collector;
 use dtq_collector::events::Events;
 use dtq_collector::pipeline::{Judge, Judged};
 use dtq_collector::send::settings::Protocol;
+use dtq_collector::service::Manager;
 use dtq_record::otlp::Signal;
 use hyper::Method;
 use std::time::Duration;
@@ -88,4 +89,34 @@ async fn who_ends_is_not_ready() {
     sink.go_on();
     assert!(hangs.await.unwrap());
     assert_eq!(stops.await.unwrap().left, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_watchdog_is_fed_only_while_the_judge_is_alive() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let environment = |name: &str| match name {
+        "NOTIFY_SOCKET" => Some(path.clone().into_os_string()),
+        "WATCHDOG_USEC" => Some("30000000".into()),
+        _ => None,
+    };
+    for (silent, is_fed) in [(Duration::from_secs(1), true), (Duration::from_secs(31), false)] {
+        let nobody = "127.0.0.1:1".parse().unwrap();
+        let settings = settings(vec![destination("sink", nobody, Protocol::Grpc)]);
+        let collector = Collector::start(settings, Silent(silent), None, Events::silent()).await.unwrap();
+        let manager = std::sync::Arc::new(Manager::new(&environment));
+        // All that is said at first is said before the first wait.
+        let alive = manager.keep_alive(std::sync::Arc::clone(collector.admin()));
+        assert!(tokio::time::timeout(Duration::from_millis(50), alive).await.is_err());
+        let mut told = Vec::new();
+        let mut buffer = [0; 1024];
+        while let Ok(size) = socket.recv(&mut buffer) {
+            told.push(String::from_utf8(buffer[..size].to_vec()).unwrap());
+        }
+        assert!(told[0].starts_with("STATUS=takes requests"), "{told:?}");
+        assert_eq!(told.contains(&"WATCHDOG=1".to_owned()), is_fed, "{silent:?}: {told:?}");
+        collector.stop().await;
+    }
 }
