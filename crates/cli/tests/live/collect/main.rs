@@ -29,3 +29,5 @@ mod http2;
 mod hostile;
 
 mod memory;
+
+mod security;
