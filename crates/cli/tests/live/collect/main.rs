@@ -27,3 +27,5 @@ mod http2;
 mod hostile;
 
 mod memory;
+
+mod datagrams;

@@ -6,6 +6,7 @@ use crate::started::{DEADLINE, Started, eventually};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 use tempfile::TempDir;
 
@@ -60,8 +61,14 @@ impl Place {
 
     /// Starts `dtq collect` here.
     pub fn start(&self) -> Running {
-        let started =
-            Started::start_until(&["collect", "--config", &self.argument("collect.yaml")], "shows its state on ");
+        let mut command = common::command(&["collect", "--config", &self.argument("collect.yaml")]);
+        command.stdin(Stdio::null());
+        self.run(command)
+    }
+
+    /// Starts `dtq collect` here by a command.
+    pub fn run(&self, command: Command) -> Running {
+        let started = Started::run_until(command, "shows its state on ");
         let address_behind = |mark: &str, ends: char| -> SocketAddr {
             let (_, rest) = started.said.split_once(mark).unwrap();
             rest.split(ends).next().unwrap().parse().unwrap()
