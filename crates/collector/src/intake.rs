@@ -100,6 +100,7 @@ impl<J: Judge> Intake<J> {
         if let Some(full) = self.defaults.iter().find(|index| !self.destinations[**index].queue.has_place(held_bytes)) {
             let destination = &self.destinations[*full];
             destination.account.full.add(1);
+            destination.note_full();
             return Err(match destination.settings.queue_bytes_max.saturating_sub(512) < held_bytes {
                 true => Refusal::new(Cause::TooLarge, "the request is larger than the queue of a destination"),
                 false => Refusal::new(Cause::Unavailable, "the queue of a destination is full; send again"),

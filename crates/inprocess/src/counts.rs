@@ -24,8 +24,10 @@ pub struct Counts {
     pub too_large: u64,
     /// Those not judged whose protective rules say that they must not pass.
     pub withheld: u64,
-    /// Panics that were caught.
+    /// Panics that were caught: of dtq, and of the host's own callbacks.
     pub panics: u64,
+    /// Panics of the processors and exporters behind the wrappers, which end at the wrapper.
+    pub panics_behind: u64,
     /// Rule files and texts that were taken.
     pub loads: u64,
     /// Rule files and texts that were refused; the rules before went on.
@@ -48,6 +50,7 @@ pub(crate) struct Counters {
     pub too_large: AtomicU64,
     pub withheld: AtomicU64,
     pub panics: AtomicU64,
+    pub panics_behind: AtomicU64,
     pub loads: AtomicU64,
     pub refusals: AtomicU64,
     pub unsent: AtomicU64,
@@ -72,6 +75,7 @@ impl Counters {
             too_large: read(&self.too_large),
             withheld: read(&self.withheld),
             panics: read(&self.panics),
+            panics_behind: read(&self.panics_behind),
             loads: read(&self.loads),
             refusals: read(&self.refusals),
             unsent: read(&self.unsent),

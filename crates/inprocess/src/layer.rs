@@ -97,7 +97,7 @@ impl RulesLayer {
         let generation = self.rules.generation();
         if settled.generation != generation {
             let (loaded, is_all) = self.rules.loaded();
-            settled.rules = if is_all { settling_rules(&loaded) } else { Vec::new() };
+            settled.rules = loaded.filter(|_| is_all).map_or_else(Vec::new, |loaded| settling_rules(&loaded));
             settled.generation = generation;
         }
         let subject = EventSubject { meta, event: None, resource: &self.resource };
@@ -126,7 +126,11 @@ impl<S: Subscriber> Layer<S> for RulesLayer {
             Fate::Drop => false,
             Fate::Changed(_) => {
                 self.rules.note_unfit();
-                !self.rules.is_protected(Signal::Logs)
+                let is_protected = self.rules.is_protected(Signal::Logs);
+                if is_protected {
+                    self.rules.note_withheld();
+                }
+                !is_protected
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Wraps the processors and exporters of `opentelemetry_sdk` ([`otel`]) and filters the events of `tracing` ([`layer`]).
 //! Starts no thread, opens nothing but the rule file, never waits for another thread, and lets no panic out. Read in
-//! order: [`host`], [`load`], [`subject`], `seat`, [`rules`], [`counts`], [`otel`], [`layer`].
+//! order: [`host`], [`load`], [`subject`], `seat`, `places`, [`rules`], `reload`, [`counts`], [`otel`], [`layer`].
 //!
 //! # What happens to a record that is not judged
 //! It passes and is counted ([`Counts`]): when all places are taken by other threads, when rules are off, when it is too
@@ -16,7 +16,11 @@ pub mod subject;
 
 mod seat;
 
+mod places;
+
 pub mod rules;
+
+mod reload;
 
 pub mod counts;
 
@@ -29,5 +33,6 @@ pub mod layer;
 pub use counts::Counts;
 pub use host::{Host, Notice, Silent};
 pub use load::{Bounds, Refused};
+pub use places::after_fork;
 pub use rules::{RuleAccount, Rules, Running};
 pub use seat::Fate;

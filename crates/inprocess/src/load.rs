@@ -29,8 +29,14 @@ pub struct Bounds {
     pub state_bytes_max: usize,
     /// Bytes of a record that are looked at, and that rules may make of a record.
     pub record_bytes_max: usize,
+    /// The same of requests that come whole, with many records: metrics, and those of C.
+    pub request_bytes_max: usize,
+    /// Bytes of a signal that wait for its wrapper, where the records of another signal made them.
+    pub outbox_bytes_max: usize,
     /// Nanoseconds a record, as the median of samples, past which all but protective rules are turned off.
     pub ns_per_record_max: u64,
+    /// Ticks after which rules that were too costly are tried again, twice as long each time in vain; 0 is never.
+    pub retry_ticks: i64,
     /// Nanoseconds that loading rules may take.
     pub load_ns_max: u64,
     /// Rules that native code is made for while they are loaded; larger sets are interpreted.
@@ -49,7 +55,10 @@ impl Default for Bounds {
             limits: Limits::default(),
             state_bytes_max: 64 << 20,
             record_bytes_max: 1 << 20,
+            request_bytes_max: 16 << 20,
+            outbox_bytes_max: 4 << 20,
             ns_per_record_max: 50_000,
+            retry_ticks: 300 * 10_000_000,
             load_ns_max: 500_000_000,
             native_rules_max: 64,
             seats: 8,
@@ -90,6 +99,10 @@ pub(crate) struct Loaded {
     pub is_protected: [bool; 3],
     /// By signal, whether there are rules for it.
     pub has_rules: [bool; 3],
+    /// Names of the rules whose `tiers` leave this one out.
+    pub left_out: Vec<String>,
+    /// What is not wrong with the rules but worth a look.
+    pub warnings: String,
 }
 
 /// Loads rules from a text; files beside it are found through `beside`.
@@ -113,10 +126,10 @@ pub(crate) fn load(
     };
     let compiled = compile_within(std::slice::from_ref(&file), &options, &budget);
     let all = found.into_iter().map(|diagnostic| Located { file: 0, diagnostic }).chain(compiled.diagnostics);
+    let text = |located: &Located| render::text(&file.source, &located.diagnostic, render::Style::Plain);
+    let (errors, warnings): (Vec<_>, Vec<_>) = all.partition(|located| located.diagnostic.is_error());
     let Some(set) = compiled.set else {
-        let errors = all.filter(|located| located.diagnostic.is_error());
-        let text = |located: Located| render::text(&file.source, &located.diagnostic, render::Style::Plain);
-        return Err(Refused { report: errors.map(text).collect() });
+        return Err(Refused { report: errors.iter().map(text).collect() });
     };
     let protective =
         RuleFile { rules: file.rules.iter().filter(|rule| rule.is_protective()).cloned().collect(), ..file.clone() };
@@ -132,12 +145,21 @@ pub(crate) fn load(
         has_state: set.rules.iter().any(|rule| rule.has_state()),
         is_protected: for_signals(|base| is_protected(&set, base)),
         has_rules: for_signals(|base| set.rules.iter().any(|rule| rule.base == base || rule.base == Base::Resources)),
+        left_out: left_out(&file),
+        warnings: warnings.iter().map(text).collect(),
         protective: Arc::new(protective),
         set,
         #[cfg(feature = "tracing")]
         file,
         native,
     })
+}
+
+/// Returns the names of rules that are on and run elsewhere.
+fn left_out(file: &RuleFile) -> Vec<String> {
+    let elsewhere =
+        file.rules.iter().filter(|rule| rule.mode != Mode::Off && !rule.tiers.value.contains(&Tier::InProcess));
+    elsewhere.map(|rule| rule.name.value.clone()).collect()
 }
 
 fn for_signals(ask: impl Fn(Base) -> bool) -> [bool; 3] {
@@ -166,6 +188,10 @@ pub(crate) struct Watched {
 impl Watched {
     pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), seen: Vec::new() }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Says whether a file looks otherwise than when it was read.

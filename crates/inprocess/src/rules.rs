@@ -1,11 +1,12 @@
 //! The rules of a process: what all wrappers share, from loading and reloading to judging and the counts.
 //!
-//! No call waits for another thread, and no panic leaves: a record that cannot be judged passes, unless a protective
-//! rule stands for its signal. Next: `otel.rs`, `layer.rs`.
+//! No record waits for another thread, and no panic leaves: a record that cannot be judged passes, unless a protective
+//! rule stands for its signal. Next: `reload.rs`.
 
 use crate::counts::{Counters, Counts, count};
 use crate::host::{Host, Notice};
 use crate::load::{Bounds, Loaded, Refused, Watched, load};
+use crate::places::{Places, after_fork, lock};
 use crate::seat::{Fate, Judged, Seat};
 use crate::subject::Subject;
 use dtq_record::otlp::Signal;
@@ -15,22 +16,22 @@ use serde::Serialize;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, MutexGuard};
 
-/// How often all places are tried before a record goes on unjudged: some microseconds, a few times what judging takes.
-const TRIES: usize = 200;
-
-const ON: u8 = 0;
+pub(crate) const ON: u8 = 0;
 const PROTECTIVE_ONLY: u8 = 1;
 const OFF: u8 = 2;
+
+/// How often the time until rules are tried again is doubled.
+const RETRY_DOUBLINGS_MAX: u32 = 6;
 
 /// Says how much of the rules runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Running {
     /// All of them.
     All,
-    /// The protective ones: judging cost more than its budget.
+    /// The protective ones: judging cost more than its budget. The others are tried again after `Bounds::retry_ticks`.
     ProtectiveOnly,
     /// None: too many panics.
     None,
@@ -64,26 +65,28 @@ pub struct RuleAccount {
 /// ```
 #[derive(Clone)]
 pub struct Rules {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-struct Shared {
-    bounds: Bounds,
-    host: Box<dyn Host>,
-    seats: Box<[Mutex<Option<Box<Seat>>>]>,
-    loaded: Mutex<Arc<Loaded>>,
+pub(crate) struct Shared {
+    pub bounds: Bounds,
+    pub host: Box<dyn Host>,
+    pub places: Places,
     /// Moves on with every set, and when all but protective rules are turned off.
-    generation: AtomicU64,
-    running: AtomicU8,
+    pub generation: AtomicU64,
+    pub running: AtomicU8,
     /// How many seats the set may use: one where rules remember something.
     seats_used: AtomicU64,
     /// A bit a signal whose records must not pass unjudged.
     protected: AtomicU8,
     /// A bit a signal that some rule is for.
     concerned: AtomicU8,
-    watched: Mutex<Option<Watched>>,
-    next_check_ticks: AtomicI64,
-    counters: Counters,
+    /// A bit a signal whose wrapper sends on what other wrappers' records make.
+    attached: AtomicU8,
+    pub next_check_ticks: AtomicI64,
+    /// When rules that cost too much are tried again, and how often that was in vain.
+    retry_ticks: AtomicI64,
+    pub retries: AtomicU32,
 }
 
 impl fmt::Debug for Rules {
@@ -113,74 +116,28 @@ impl Rules {
     }
 
     fn new(loaded: Loaded, bounds: Bounds, host: Box<dyn Host>, watched: Option<Watched>) -> Self {
-        let seats = (0..bounds.seats.clamp(1, 64)).map(|_| Mutex::new(None)).collect();
+        after_fork();
         let next_check = if watched.is_some() { host.now_ticks().saturating_add(bounds.check_ticks) } else { i64::MAX };
+        let loaded = Arc::new(loaded);
         let shared = Shared {
             host,
-            seats,
+            places: Places::new(bounds.seats.clamp(1, 64), Some(Arc::clone(&loaded)), watched),
             generation: AtomicU64::new(1),
             running: AtomicU8::new(ON),
             seats_used: AtomicU64::new(1),
             protected: AtomicU8::new(0),
             concerned: AtomicU8::new(0),
-            watched: Mutex::new(watched),
+            attached: AtomicU8::new(0),
             next_check_ticks: AtomicI64::new(next_check),
-            counters: Counters::default(),
+            retry_ticks: AtomicI64::new(i64::MAX),
+            retries: AtomicU32::new(0),
             bounds,
-            loaded: Mutex::new(Arc::new(loaded)),
         };
-        shared.describe(&lock(&shared.loaded));
-        count(&shared.counters.loads);
-        Self { shared: Arc::new(shared) }
-    }
-
-    /// Takes the rules of a text in the place of those that run, with what they remember.
-    ///
-    /// # Errors
-    /// When something is wrong with it; the rules before go on.
-    pub fn reload_text(&self, name: &str, text: &str) -> Result<(), Refused> {
-        let shared = &self.shared;
-        self.guarded(|| load(name, text.as_bytes(), &NoFiles, &shared.bounds, &*shared.host).map(|set| self.take(set)))
-    }
-
-    /// Reads the rule file again, whether it has changed or not.
-    ///
-    /// # Errors
-    /// When it cannot be read or something is wrong with it, and where the rules are not from a file; those before go on.
-    pub fn reload(&self) -> Result<(), Refused> {
-        let shared = &self.shared;
-        self.guarded(|| {
-            let mut watched = lock(&shared.watched);
-            let Some(file) = watched.as_mut() else {
-                return Err(Refused { report: "the rules are from no file: give their text".to_owned() });
-            };
-            let loaded = file.load(&shared.bounds, &*shared.host);
-            drop(watched);
-            loaded.map(|set| self.take(set))
-        })
-    }
-
-    fn guarded(&self, load: impl FnOnce() -> Result<(), Refused>) -> Result<(), Refused> {
-        let result = catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|_| {
-            count(&self.shared.counters.panics);
-            Err(Refused { report: "loading the rules panicked: this is a mistake in dtq".to_owned() })
-        });
-        let counters = &self.shared.counters;
-        count(if result.is_ok() { &counters.loads } else { &counters.refusals });
-        result
-    }
-
-    /// Puts a set in the place of the one that runs: each seat goes over when it is next used.
-    fn take(&self, loaded: Loaded) {
-        let shared = &self.shared;
-        let loaded = Arc::new(loaded);
-        let mut current = lock(&shared.loaded);
-        *current = Arc::clone(&loaded);
         shared.describe(&loaded);
-        shared.running.store(ON, Ordering::Relaxed);
-        shared.generation.fetch_add(1, Ordering::Release);
-        drop(current);
-        changed();
+        count(&shared.counters().loads);
+        let rules = Self { shared: Arc::new(shared) };
+        rules.say_of(&loaded);
+        rules
     }
 
     /// Returns a number that moves on whenever other rules run.
@@ -199,14 +156,13 @@ impl Rules {
 
     /// Returns what was counted.
     pub fn counts(&self) -> Counts {
-        self.shared.counters.counts()
+        self.shared.places_now().counters.counts()
     }
 
     /// Returns the account of each rule, in effective order; waits for threads that are judging.
     pub fn accounts(&self) -> Vec<RuleAccount> {
         let mut accounts: Vec<RuleAccount> = Vec::new();
-        for seat in &self.shared.seats {
-            let seat = lock(seat);
+        for seat in self.shared.places_now().seats() {
             for (rule, account) in seat.as_ref().map_or_else(Vec::new, |seat| seat.accounts()) {
                 match accounts.iter_mut().find(|known| known.rule.as_bytes() == rule.as_bytes()) {
                     Some(known) => add(&mut known.account, account),
@@ -219,8 +175,21 @@ impl Rules {
 
     /// Returns what becomes of an OTLP request, and what rules make besides; also of metrics.
     pub fn apply(&self, signal: Signal, request: &[u8]) -> (Fate, Vec<Emission>) {
+        self.apply_with(signal, |run| run(request))
+    }
+
+    /// As `apply`, with a request that is made only when some rule is for its signal.
+    pub(crate) fn apply_with(
+        &self,
+        signal: Signal,
+        with_request: impl FnOnce(&mut dyn FnMut(&[u8])),
+    ) -> (Fate, Vec<Emission>) {
+        let shared = &self.shared;
         let run = |seat: &mut Seat, now_ticks: i64| {
-            let mut judged = seat.apply(signal, request, now_ticks, &self.shared.bounds, &*self.shared.host);
+            let mut judged = Judged::plain(Fate::Pass);
+            with_request(&mut |request| {
+                judged = seat.apply_measured(signal, request, now_ticks, &shared.bounds, &*shared.host);
+            });
             seat.tick_into(&mut judged, now_ticks);
             judged
         };
@@ -249,46 +218,98 @@ impl Rules {
 
     fn due(&self, ask: impl Fn(&mut Seat, i64) -> Judged) -> Vec<Emission> {
         let mut emissions = Vec::new();
-        for seat in &self.shared.seats {
+        for mut seat in self.shared.places_now().seats() {
             let judged = catch_unwind(AssertUnwindSafe(|| {
                 let now_ticks = self.shared.host.now_ticks();
-                lock(seat).as_mut().map(|seat| ask(seat, now_ticks))
+                seat.as_mut().map(|seat| ask(seat, now_ticks))
             }));
+            // Nobody hears of anything while a seat is taken.
+            drop(seat);
             match judged {
                 Ok(Some(judged)) => {
                     judged.notices.iter().for_each(|notice| self.say(notice));
                     emissions.extend(judged.emissions);
                 }
                 Ok(None) => {}
-                Err(_) => drop(count(&self.shared.counters.panics)),
+                Err(_) => drop(count(&self.shared.counters().panics)),
             }
         }
         emissions
     }
 
-    /// Hands the host what no wrapper can send on.
+    /// Hands on what no wrapper at hand can send: to the wrapper of its signal where there is one, else to the host.
     pub fn send(&self, emissions: Vec<Emission>) {
+        let shared = &*self.shared;
         for emission in emissions {
-            let is_taken = catch_unwind(AssertUnwindSafe(|| self.shared.host.emission(emission)));
+            let is_attached = shared.attached.load(Ordering::Relaxed) & 1 << emission.signal as u8 != 0;
+            if emission.destination.is_none() && is_attached {
+                let bytes_max = shared.bounds.outbox_bytes_max;
+                if !shared.places.current().put(emission.signal, &emission.request, bytes_max) {
+                    count(&shared.counters().unsent);
+                }
+                continue;
+            }
+            let is_taken = catch_unwind(AssertUnwindSafe(|| shared.host.emission(emission)));
             if is_taken.is_err() {
-                count(&self.shared.counters.panics);
+                count(&shared.counters().panics);
             }
             if !is_taken.unwrap_or(false) {
-                count(&self.shared.counters.unsent);
+                count(&shared.counters().unsent);
             }
         }
+    }
+
+    /// Says that a wrapper sends on what rules make of a signal, or no longer does.
+    #[cfg(feature = "opentelemetry")]
+    pub(crate) fn attach(&self, signal: Signal, is_attached: bool) {
+        let bit = 1 << signal as u8;
+        if is_attached {
+            self.shared.attached.fetch_or(bit, Ordering::Relaxed);
+        } else {
+            self.shared.attached.fetch_and(!bit, Ordering::Relaxed);
+        }
+    }
+
+    /// Says whether something waits for the wrapper of a signal.
+    #[cfg(feature = "opentelemetry")]
+    #[inline]
+    pub(crate) fn is_waiting(&self, signal: Signal) -> bool {
+        self.shared.places.current().is_waiting(signal)
+    }
+
+    /// Returns the request that waits for the wrapper of a signal; most often empty.
+    #[cfg(feature = "opentelemetry")]
+    #[inline]
+    pub(crate) fn waiting(&self, signal: Signal) -> Vec<u8> {
+        self.shared.places.current().take(signal)
+    }
+
+    /// Calls what stands behind a wrapper; where that panics, the panic ends here and is counted.
+    #[cfg(feature = "opentelemetry")]
+    pub(crate) fn calling<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
+        let returned = catch_unwind(AssertUnwindSafe(call)).ok();
+        if returned.is_none() {
+            count(&self.shared.counters().panics_behind);
+        }
+        returned
     }
 
     /// Counts a record that the SDK has no place for.
     #[cfg(any(feature = "opentelemetry", feature = "tracing"))]
     pub(crate) fn note_unfit(&self) {
-        count(&self.shared.counters.unfit);
+        count(&self.shared.counters().unfit);
+    }
+
+    /// Counts a record whose protective rule did something that cannot be done to it, so that it must not pass.
+    #[cfg(any(feature = "opentelemetry", feature = "tracing"))]
+    pub(crate) fn note_withheld(&self) {
+        count(&self.shared.counters().withheld);
     }
 
     /// Returns the rules as they were loaded, and whether all of them run.
     #[cfg(feature = "tracing")]
-    pub(crate) fn loaded(&self) -> (Arc<Loaded>, bool) {
-        (Arc::clone(&lock(&self.shared.loaded)), self.running() == Running::All)
+    pub(crate) fn loaded(&self) -> (Option<Arc<Loaded>>, bool) {
+        (lock(&self.shared.places.current().loaded).clone(), self.running() == Running::All)
     }
 
     /// Says whether records of a signal must not pass unjudged.
@@ -296,15 +317,15 @@ impl Rules {
         self.shared.protected.load(Ordering::Relaxed) & (1 << signal as u8) != 0
     }
 
-    fn say(&self, notice: &Notice) {
+    pub(crate) fn say(&self, notice: &Notice) {
         if catch_unwind(AssertUnwindSafe(|| self.shared.host.notice(notice))).is_err() {
-            count(&self.shared.counters.panics);
+            count(&self.shared.counters().panics);
         }
     }
 
     fn judge_with(&self, signal: Signal, run: impl FnOnce(&mut Seat, i64) -> Judged) -> (Fate, Vec<Emission>) {
         let shared = &*self.shared;
-        count(&shared.counters.records);
+        count(&shared.counters().records);
         let judged = catch_unwind(AssertUnwindSafe(|| {
             let now_ticks = shared.host.now_ticks();
             self.check_file(now_ticks);
@@ -314,16 +335,17 @@ impl Rules {
             self.judge_in_a_seat(signal, now_ticks, run)
         }));
         let judged = judged.unwrap_or_else(|_| self.after_panic(signal));
+        let counters = shared.counters();
         match judged.fate {
             Fate::Pass => {}
-            Fate::Drop => drop(count(&shared.counters.dropped)),
-            Fate::Changed(_) => drop(count(&shared.counters.edited)),
+            Fate::Drop => drop(count(&counters.dropped)),
+            Fate::Changed(_) => drop(count(&counters.edited)),
         }
         if judged.is_from_fields {
-            count(&shared.counters.decided_from_fields);
+            count(&counters.decided_from_fields);
         }
         if judged.is_too_large {
-            count(&shared.counters.too_large);
+            count(&counters.too_large);
         }
         if let Some(ns) = judged.excess_ns {
             self.turn_off_by_cost(ns);
@@ -334,12 +356,16 @@ impl Rules {
 
     fn judge_in_a_seat(&self, signal: Signal, now_ticks: i64, run: impl FnOnce(&mut Seat, i64) -> Judged) -> Judged {
         let shared = &*self.shared;
-        if shared.running.load(Ordering::Relaxed) == OFF {
-            count(&shared.counters.while_off);
-            return self.unjudged(signal);
+        match shared.running.load(Ordering::Relaxed) {
+            ON => {}
+            PROTECTIVE_ONLY => self.try_again(now_ticks),
+            _ => {
+                count(&shared.counters().while_off);
+                return self.unjudged(signal);
+            }
         }
         let Some(mut place) = shared.free_seat() else {
-            count(&shared.counters.contended);
+            count(&shared.counters().contended);
             return self.unjudged(signal);
         };
         let mut before = Judged::plain(Fate::Pass);
@@ -364,12 +390,12 @@ impl Rules {
         if !self.is_protected(signal) {
             return Judged::plain(Fate::Pass);
         }
-        count(&self.shared.counters.withheld);
+        count(&self.shared.counters().withheld);
         Judged::plain(Fate::Drop)
     }
 
     fn after_panic(&self, signal: Signal) -> Judged {
-        let panics = count(&self.shared.counters.panics);
+        let panics = count(&self.shared.counters().panics);
         let mut judged = self.unjudged(signal);
         let is_last = panics >= self.shared.bounds.panics_max;
         if panics > 1 && !is_last {
@@ -391,77 +417,85 @@ impl Rules {
 
     fn turn_off_by_cost(&self, ns: u64) {
         let shared = &self.shared;
+        let (max, retry_ticks) = (shared.bounds.ns_per_record_max, shared.bounds.retry_ticks);
         let is_on = shared.running.compare_exchange(ON, PROTECTIVE_ONLY, Ordering::Relaxed, Ordering::Relaxed);
         if is_on.is_err() {
             return;
         }
+        // Each time in vain doubles the time until the next.
+        let retries = shared.retries.fetch_add(1, Ordering::Relaxed).min(RETRY_DOUBLINGS_MAX);
+        let pause = retry_ticks.saturating_mul(1 << retries);
+        let now_ticks = catch_unwind(AssertUnwindSafe(|| shared.host.now_ticks())).unwrap_or(i64::MAX);
+        shared
+            .retry_ticks
+            .store(if retry_ticks > 0 { now_ticks.saturating_add(pause) } else { i64::MAX }, Ordering::Relaxed);
         shared.generation.fetch_add(1, Ordering::Release);
         changed();
-        let max = shared.bounds.ns_per_record_max;
+        let until = match retry_ticks {
+            1.. => format!("for {} s, or until rules are loaded again", pause / 10_000_000),
+            _ => "until rules are loaded again".to_owned(),
+        };
         let message = format!(
-            "judging a record takes {ns} ns, more than the {max} ns that are allowed: all but protective rules are off \
-             until rules are loaded again"
+            "judging a record takes {ns} ns, more than the {max} ns that are allowed: all but protective rules are off {until}"
         );
         self.say(&Notice { event_name: "dtq.inprocess.disabled", message });
     }
 
-    /// Looks at the rule file when it is time, on the thread of whoever is first; nobody waits.
-    fn check_file(&self, now_ticks: i64) {
-        let shared = &*self.shared;
-        let due = shared.next_check_ticks.load(Ordering::Relaxed);
-        if now_ticks < due {
+    /// Turns rules on again that cost too much, when their time is over.
+    fn try_again(&self, now_ticks: i64) {
+        let shared = &self.shared;
+        let due = shared.retry_ticks.load(Ordering::Relaxed);
+        let is_first = now_ticks >= due
+            && shared.retry_ticks.compare_exchange(due, i64::MAX, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if !is_first {
             return;
         }
-        let next = now_ticks.saturating_add(shared.bounds.check_ticks);
-        let is_first = shared.next_check_ticks.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed);
-        let Ok(mut watched) = shared.watched.try_lock() else { return };
-        let Some(file) = watched.as_mut().filter(|file| is_first.is_ok() && file.has_changed()) else { return };
-        let loaded = file.load(&shared.bounds, &*shared.host);
-        drop(watched);
-        let result = self.guarded(|| loaded.map(|set| self.take(set)));
-        if let Err(refused) = result {
-            let message = format!("the changed rules are refused, those before go on: {refused}");
-            self.say(&Notice { event_name: "dtq.inprocess.refused", message });
+        let is_off = shared.running.compare_exchange(PROTECTIVE_ONLY, ON, Ordering::Relaxed, Ordering::Relaxed);
+        if is_off.is_ok() {
+            shared.generation.fetch_add(1, Ordering::Release);
+            changed();
+            let message = "rules that cost too much are tried again".to_owned();
+            self.say(&Notice { event_name: "dtq.inprocess.enabled", message });
         }
     }
 }
 
 impl Shared {
+    /// Returns what threads take in turns, for whoever may take a moment: after a fork it is the child's.
+    pub fn places_now(&self) -> &Places {
+        after_fork();
+        self.places.current()
+    }
+
+    pub fn counters(&self) -> &Counters {
+        &self.places.current().counters
+    }
+
+    /// Returns a seat that nobody sits on.
+    fn free_seat(&self) -> Option<MutexGuard<'_, Option<Box<Seat>>>> {
+        let used = self.seats_used.load(Ordering::Relaxed) as usize;
+        let places = self.places.current();
+        places.free_seat(used).or_else(|| {
+            // Perhaps those who sit there were threads of the parent.
+            let now = self.places_now();
+            (!std::ptr::eq(now, places)).then(|| now.free_seat(used)).flatten()
+        })
+    }
+
     /// Writes down what is asked of the set for every record.
-    fn describe(&self, loaded: &Loaded) {
+    pub fn describe(&self, loaded: &Loaded) {
         let bits = |of: [bool; 3]| (0..3).fold(0, |bits, at| bits | u8::from(of[at]) << at);
-        let seats = if loaded.has_state { 1 } else { self.seats.len() };
+        let seats = if loaded.has_state { 1 } else { self.bounds.seats.clamp(1, 64) };
         self.protected.store(bits(loaded.is_protected), Ordering::Relaxed);
         self.concerned.store(bits(loaded.has_rules), Ordering::Relaxed);
         self.seats_used.store(seats as u64, Ordering::Relaxed);
     }
 
-    /// Returns a seat that nobody sits on, the thread's own first.
-    fn free_seat(&self) -> Option<MutexGuard<'_, Option<Box<Seat>>>> {
-        thread_local! { static MARK: u8 = const { 0 } }
-        let used = self.seats_used.load(Ordering::Relaxed) as usize;
-        // The address differs from thread to thread; its low bits do not.
-        let own = MARK.with(|mark| (std::ptr::from_ref(mark) as usize).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40);
-        for attempt in 0..TRIES {
-            match self.seats[(own + attempt) % used].try_lock() {
-                Ok(seat) => return Some(seat),
-                // What a panic left behind is thrown away.
-                Err(TryLockError::Poisoned(seat)) => {
-                    let mut seat = seat.into_inner();
-                    *seat = None;
-                    return Some(seat);
-                }
-                Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
-            }
-        }
-        None
-    }
-
     /// Brings a seat to the rules of now. When another thread is replacing them, the ones before go on.
     fn renew(&self, place: &mut Option<Box<Seat>>, now_ticks: i64) -> Judged {
-        let Ok(loaded) = self.loaded.try_lock() else { return Judged::plain(Fate::Pass) };
+        let Ok(loaded) = self.places.current().loaded.try_lock() else { return Judged::plain(Fate::Pass) };
         let generation = self.generation.load(Ordering::Acquire);
-        let loaded_now = Arc::clone(&loaded);
+        let Some(loaded_now) = loaded.clone() else { return Judged::plain(Fate::Pass) };
         drop(loaded);
         let is_protective_only = self.running.load(Ordering::Relaxed) == PROTECTIVE_ONLY;
         match place {
@@ -475,14 +509,9 @@ impl Shared {
 }
 
 /// Tells whoever keeps decisions that they may be others now.
-fn changed() {
+pub(crate) fn changed() {
     #[cfg(feature = "tracing")]
     crate::layer::decide_again();
-}
-
-/// Locks, and goes on with what a panicking thread left: everything behind these locks is replaced as a whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn add(to: &mut Account, other: Account) {

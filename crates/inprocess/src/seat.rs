@@ -1,7 +1,7 @@
 //! One place where a thread judges: a processor with its buffers, behind a lock that nobody waits for.
 //!
 //! A record is decided from the fields that rules read, where that is enough, and otherwise from all of it, encoded as a
-//! request. Both ways count in the accounts. Next: `rules.rs`.
+//! request. Both ways count in the accounts. Next: `places.rs`.
 
 use crate::host::{Host, Notice};
 use crate::load::{Bounds, Loaded};
@@ -135,15 +135,42 @@ impl Seat {
 
     /// Decides about a record.
     pub fn judge(&mut self, subject: &dyn Subject, now_ticks: i64, bounds: &Bounds, host: &dyn Host) -> Judged {
-        self.until_sample -= 1;
-        if self.until_sample > 0 {
+        if !self.is_sampled() {
             return self.decide(subject, now_ticks, bounds, host);
         }
-        self.until_sample = SAMPLE_EVERY;
         let begin_ns = host.ns();
         let mut judged = self.decide(subject, now_ticks, bounds, host);
         judged.excess_ns = self.sample(host.ns().saturating_sub(begin_ns), bounds);
         judged
+    }
+
+    /// Runs the rules over a request of the host.
+    pub fn apply_measured(
+        &mut self,
+        signal: Signal,
+        request: &[u8],
+        now_ticks: i64,
+        bounds: &Bounds,
+        host: &dyn Host,
+    ) -> Judged {
+        let bytes_max = bounds.request_bytes_max;
+        if !self.is_sampled() {
+            return self.apply(signal, request, now_ticks, bytes_max, host);
+        }
+        let (begin_ns, before) = (host.ns(), self.processor.totals().records_in);
+        let mut judged = self.apply(signal, request, now_ticks, bytes_max, host);
+        let records = self.processor.totals().records_in.saturating_sub(before).max(1);
+        judged.excess_ns = self.sample(host.ns().saturating_sub(begin_ns) / records, bounds);
+        judged
+    }
+
+    fn is_sampled(&mut self) -> bool {
+        self.until_sample -= 1;
+        let is_sampled = self.until_sample == 0;
+        if is_sampled {
+            self.until_sample = SAMPLE_EVERY;
+        }
+        is_sampled
     }
 
     /// Takes a sample; returns the median when it is above the bound.
@@ -224,33 +251,21 @@ impl Seat {
         let mut request = std::mem::take(&mut self.request);
         request.clear();
         append_request(&mut request, subject);
-        let judged = self.apply(subject.signal(), &request, now_ticks, bounds, host);
+        let judged = self.apply(subject.signal(), &request, now_ticks, bounds.record_bytes_max, host);
         if request.capacity() <= bounds.record_bytes_max {
             self.request = request;
         }
         judged
     }
 
-    /// Runs the rules over a request.
-    pub fn apply(
-        &mut self,
-        signal: Signal,
-        request: &[u8],
-        now_ticks: i64,
-        bounds: &Bounds,
-        host: &dyn Host,
-    ) -> Judged {
-        let is_too_large = request.len() > bounds.record_bytes_max;
+    fn apply(&mut self, signal: Signal, request: &[u8], now_ticks: i64, bytes_max: usize, host: &dyn Host) -> Judged {
+        let is_too_large = request.len() > bytes_max;
         let outcome = if is_too_large {
             let error = dtq_record::WireError { offset: 0, reason: "it is larger than the bound of the process" };
             self.processor.apply_unreadable(signal, request.len(), now_ticks, &error)
         } else {
             let clock = || host.ns();
-            let budget = Budget {
-                bytes_max: bounds.record_bytes_max.saturating_mul(2),
-                time_ns_max: u64::MAX,
-                clock: Some(&clock),
-            };
+            let budget = Budget { bytes_max: bytes_max.saturating_mul(2), time_ns_max: u64::MAX, clock: Some(&clock) };
             self.processor.apply_within(signal, request, now_ticks, &budget)
         };
         let fate = match outcome.output {

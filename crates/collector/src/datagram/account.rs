@@ -3,11 +3,11 @@
 //! Datagrams that were received are records, blank or malformed. Next: `door.rs`.
 
 use crate::account::Count;
+use crate::telemetry::family::{Family, Kind};
 use dtq_kernel::{Count as KernelCount, Counters, Program};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::fmt::Write;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a program that was replaced may still run on another processor; it is then over in any case.
@@ -43,9 +43,9 @@ pub struct SocketAccount {
 }
 
 /// A name, what it is, and where it is counted.
-type Family = (&'static str, &'static str, fn(&SocketAccount) -> u64);
+type Counted = (&'static str, &'static str, fn(&SocketAccount) -> u64);
 
-const COUNTERS: [Family; 14] = [
+const COUNTERS: [Counted; 14] = [
     ("datagrams", "Datagrams received.", |a| a.datagrams.get()),
     ("bytes", "Their bytes.", |a| a.bytes.get()),
     ("records", "Their records.", |a| a.records.get()),
@@ -62,28 +62,24 @@ const COUNTERS: [Family; 14] = [
     ("kernel_swaps", "Times that the rules in the kernel were replaced.", |a| a.in_kernel.swaps.get()),
 ];
 
-/// Appends what sockets count, in the text format of Prometheus.
-pub fn append_metrics(accounts: &[std::sync::Arc<SocketAccount>], out: &mut String) {
+/// Returns what sockets count; nothing where there are none.
+pub fn families(accounts: &[Arc<SocketAccount>]) -> Vec<Family> {
     if accounts.is_empty() {
-        return;
+        return Vec::new();
     }
-    let escaped = |name: &str| name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    let mut family = |name: &str, kind: &str, help: &str, of: &dyn Fn(&SocketAccount) -> u64| {
-        let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
-        for account in accounts {
-            let _ = writeln!(out, "{name}{{socket=\"{}\"}} {}", escaped(&account.name), of(account));
-        }
+    let by_socket = |family: Family, of: &dyn Fn(&SocketAccount) -> u64| {
+        accounts.iter().fold(family, |family, one| family.with(vec![("socket", one.name.clone())], of(one)))
     };
-    for (name, help, of) in COUNTERS {
-        family(&format!("dtq_datagram_{name}_total"), "counter", help, &of);
-    }
-    let is_filtering = |account: &SocketAccount| u64::from(account.in_kernel.state().is_filtering);
-    family("dtq_datagram_kernel_filtering", "gauge", "1 while rules drop in the kernel.", &is_filtering);
+    let counter = |name: &str, help| Family::new(format!("dtq_datagram_{name}_total"), Kind::Counter, help);
+    let mut all: Vec<Family> = COUNTERS.iter().map(|(name, help, of)| by_socket(counter(name, help), of)).collect();
+    let filtering = Family::new("dtq_datagram_kernel_filtering", Kind::Gauge, "1 while rules drop in the kernel.");
+    all.push(by_socket(filtering, &|one| u64::from(one.in_kernel.state().is_filtering)));
+    all
 }
 
 /// Returns the same as JSON, by socket.
-pub fn status(accounts: &[std::sync::Arc<SocketAccount>]) -> Value {
-    let of = |account: &std::sync::Arc<SocketAccount>| {
+pub fn status(accounts: &[Arc<SocketAccount>]) -> Value {
+    let of = |account: &Arc<SocketAccount>| {
         let counts = COUNTERS.iter().map(|(name, _, count)| ((*name).to_owned(), json!(count(account))));
         let mut counts: serde_json::Map<String, Value> = counts.collect();
         let State { is_filtering, because } = account.in_kernel.state();
@@ -217,7 +213,7 @@ impl InKernel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
+    use crate::telemetry::text;
 
     #[test]
     fn counts_are_shown_by_socket() {
@@ -225,13 +221,11 @@ mod tests {
         account.datagrams.add(3);
         account.in_kernel.replace(None, Some("no right".to_owned()));
         let accounts = [Arc::new(account)];
-        let mut text = String::new();
-        append_metrics(&accounts, &mut text);
-        assert!(text.contains("dtq_datagram_datagrams_total{socket=\"a\\\"b\"} 3\n"), "{text}");
-        assert!(text.contains("dtq_datagram_kernel_filtering{socket=\"a\\\"b\"} 0\n"), "{text}");
+        let mut shown = String::new();
+        text::append(&mut shown, &families(&accounts));
+        assert!(shown.contains("dtq_datagram_datagrams_total{socket=\"a\\\"b\"} 3\n"), "{shown}");
+        assert!(shown.contains("dtq_datagram_kernel_filtering{socket=\"a\\\"b\"} 0\n"), "{shown}");
         assert_eq!(status(&accounts)["a\"b"]["kernel_because"], "no right");
-        let mut text = String::new();
-        append_metrics(&[], &mut text);
-        assert_eq!(text, "");
+        assert!(families(&[]).is_empty());
     }
 }

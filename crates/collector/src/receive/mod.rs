@@ -21,11 +21,12 @@ use bytes::{Buf, Bytes};
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::index::{RequestIndex, TOO_MANY_RECORDS};
 use dtq_record::otlp::requests;
-use hyper::body::Incoming;
+use hyper::body::Body;
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName};
 use hyper::{Method, Request, Response};
 use reply::{Form, ReplyBody};
 use std::cell::RefCell;
+use std::fmt::Display;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -72,8 +73,11 @@ impl<J: Judge> Receiver<J> {
         Self { intake, account, limits, memory, places, forwarded }
     }
 
-    /// Answers a request, whatever it is.
-    pub async fn answer(&self, auth: &Auth, request: Request<Incoming>) -> Response<ReplyBody> {
+    /// Answers a request, whatever it is and wherever its body comes from.
+    pub async fn answer<B>(&self, auth: &Auth, request: Request<B>) -> Response<ReplyBody>
+    where
+        B: Body<Data = Bytes, Error: Display> + Unpin,
+    {
         let form = form_of(request.headers());
         let wanted = form.unwrap_or(Form::Protobuf);
         let taken = match signal_of(form, &request) {
@@ -89,13 +93,16 @@ impl<J: Judge> Receiver<J> {
         }
     }
 
-    async fn take(
+    async fn take<B>(
         &self,
         form: Form,
         signal: Signal,
         auth: &Auth,
-        request: Request<Incoming>,
-    ) -> Result<PartialSuccess, Refusal> {
+        request: Request<B>,
+    ) -> Result<PartialSuccess, Refusal>
+    where
+        B: Body<Data = Bytes, Error: Display> + Unpin,
+    {
         let (head, body) = request.into_parts();
         if !auth.admits(head.headers.get(AUTHORIZATION).map(|value| value.as_bytes())) {
             return Err(Refusal::new(Cause::Unauthenticated, "the request has no valid `authorization` header"));
@@ -126,14 +133,17 @@ impl<J: Judge> Receiver<J> {
     }
 
     /// Reads and checks a request.
-    async fn read(
+    async fn read<B>(
         &self,
         form: Form,
         signal: Signal,
         headers: &HeaderMap,
-        body: Incoming,
+        body: B,
         share: &mut Share,
-    ) -> Result<Payload, Refusal> {
+    ) -> Result<Payload, Refusal>
+    where
+        B: Body<Data = Bytes, Error: Display> + Unpin,
+    {
         let name = if form == Form::Grpc { HeaderName::from_static("grpc-encoding") } else { CONTENT_ENCODING };
         let coding = Coding::of_header(headers.get(name).map(|value| value.as_bytes()))?;
         let frame_bytes = if form == Form::Grpc { 5 } else { 0 };

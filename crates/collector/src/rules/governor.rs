@@ -4,12 +4,14 @@
 //! and is kept and written down right after; where that fails the answer says so. Next: `protocol.rs`.
 
 use crate::datagram::Filters;
+use crate::events::{Events, Severity};
 use crate::rules::audit::Audit;
 pub use crate::rules::audit::Who;
 use crate::rules::clock;
 use crate::rules::modes::{Effective, effective, in_modes};
 use crate::rules::native::NativeThread;
 use crate::rules::protocol::{Answer, Denial, Refused, VersionEntry};
+pub use crate::rules::refusal::Refusal;
 use crate::rules::settings::{EngineChoice, Settings, default_state};
 use crate::rules::source::{Content, Loaded};
 use crate::rules::store::{Kept, Pinned, Ripcord, State, Store};
@@ -19,10 +21,9 @@ use dtq_rules::file::rule::Mode;
 use dtq_rules::file::{Rule, RuleFile};
 use dtq_source::Limits;
 use serde_json::{Value, json};
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -30,26 +31,6 @@ use std::time::Duration;
 const SETTLE: Duration = Duration::from_millis(20);
 /// How many problems are kept to be shown.
 const PROBLEMS_MAX: usize = 16;
-
-/// Says why rules cannot start.
-#[derive(Debug)]
-pub enum Refusal {
-    /// The rule files are wrong, and there is no earlier version: what is wrong with them.
-    Rules(Vec<String>),
-    /// The system refuses something.
-    System(String),
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rules(diagnostics) => f.write_str(&diagnostics.concat()),
-            Self::System(message) => f.write_str(message),
-        }
-    }
-}
-
-impl std::error::Error for Refusal {}
 
 /// Decides which rules run, and sees to it that they do.
 pub struct Governor {
@@ -61,6 +42,7 @@ pub struct Governor {
     filters: Option<Arc<Filters>>,
     store: Store,
     audit: Audit,
+    events: Events,
     pub(super) inner: Mutex<Inner>,
     /// Grows whenever other rules run.
     generation: AtomicU64,
@@ -81,10 +63,22 @@ pub(super) struct Inner {
     is_over: bool,
 }
 
+/// What was ordered and what became of the files, in short.
+pub(super) struct Orders {
+    pub(super) version: u64,
+    pub(super) since_ticks: i64,
+    pub(super) is_refused: bool,
+    pub(super) is_pulled: bool,
+    pub(super) is_rolled_back: bool,
+    pub(super) off_count: usize,
+    pub(super) problems: Vec<String>,
+}
+
 /// What runs.
 pub(super) struct Current {
     pub(super) version: u64,
     pub(super) since: String,
+    since_ticks: i64,
     /// The rules as their files say.
     pub(super) loaded: Loaded,
     /// The same, each in the mode in which it runs.
@@ -92,11 +86,15 @@ pub(super) struct Current {
 }
 
 impl Governor {
-    /// Reads what was ordered and the rule files, and starts the thread that judges.
+    /// Reads what was ordered and the rule files, and starts the thread that judges; what happens is said by `events`.
     ///
     /// # Errors
     /// When the rule files are wrong and no earlier version is kept; when the system refuses.
-    pub fn open(settings: Settings, filters: Option<Arc<Filters>>) -> Result<(Self, Owed, JoinHandle<()>), Refusal> {
+    pub fn open(
+        settings: Settings,
+        filters: Option<Arc<Filters>>,
+        events: Events,
+    ) -> Result<(Self, Owed, JoinHandle<()>), Refusal> {
         let limits = Limits::default();
         let folder = settings.state.clone().unwrap_or_else(default_state);
         let refused = |error: std::io::Error| {
@@ -110,7 +108,8 @@ impl Governor {
         let First { state, seen, version, time, loaded, effective: (effective, set), refused } = first;
         let set = Arc::new(set);
         let system = |error: std::io::Error| Refusal::System(format!("cannot start a thread: {error}"));
-        let (worker, owed, thread) = Worker::start(Arc::clone(&set), version, &settings.bounds).map_err(system)?;
+        let (worker, owed, thread) =
+            Worker::start(Arc::clone(&set), version, &settings.bounds, events.clone()).map_err(system)?;
         let native = match settings.engine {
             EngineChoice::Interp => None,
             EngineChoice::Auto => {
@@ -126,15 +125,16 @@ impl Governor {
             worker.shared().count_with(Arc::clone(filters));
             filters.install(&effective).map_err(Refusal::System)?;
         }
-        let since = clock::shown(clock::now_ticks());
-        let current = Current { version, since, loaded, effective: Arc::new(effective) };
+        let since_ticks = clock::now_ticks();
+        let since = clock::shown(since_ticks);
+        let current = Current { version, since, since_ticks, loaded, effective: Arc::new(effective) };
         let problems = problem.into_iter().collect();
         // Whatever was found is kept anew.
         let saved = State::default();
         let inner = Inner { state, seen, current, kept, refused, problems, saved, is_over: false };
         let inner = Mutex::new(inner);
         let generation = AtomicU64::new(0);
-        let governor = Self { settings, limits, worker, native, filters, store, audit, inner, generation };
+        let governor = Self { settings, limits, worker, native, filters, store, audit, events, inner, generation };
         governor.begin(time);
         Ok((governor, owed, thread))
     }
@@ -166,6 +166,24 @@ impl Governor {
     pub(super) fn rule_files(&self) -> (Arc<Vec<RuleFile>>, Vec<RuleFile>) {
         let inner = self.locked();
         (Arc::clone(&inner.current.effective), inner.current.loaded.files.clone())
+    }
+
+    /// Returns what was ordered and what became of the files; `None` while an order is in work.
+    pub(super) fn orders(&self) -> Option<Orders> {
+        let inner = match self.inner.try_lock() {
+            Ok(inner) => inner,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(Orders {
+            version: inner.current.version,
+            since_ticks: inner.current.since_ticks,
+            is_refused: inner.refused.is_some(),
+            is_pulled: inner.state.ripcord.is_some(),
+            is_rolled_back: inner.state.pinned.is_some(),
+            off_count: inner.state.off.len(),
+            problems: inner.problems.clone(),
+        })
     }
 
     /// Turns a rule off.
@@ -323,7 +341,7 @@ impl Governor {
         let (effective, set) = effective(&loaded, &state, &self.limits, now)?;
         inner.refused = None;
         let since = clock::shown(now);
-        inner.current = Current { version, since, loaded, effective: Arc::new(effective) };
+        inner.current = Current { version, since, since_ticks: now, loaded, effective: Arc::new(effective) };
         inner.state = state;
         self.run(inner, set);
         Ok(())
@@ -420,9 +438,28 @@ impl Governor {
     }
 
     fn write_down(&self, inner: &mut Inner, who: Who, op: &str, details: Value, result: Result<&str, &str>) {
+        self.say(who, op, &details, result);
         if let Err(error) = self.audit.write(who, op, details, result) {
             inner.problem(format!("the audit cannot be written: {error}"));
         }
+    }
+
+    /// Says what was ordered and what came of it. Looking at telemetry changes nothing, and scripts do it often.
+    fn say(&self, who: Who, op: &str, details: &Value, result: Result<&str, &str>) {
+        if matches!(op, "tap" | "top") {
+            return;
+        }
+        let by = match who {
+            Who::Peer { uid, pid } => format!(" (by user {uid}, process {pid})"),
+            Who::Files | Who::Start | Who::Signal => String::new(),
+        };
+        let severity = if result.is_ok() { Severity::Info } else { Severity::Error };
+        let mut text = format!("rules: {}{by}", result.unwrap_or_else(|message| message));
+        for diagnostic in details["diagnostics"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            text.push('\n');
+            text.push_str(diagnostic.trim_end());
+        }
+        self.events.tell(severity, &format!("rules.{op}"), None, text);
     }
 
     fn save(&self, inner: &mut Inner) {

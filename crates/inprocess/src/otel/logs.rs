@@ -2,6 +2,7 @@
 //!
 //! A record that rules change is made anew, because the SDK's own can only be added to. Next: `spans.rs`.
 
+use super::metrics::panicked;
 use super::{decode, encode};
 use crate::rules::Rules;
 use crate::seat::Fate;
@@ -25,7 +26,8 @@ const KEPT_TEXT_BYTES_MAX: usize = 256;
 
 /// Runs the rules on log records, in front of the processor that exports them.
 ///
-/// New records and released ones go to the same processor, metrics and named outputs to the host. What the rules say of
+/// New records and released ones go to the same processor, also those that rules made of spans; metrics go to a
+/// `RulesMetricExporter` with a sink where there is one, and, as named outputs do, otherwise to the host. What the rules say of
 /// the resource is decided for each record; an edit of it has no effect, because the exporter has the resource already.
 #[derive(Debug)]
 pub struct RulesLogProcessor<P> {
@@ -41,14 +43,16 @@ impl<P: LogProcessor> RulesLogProcessor<P> {
     /// Returns the processor that does what `inner` does with the records that rules leave.
     pub fn new(rules: Rules, inner: P) -> Self {
         let blank = SdkLoggerProvider::builder().build().logger("");
+        rules.attach(Signal::Logs, true);
         Self { rules, inner, resource: Vec::new(), blank, kept: Mutex::new(Vec::new()) }
     }
 
-    /// Sends on what rules made: logs to the inner processor, all else to the host.
+    /// Sends on what rules made: logs to the inner processor, also those that waited for it; all else elsewhere.
     fn send(&self, emissions: Vec<dtq_rules::engine::Emission>) {
         let (logs, others): (Vec<_>, Vec<_>) =
             emissions.into_iter().partition(|one| one.signal == Signal::Logs && one.destination.is_none());
         logs.iter().for_each(|one| self.emit_all(&one.request, None));
+        self.emit_all(&self.rules.waiting(Signal::Logs), None);
         if !others.is_empty() {
             self.rules.send(others);
         }
@@ -58,10 +62,15 @@ impl<P: LogProcessor> RulesLogProcessor<P> {
     fn emit_all(&self, request: &[u8], like: Option<(&SdkLogRecord, &InstrumentationScope)>) {
         let sent = decode::each_record(request, |scope, content| {
             let mut record = self.record(content, like.map(|(record, _)| record))?;
-            match like {
-                Some((_, scope)) => self.inner.emit(&mut record, scope),
-                None => self.inner.emit(&mut record, &decode::scope(scope)?),
-            }
+            let made;
+            let scope = match like {
+                Some((_, scope)) => scope,
+                None => {
+                    made = decode::scope(scope)?;
+                    &made
+                }
+            };
+            self.rules.calling(|| self.inner.emit(&mut record, scope));
             Some(())
         });
         if sent.is_none() {
@@ -136,32 +145,34 @@ impl<P: LogProcessor> LogProcessor for RulesLogProcessor<P> {
         let subject = LogSubject { record: data, scope: instrumentation, resource: &self.resource };
         let (fate, emissions) = self.rules.judge(&subject);
         match fate {
-            Fate::Pass => self.inner.emit(data, instrumentation),
+            Fate::Pass => _ = self.rules.calling(|| self.inner.emit(data, instrumentation)),
             Fate::Drop => {}
             Fate::Changed(request) => self.emit_all(&request, Some((data, instrumentation))),
         }
-        if !emissions.is_empty() {
+        if !emissions.is_empty() || self.rules.is_waiting(Signal::Logs) {
             self.send(emissions);
         }
     }
 
     fn force_flush(&self) -> OTelSdkResult {
         self.send(self.rules.tick());
-        self.inner.force_flush()
+        self.rules.calling(|| self.inner.force_flush()).unwrap_or_else(panicked)
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         self.send(self.rules.shutdown());
-        self.inner.shutdown_with_timeout(timeout)
+        self.rules.attach(Signal::Logs, false);
+        self.rules.calling(|| self.inner.shutdown_with_timeout(timeout)).unwrap_or_else(panicked)
     }
 
     fn event_enabled(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
-        self.inner.event_enabled(level, target, name)
+        self.rules.calling(|| self.inner.event_enabled(level, target, name)).unwrap_or(true)
     }
 
     fn set_resource(&mut self, resource: &Resource) {
         self.resource = encode::resource(resource);
-        self.inner.set_resource(resource);
+        let inner = &mut self.inner;
+        self.rules.calling(|| inner.set_resource(resource));
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Dropping a span may leave children without a parent that is exported; the rules decide about each span alone.
 
+use super::metrics::panicked;
 use super::{decode, encode};
 use crate::rules::Rules;
 use crate::seat::Fate;
@@ -34,6 +35,7 @@ pub struct RulesSpanProcessor<P> {
 impl<P: SpanProcessor> RulesSpanProcessor<P> {
     /// Returns the processor that does what `inner` does with the spans that rules leave.
     pub fn new(rules: Rules, inner: P) -> Self {
+        rules.attach(Signal::Spans, true);
         Self { rules, inner, resource: Vec::new() }
     }
 
@@ -41,6 +43,7 @@ impl<P: SpanProcessor> RulesSpanProcessor<P> {
         let (spans, others): (Vec<_>, Vec<_>) =
             emissions.into_iter().partition(|one| one.signal == Signal::Spans && one.destination.is_none());
         spans.iter().for_each(|one| self.end_all(&one.request));
+        self.end_all(&self.rules.waiting(Signal::Spans));
         if !others.is_empty() {
             self.rules.send(others);
         }
@@ -49,7 +52,8 @@ impl<P: SpanProcessor> RulesSpanProcessor<P> {
     /// Hands all spans of a request to the inner processor.
     fn end_all(&self, request: &[u8]) {
         let sent = decode::each_record(request, |scope, content| {
-            self.inner.on_end(span(scope, content)?);
+            let span = span(scope, content)?;
+            self.rules.calling(|| self.inner.on_end(span));
             Some(())
         });
         if sent.is_none() {
@@ -60,34 +64,36 @@ impl<P: SpanProcessor> RulesSpanProcessor<P> {
 
 impl<P: SpanProcessor> SpanProcessor for RulesSpanProcessor<P> {
     fn on_start(&self, span: &mut Span, cx: &Context) {
-        self.inner.on_start(span, cx);
+        self.rules.calling(|| self.inner.on_start(span, cx));
     }
 
     fn on_end(&self, span: SpanData) {
         let (fate, emissions) = self.rules.judge(&SpanSubject { span: &span, resource: &self.resource });
         match fate {
-            Fate::Pass => self.inner.on_end(span),
+            Fate::Pass => _ = self.rules.calling(|| self.inner.on_end(span)),
             Fate::Drop => {}
             Fate::Changed(request) => self.end_all(&request),
         }
-        if !emissions.is_empty() {
+        if !emissions.is_empty() || self.rules.is_waiting(Signal::Spans) {
             self.send(emissions);
         }
     }
 
     fn force_flush(&self) -> OTelSdkResult {
         self.send(self.rules.tick());
-        self.inner.force_flush()
+        self.rules.calling(|| self.inner.force_flush()).unwrap_or_else(panicked)
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         self.send(self.rules.shutdown());
-        self.inner.shutdown_with_timeout(timeout)
+        self.rules.attach(Signal::Spans, false);
+        self.rules.calling(|| self.inner.shutdown_with_timeout(timeout)).unwrap_or_else(panicked)
     }
 
     fn set_resource(&mut self, resource: &Resource) {
         self.resource = encode::resource(resource);
-        self.inner.set_resource(resource);
+        let inner = &mut self.inner;
+        self.rules.calling(|| inner.set_resource(resource));
     }
 }
 

@@ -13,7 +13,7 @@ use prost::Message;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long an answer is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,7 +30,8 @@ pub fn record(severity: i32, body: &str) -> LogRecord {
     LogRecord {
         severity_number: severity,
         body: text(body),
-        time_unix_nano: 1_700_000_000_000_000_000,
+        // What rules remember ends by the clock of the host: a record is of now, as live records are.
+        time_unix_nano: SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64,
         ..LogRecord::default()
     }
 }
@@ -73,14 +74,9 @@ pub fn body_of(record: &LogRecord) -> String {
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,
-    pub headers: Vec<(String, String)>,
+    /// Of gRPC, where it stands in the header.
+    pub grpc: Option<u32>,
     pub body: Vec<u8>,
-}
-
-impl Reply {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
 }
 
 /// Reads the head of a message and its body.
@@ -104,7 +100,8 @@ fn read_message(reader: &mut impl BufRead) -> Option<(String, Vec<(String, Strin
 /// Reads an answer, if there is one.
 pub fn read_reply(stream: impl Read) -> Option<Reply> {
     let (first, headers, body) = read_message(&mut BufReader::new(stream))?;
-    Some(Reply { status: first.split(' ').nth(1)?.parse().ok()?, headers, body })
+    let grpc = headers.iter().find(|(name, _)| name == "grpc-status").and_then(|(_, code)| code.parse().ok());
+    Some(Reply { status: first.split(' ').nth(1)?.parse().ok()?, grpc, body })
 }
 
 pub fn connect(address: SocketAddr) -> TcpStream {

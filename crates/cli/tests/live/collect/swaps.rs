@@ -64,14 +64,20 @@ fn a_swap_that_does_not_touch_a_rule_keeps_what_it_remembers() {
 }
 
 #[test]
-fn rules_that_change_begin_anew_and_what_they_held_goes_on() {
-    let place = Place::new(REMEMBERING);
-    let running = place.start();
-    send_logs(running.address, &logs(&[(5, "held"), (9, "info")]));
-    place.write(&other("x"));
-    place.until(|status| status["version"] == 2);
-    assert!(eventually(|| place.sink.bodies().len() == 2), "{:?}", place.sink.bodies());
-    assert!(eventually(|| place.sink.sum_of("logs.seen") == 2));
-    running.end();
-    assert_eq!(place.sink.sum_of("logs.seen"), 2);
+fn a_rule_that_goes_gives_what_it_owes_or_discards_it_as_it_says() {
+    for (on_shutdown, expected) in [("flush", vec!["held", "info"]), ("discard", vec!["info"])] {
+        let place = Place::new(&REMEMBERING.replace("keep: 1h", &format!("keep: 1h, on_shutdown: {on_shutdown}")));
+        let running = place.start();
+        send_logs(running.address, &logs(&[(5, "held"), (9, "info")]));
+        // Off by the ripcord is as good as gone.
+        place.order(&["ripcord"]);
+        assert!(eventually(|| place.sink.sum_of("logs.seen") == 2), "{}", place.status());
+        place.order(&["restore"]);
+        send_logs(running.address, &logs(&[(17, "error")]));
+        running.end();
+        let mut bodies = place.sink.bodies();
+        bodies.sort();
+        assert_eq!(bodies, [vec!["error"], expected].concat(), "{on_shutdown}");
+        assert_eq!(place.sink.sum_of("logs.seen"), 3);
+    }
 }
