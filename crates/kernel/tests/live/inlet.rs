@@ -1,6 +1,6 @@
 //! An inlet: what it receives, what it takes over, and what the kernel drops in front of it.
 
-use crate::filters::{DROPPED, first_byte};
+use crate::filters::first_byte;
 use crate::may_load;
 use dtq_kernel::attach::filter::Present;
 use dtq_kernel::{Address, Inlet, InletOptions, RelayError, Socket, SocketFilter, inlet};
@@ -8,6 +8,9 @@ use std::net::UdpSocket;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener};
+
+/// The first byte of what the filter drops.
+const NOISE: u8 = b'!';
 
 /// Receives everything that waits.
 fn all(inlet: &mut Inlet) -> Vec<(Vec<u8>, bool)> {
@@ -53,17 +56,17 @@ fn what_a_filter_drops_is_counted_and_not_received() {
     let mut inlet = Inlet::bind(&any, InletOptions::default()).unwrap();
     let Address::Udp(address) = *inlet.address() else { panic!("{inlet:?}") };
     // The payload begins behind the header.
-    let (program, _counters) = first_byte(DROPPED, 8);
+    let (program, _counters) = first_byte(NOISE, 8);
     let socket = Socket::own(inlet.as_fd()).unwrap();
     let filter = SocketFilter::attach(socket, &program, Present::Refuse).unwrap();
     let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
-    for bytes in [&[DROPPED, 1][..], b"kept", &[DROPPED, 2]] {
+    for bytes in [&[NOISE, 1][..], b"kept", &[NOISE, 2]] {
         sender.send_to(bytes, address).unwrap();
     }
     assert_eq!(all(&mut inlet), [(b"kept".to_vec(), false)]);
     assert_eq!(inlet.dropped().unwrap(), 2);
     filter.detach().unwrap();
-    sender.send_to(&[DROPPED], address).unwrap();
+    sender.send_to(&[NOISE], address).unwrap();
     assert_eq!(all(&mut inlet).len(), 1);
 }
 

@@ -141,7 +141,7 @@ fn what_rsyslogd_forwards_is_filtered_where_it_arrives() {
     let came = relay(&address, &filters, count, &AtomicU64::new(0), |_| {
         let socket = folder.path().join("in");
         let action = format!(
-            "$OMUxSockSocket {}\n:msg, contains, \"message \" :omuxsock:RSYSLOG_TraditionalForwardFormat",
+            "$OMUxSockSocket {}\n:msg, contains, \"message \" :omuxsock:;RSYSLOG_TraditionalForwardFormat",
             socket.display()
         );
         let rsyslog = Rsyslog::start(test, &action).unwrap();
