@@ -31,3 +31,5 @@ mod hostile;
 mod memory;
 
 mod security;
+
+mod datagrams;
