@@ -16,6 +16,7 @@ def main(library, folder):
     tag = "py3-none-" + sysconfig.get_platform().replace("-", "_").replace(".", "_")
     info = f"dtq-{VERSION}.dist-info"
     files = {f"dtq/{path.name}": path.read_bytes() for path in sorted((here / "dtq").glob("*.py"))}
+    files["dtq/py.typed"] = b""
     files["dtq/libdtq.so"] = pathlib.Path(library).read_bytes()
     files[f"{info}/METADATA"] = (
         f"Metadata-Version: 2.1\nName: dtq\nVersion: {VERSION}\n"

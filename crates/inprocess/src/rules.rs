@@ -312,6 +312,17 @@ impl Rules {
         (lock(&self.shared.places.current().loaded).clone(), self.running() == Running::All)
     }
 
+    /// Says whether any rule is for a signal: where none is, nothing has to be made to be judged.
+    ///
+    /// Looks at the rule file when it is time, as judging does.
+    pub fn concern(&self, signal: Signal) -> bool {
+        let looked = catch_unwind(AssertUnwindSafe(|| self.check_file(self.shared.host.now_ticks())));
+        if looked.is_err() {
+            count(&self.shared.counters().panics);
+        }
+        self.shared.concerned.load(Ordering::Relaxed) & 1 << signal as u8 != 0
+    }
+
     /// Says whether records of a signal must not pass unjudged.
     pub fn is_protected(&self, signal: Signal) -> bool {
         self.shared.protected.load(Ordering::Relaxed) & (1 << signal as u8) != 0

@@ -1,11 +1,14 @@
 """Values of Python to OTLP messages and back, with nothing but the standard library."""
 
+from __future__ import annotations
+
 import struct
+from typing import Any, Iterator, Mapping
 
 NESTING_MAX = 30
 
 
-def varint(number):
+def varint(number: int) -> bytes:
     out = bytearray()
     number &= 0xFFFFFFFFFFFFFFFF
     while number > 0x7F:
@@ -15,27 +18,27 @@ def varint(number):
     return bytes(out)
 
 
-def field(number, content):
+def field(number: int, content: bytes) -> bytes:
     return varint(number << 3 | 2) + varint(len(content)) + content
 
 
-def number_field(number, value):
+def number_field(number: int, value: int) -> bytes:
     return varint(number << 3) + varint(value)
 
 
-def fixed64(number, value):
+def fixed64(number: int, value: int) -> bytes:
     return varint(number << 3 | 1) + struct.pack("<Q", value & 0xFFFFFFFFFFFFFFFF)
 
 
-def fixed32(number, value):
+def fixed32(number: int, value: int) -> bytes:
     return varint(number << 3 | 5) + struct.pack("<I", value & 0xFFFFFFFF)
 
 
-def text(value):
+def text(value: Any) -> bytes:
     return str(value).encode("utf-8", "replace")
 
 
-def any_value(value, depth=NESTING_MAX):
+def any_value(value: Any, depth: int = NESTING_MAX) -> bytes:
     """Returns the content of an AnyValue; what OTLP has no kind for is its text."""
     if value is None:
         return b""
@@ -56,35 +59,45 @@ def any_value(value, depth=NESTING_MAX):
     return field(1, text(value))
 
 
-def key_value(number, key, value, depth=NESTING_MAX):
+def key_value(number: int, key: Any, value: Any, depth: int = NESTING_MAX) -> bytes:
     return field(number, field(1, text(key)) + field(2, any_value(value, depth)))
 
 
-def attributes(number, values):
+def attributes(number: int, values: Mapping[str, Any] | None) -> bytes:
     return b"".join(key_value(number, key, value) for key, value in (values or {}).items())
 
 
-def resource(values):
+def resource(values: Mapping[str, Any] | None) -> bytes:
     return attributes(1, values)
 
 
-def scope(name, version=None, values=None):
+def scope(name: str, version: str | None = None, values: Mapping[str, Any] | None = None) -> bytes:
     return field(1, text(name)) + (field(2, text(version)) if version else b"") + attributes(3, values)
 
 
-def request(resource_content, scope_content, record):
+def request(resource_content: bytes, scope_content: bytes, record: bytes) -> bytes:
+    """Returns the request with one record."""
     return field(1, field(1, resource_content) + field(2, field(1, scope_content) + field(2, record)))
 
 
-def severity_number(level):
+def severity_number(level: int) -> int:
     """Returns the number of a level of `logging`, as OpenTelemetry's own bridge maps it."""
     return 0 if level < 10 else min(5 + (level // 10 - 1) * 4 + min(level % 10, 3), 24)
 
 
 def log_record(
-    time_ns=0, observed_ns=0, severity_number=0, severity_text="", body=None, attributes=None,
-    trace_id=0, span_id=0, flags=0, event_name="",
-):
+    time_ns: int | None = 0,
+    observed_ns: int | None = 0,
+    severity_number: int = 0,
+    severity_text: str | None = "",
+    body: Any = None,
+    attributes: Mapping[str, Any] | None = None,
+    trace_id: int | None = 0,
+    span_id: int | None = 0,
+    flags: int | None = 0,
+    event_name: str | None = "",
+) -> bytes:
+    """Returns the content of a LogRecord."""
     out = fixed64(1, time_ns or 0) + number_field(2, severity_number or 0) + field(3, text(severity_text or ""))
     if body is not None:
         out += field(5, any_value(body))
@@ -97,11 +110,11 @@ def log_record(
     return out + fixed64(11, observed_ns or 0) + (field(12, text(event_name)) if event_name else b"")
 
 
-def fields(content):
+def fields(content: bytes) -> Iterator[tuple[int, Any]]:
     """Gives number and value of each field: an int, or bytes."""
     at = 0
 
-    def number():
+    def number() -> int:
         nonlocal at
         shift = value = 0
         while True:
@@ -128,7 +141,7 @@ def fields(content):
         yield tag >> 3, value
 
 
-def python_value(content):
+def python_value(content: bytes) -> Any:
     """Returns the value of an AnyValue."""
     for number, value in fields(content):
         if number == 1:
@@ -148,7 +161,7 @@ def python_value(content):
     return None
 
 
-def python_attribute(content):
+def python_attribute(content: bytes) -> tuple[str, Any]:
     key, value = "", None
     for number, inner in fields(content):
         if number == 1:
@@ -158,9 +171,25 @@ def python_attribute(content):
     return key, value
 
 
-def records(content):
-    """Gives the content of each record of a request."""
-    for _, around in fields(content):
+def attributes_of(content: bytes, wanted: int) -> dict:
+    """Returns the attributes that stand in a message as a field; of a repeated key the first counts."""
+    values: dict = {}
+    for number, value in fields(content):
+        if number == wanted:
+            key, inner = python_attribute(value)
+            values.setdefault(key, inner)
+    return values
+
+
+def records(content: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Gives the content of resource, scope and record, for each record of a request."""
+    for at, around in fields(content):
+        if at != 1:
+            continue
+        resource_content = next((value for number, value in fields(around) if number == 1), b"")
         for number, scoped in fields(around):
             if number == 2:
-                yield from (record for at, record in fields(scoped) if at == 2)
+                scope_content = next((value for inner, value in fields(scoped) if inner == 1), b"")
+                for inner, record in fields(scoped):
+                    if inner == 2:
+                        yield resource_content, scope_content, record
