@@ -59,7 +59,8 @@ fn a_program_in_c_runs_rules() {
 fn the_example_of_the_documentation_runs() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/inprocess.md");
     let page = std::fs::read_to_string(page).unwrap();
-    let example = page.split("```c\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the page has an example");
+    let example =
+        page.split("```c\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the page has an example");
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("example.c");
     std::fs::write(&source, example).unwrap();

@@ -6,7 +6,7 @@
 use crate::counts::{Counters, Counts, count};
 use crate::host::{Host, Notice};
 use crate::load::{Bounds, Loaded, Refused, Watched, load};
-use crate::places::{Places, after_fork, lock};
+use crate::places::{Places, after_fork};
 use crate::seat::{Fate, Judged, Seat};
 use crate::subject::Subject;
 use dtq_record::otlp::Signal;
@@ -309,7 +309,7 @@ impl Rules {
     /// Returns the rules as they were loaded, and whether all of them run.
     #[cfg(feature = "tracing")]
     pub(crate) fn loaded(&self) -> (Option<Arc<Loaded>>, bool) {
-        (lock(&self.shared.places.current().loaded).clone(), self.running() == Running::All)
+        (crate::places::lock(&self.shared.places.current().loaded).clone(), self.running() == Running::All)
     }
 
     /// Says whether any rule is for a signal: where none is, nothing has to be made to be judged.
