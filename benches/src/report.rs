@@ -129,17 +129,25 @@ pub fn print_kernel(costs: &[Cost]) {
 
 /// Prints what messages through sockets cost, and ratios to dropping in user space.
 pub fn print_sockets(costs: &[SocketCost]) {
-    println!("\n{:46} {:>8} {:>8} {:>8} {:>10}", "CPU nanoseconds a message", "sender", "receiver", "both", "x prefix");
-    for cost in costs {
-        let both = |cost: &SocketCost| cost.sender_ns + cost.receiver_ns;
-        let prefix = costs.iter().find(|other| other.socket == cost.socket && other.who == "dropped by a prefix");
+    let both = |cost: &SocketCost| cost.sender_ns + cost.receiver_ns;
+    let alike = |one: &SocketCost, other: &SocketCost| (one.sharing, one.socket) == (other.sharing, other.socket);
+    let by = |cost: &SocketCost, who: &str| {
+        let base = costs.iter().find(|other| alike(cost, other) && other.who == who);
+        both(cost) / base.map_or(f64::NAN, both)
+    };
+    for (at, cost) in costs.iter().enumerate() {
+        if at == 0 || costs[at - 1].sharing != cost.sharing {
+            let title = format!("CPU nanoseconds a message, {}", cost.sharing);
+            println!("\n{title:46} {:>8} {:>8} {:>8} {:>10} {:>10}", "sender", "receiver", "both", "x prefix", "x rules");
+        }
         println!(
-            "{:46} {:8.0} {:8.0} {:8.0} {:10.2}",
+            "{:46} {:8.0} {:8.0} {:8.0} {:10.2} {:10.2}",
             format!("{}: {}", cost.socket, cost.who),
             cost.sender_ns,
             cost.receiver_ns,
             both(cost),
-            both(cost) / prefix.map_or(f64::NAN, both),
+            by(cost, "dropped by a prefix"),
+            by(cost, "dropped by the rules"),
         );
     }
 }

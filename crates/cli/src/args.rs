@@ -6,7 +6,7 @@ mod kernel;
 
 mod collect;
 
-pub use collect::{CollectAction, CollectArguments};
+pub use collect::{CollectAction, CollectArguments, LogForm};
 
 pub use control::{CtlAction, CtlArguments, SocketArguments, TapArguments, TopArguments};
 pub use kernel::{

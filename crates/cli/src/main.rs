@@ -2,7 +2,7 @@
 //!
 //! Only here, below nothing else, are files opened, the clock and the environment read.
 //! Read in order: `args.rs`, `commands/mod.rs`, `inputs.rs`, `deadline.rs`, `workers.rs`, `observe.rs`, `rule_set.rs`,
-//! `output/mod.rs`, `report.rs`.
+//! `output/mod.rs`, `report.rs`, `log.rs`.
 
 mod args;
 
@@ -29,6 +29,8 @@ mod report;
 mod console;
 
 mod failure;
+
+mod log;
 
 use std::process::ExitCode;
 

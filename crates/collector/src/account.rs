@@ -126,4 +126,23 @@ pub struct SendAccount {
     pub queued: Count,
     /// Whether the last attempt failed: 1 if so.
     pub is_failing: Count,
+    /// When it last took a request, in seconds since 1970; 0 if it never did.
+    pub last_success_s: Count,
+}
+
+/// Holds what is counted of what the process says of itself.
+#[derive(Debug, Default)]
+pub struct OwnAccount {
+    sent: [Count; 3],
+    lost: [Count; 3],
+    /// Events that were never sent, because others came too fast.
+    pub lost_events: Count,
+}
+
+impl OwnAccount {
+    /// Returns how many requests of a signal were taken, or were not.
+    pub fn of(&self, signal: Signal, is_sent: bool) -> &Count {
+        let counts = if is_sent { &self.sent } else { &self.lost };
+        &counts[signal as usize]
+    }
 }

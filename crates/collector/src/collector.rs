@@ -4,8 +4,10 @@
 //! [`crate::receive`], [`crate::intake`], [`crate::send`].
 
 use crate::account::ReceiveAccount;
-use crate::admin::Admin;
+use crate::admin::{Admin, Seen};
 use crate::auth::Auth;
+use crate::certificates::{Certificates, Watched};
+use crate::datagram;
 use crate::events::Events;
 use crate::intake::{Ack, Intake};
 use crate::limits::Limits;
@@ -13,17 +15,20 @@ use crate::pipeline::{Created, Judge};
 use crate::receive::Receiver;
 use crate::receive::listener::{Connections, Listener};
 use crate::send::{self, Destination};
+use crate::sockets::Sockets;
+use crate::telemetry::{self, Pusher};
 use crate::tls::{ServerTls, TlsError};
 use hyper::header::HeaderName;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
 
 /// Holds what is configured of a port.
 #[derive(Clone, Debug)]
@@ -60,6 +65,8 @@ pub struct Settings {
 pub enum StartError {
     /// A port cannot be had.
     Bind(SocketAddr, io::Error),
+    /// A socket cannot be had, or is not the one that is configured; its name, and why.
+    Socket(String, String),
     /// Certificates cannot be used; the name is that of the destination or the port.
     Tls(String, TlsError),
 }
@@ -68,6 +75,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Bind(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            StartError::Socket(name, reason) => write!(f, "cannot listen on {name}: {reason}"),
             StartError::Tls(name, error) => write!(f, "{name}: {error}"),
         }
     }
@@ -77,6 +85,7 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             StartError::Bind(_, error) => Some(error),
+            StartError::Socket(..) => None,
             StartError::Tls(_, error) => Some(error),
         }
     }
@@ -103,9 +112,21 @@ pub struct Collector<J> {
     senders: JoinSet<()>,
     outlet: Option<JoinHandle<()>>,
     admin_task: Option<JoinHandle<()>>,
+    certificates: Arc<Certificates>,
+    /// What goes on beside, until the end.
+    beside: JoinSet<()>,
+    pusher: Option<Own<J>>,
     drain: Duration,
     events: Arc<Events>,
 }
+
+/// How often files of certificates are looked at.
+const CERTIFICATES_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long the last counts of the process may take to be gathered.
+const LAST_PUSH: Duration = Duration::from_secs(2);
+
+type Own<J> = Arc<Pusher<Admin<J>>>;
 
 impl<J: Judge> Collector<J> {
     /// Starts a collector; `created` is what rules make without a request.
@@ -118,31 +139,48 @@ impl<J: Judge> Collector<J> {
         created: Option<mpsc::Receiver<Vec<Created>>>,
         events: Events,
     ) -> Result<Self, StartError> {
+        let sockets = Sockets::with(&settings, &[], Vec::new())?;
+        Self::start_on(sockets, settings, judge, created, events).await
+    }
+
+    /// Starts a collector on sockets that were bound before by the same settings, and datagrams besides.
+    ///
+    /// # Errors
+    /// When a certificate cannot be had.
+    pub async fn start_on(
+        sockets: Sockets,
+        settings: Settings,
+        judge: J,
+        created: Option<mpsc::Receiver<Vec<Created>>>,
+        events: Events,
+    ) -> Result<Self, StartError> {
         let events = Arc::new(events);
-        let mut destinations = Vec::new();
-        for one in &settings.destinations {
-            let destination = Destination::new(one.clone(), Arc::clone(&events));
-            destinations
-                .push(destination.map_err(|error| StartError::Tls(format!("destination `{}`", one.name), error))?);
-        }
-        let (mut bound, mut addresses) = (Vec::new(), Vec::new());
-        for port in &settings.ports {
-            let socket = bind(port.address).await?;
-            addresses.push(socket.local_addr().map_err(|error| StartError::Bind(port.address, error))?);
-            let listener = Listener::new(socket, port.tls.as_ref(), port.auth.clone());
-            bound.push(listener.map_err(|error| StartError::Tls(format!("port {}", port.address), error))?);
-        }
-        let admin_socket = match settings.admin {
-            Some(address) => Some(bind(address).await?),
-            None => None,
-        };
+        let accounts = sockets.accounts();
+        let destinations = destinations(&settings, &events)?;
+        let (bound, addresses) = listeners(&settings, sockets.ports)?;
+        let certificates = Arc::new(Certificates::new(watched(&settings, &bound, &destinations), Arc::clone(&events)));
+        let admin_socket = settings.admin.zip(sockets.admin);
+        let admin_socket = admin_socket.map(|(address, socket)| adopt(address, socket)).transpose()?;
         let admin_address = admin_socket.as_ref().and_then(|socket| socket.local_addr().ok());
         let (ends, ending) = watch::channel(false);
         let account = Arc::new(ReceiveAccount::default());
         let intake = Arc::new(Intake::new(judge, settings.ack, destinations, Arc::clone(&account)));
         let settings = Arc::new(settings);
-        let admin = Admin::new(Arc::clone(&intake), Arc::clone(&account), Arc::clone(&settings), ending.clone());
-        let receiver = Receiver::new(Arc::clone(&intake), account, settings.limits.clone(), settings.forwarded.clone());
+        let seen = Seen { certificates: Arc::clone(&certificates), events: Arc::clone(&events) };
+        let admin = Admin::new(
+            Arc::clone(&intake),
+            Arc::clone(&account),
+            accounts,
+            Arc::clone(&settings),
+            seen,
+            ending.clone(),
+        );
+        let receiver = Receiver::new(
+            Arc::clone(&intake),
+            Arc::clone(&account),
+            settings.limits.clone(),
+            settings.forwarded.clone(),
+        );
         let connections = Connections::new(Arc::new(receiver), Arc::clone(&events));
         let (mut listeners, mut senders) = (JoinSet::new(), JoinSet::new());
         for destination in intake.destinations() {
@@ -151,8 +189,16 @@ impl<J: Judge> Collector<J> {
         for listener in bound {
             listeners.spawn(Arc::clone(&connections).serve(listener, ending.clone()));
         }
+        for door in sockets.doors {
+            let (intake, account, events) = (Arc::clone(&intake), Arc::clone(&account), Arc::clone(&events));
+            listeners.spawn(datagram::serve::serve(door, intake, account, events, ending.clone()));
+        }
         let outlet = created.map(|created| tokio::spawn(pass_on(Arc::clone(&intake), created)));
         let admin_task = admin_socket.map(|socket| tokio::spawn(Arc::clone(&admin).serve(socket)));
+        let mut beside = JoinSet::new();
+        if !certificates.is_empty() {
+            beside.spawn(look_at_certificates(Arc::clone(&certificates)));
+        }
         let drain = settings.drain;
         Ok(Self {
             addresses,
@@ -164,9 +210,40 @@ impl<J: Judge> Collector<J> {
             senders,
             outlet,
             admin_task,
+            certificates,
+            beside,
+            pusher: None,
             drain,
             events,
         })
+    }
+
+    /// Begins to send the own metrics and logs to a destination.
+    ///
+    /// # Errors
+    /// When there is no destination of that name; the name is returned.
+    pub fn push(&mut self, settings: telemetry::Settings) -> Result<(), String> {
+        let found = self.intake.destinations().iter().find(|one| one.settings.name == settings.to);
+        let Some(destination) = found.cloned() else { return Err(settings.to) };
+        let account = Arc::clone(&self.admin.own);
+        let pusher = Pusher::new(Arc::clone(&self.admin), destination, Arc::clone(&self.events), account, settings);
+        let pusher = Arc::new(pusher);
+        self.beside.spawn(Arc::clone(&pusher).push_metrics());
+        self.beside.spawn(Arc::clone(&pusher).push_logs());
+        self.pusher = Some(pusher);
+        Ok(())
+    }
+
+    /// Reads rules and certificates again; what is wrong with them is said, and what ran before goes on.
+    pub async fn reload(&self) {
+        let (intake, certificates) = (Arc::clone(&self.intake), Arc::clone(&self.certificates));
+        let reloaded = tokio::task::spawn_blocking(move || {
+            certificates.look();
+            intake.judge().reload();
+        });
+        if reloaded.await.is_err() {
+            self.events.warn("reload.failed", || "reading anew failed, which is a mistake in dtq".to_owned());
+        }
     }
 
     /// Returns where requests come in, in the order of the settings.
@@ -180,7 +257,7 @@ impl<J: Judge> Collector<J> {
     }
 
     /// Returns what is shown.
-    pub fn admin(&self) -> &Admin<J> {
+    pub fn admin(&self) -> &Arc<Admin<J>> {
         &self.admin
     }
 
@@ -198,6 +275,11 @@ impl<J: Judge> Collector<J> {
             if tokio::time::timeout_at(deadline, outlet).await.is_err() {
                 abort.abort();
             }
+        }
+        self.beside.shutdown().await;
+        if let Some(pusher) = self.pusher.take() {
+            // What it says last is not worth a late end.
+            let _ = tokio::time::timeout(LAST_PUSH, pusher.push_last()).await;
         }
         for destination in self.intake.destinations() {
             destination.queue.close();
@@ -222,8 +304,63 @@ impl<J: Judge> Collector<J> {
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|error| StartError::Bind(address, error))
+/// Returns all that has certificates, with how they are read again.
+fn watched(settings: &Settings, bound: &[Listener], destinations: &[Arc<Destination>]) -> Vec<Watched> {
+    let ports = settings.ports.iter().zip(bound).filter_map(|(port, listener)| {
+        let (tls, acceptor) = (port.tls.clone()?, listener.acceptor()?);
+        let paths = tls.paths();
+        let reload = move || {
+            let config = tls.load()?;
+            *acceptor.write().unwrap_or_else(PoisonError::into_inner) = TlsAcceptor::from(config);
+            Ok(())
+        };
+        Some(Watched::new(format!("port {}", port.address), paths, Box::new(reload)))
+    });
+    let with_files = destinations.iter().filter(|one| !one.settings.tls.paths().is_empty());
+    let destinations = with_files.map(|one| {
+        let (name, paths) = (format!("destination `{}`", one.settings.name), one.settings.tls.paths());
+        let destination = Arc::clone(one);
+        Watched::new(name, paths, Box::new(move || destination.reload()))
+    });
+    ports.chain(destinations).collect()
+}
+
+async fn look_at_certificates(certificates: Arc<Certificates>) {
+    loop {
+        tokio::time::sleep(CERTIFICATES_INTERVAL).await;
+        let certificates = Arc::clone(&certificates);
+        // Where it fails, it is tried again.
+        let _ = tokio::task::spawn_blocking(move || certificates.look()).await;
+    }
+}
+
+fn destinations(settings: &Settings, events: &Arc<Events>) -> Result<Vec<Arc<Destination>>, StartError> {
+    let destination = |one: &send::Settings| {
+        Destination::new(one.clone(), Arc::clone(events))
+            .map_err(|error| StartError::Tls(format!("destination `{}`", one.name), error))
+    };
+    settings.destinations.iter().map(destination).collect()
+}
+
+/// Returns what listens on the sockets of ports, and their addresses.
+fn listeners(
+    settings: &Settings,
+    sockets: Vec<std::net::TcpListener>,
+) -> Result<(Vec<Listener>, Vec<SocketAddr>), StartError> {
+    let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
+    for (port, socket) in settings.ports.iter().zip(sockets) {
+        let socket = adopt(port.address, socket)?;
+        addresses.push(socket.local_addr().map_err(|error| StartError::Bind(port.address, error))?);
+        let listener = Listener::new(socket, port.tls.as_ref(), port.auth.clone());
+        listeners.push(listener.map_err(|error| StartError::Tls(format!("port {}", port.address), error))?);
+    }
+    Ok((listeners, addresses))
+}
+
+/// Hands a socket over to the runtime.
+fn adopt(address: SocketAddr, socket: std::net::TcpListener) -> Result<TcpListener, StartError> {
+    let adopted = socket.set_nonblocking(true).and_then(|()| TcpListener::from_std(socket));
+    adopted.map_err(|error| StartError::Bind(address, error))
 }
 
 /// Waits for all tasks until a deadline; says whether they have ended.

@@ -11,6 +11,8 @@ pub struct Limits {
     pub request_bytes_max: usize,
     /// Size in bytes of a request when it is not or no longer compressed.
     pub inflated_bytes_max: usize,
+    /// How many records a request may have: an empty one is two bytes as it comes, and much more while it is judged.
+    pub records_max: usize,
     /// Bytes of all requests that are being received, judged or waiting for their destinations.
     pub in_flight_bytes_max: usize,
     /// How many requests may be in work at once.
@@ -37,6 +39,7 @@ impl Default for Limits {
         Self {
             request_bytes_max: 16 << 20,
             inflated_bytes_max: 64 << 20,
+            records_max: 1 << 20,
             in_flight_bytes_max: 256 << 20,
             requests_max: 4096,
             connections_max: 4096,

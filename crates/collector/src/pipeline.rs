@@ -3,9 +3,12 @@
 //! Holds no rules itself: [`Judge`] is what the rules thread implements. Next: [`crate::receive`], [`crate::send`].
 
 use crate::coding::Coding;
+use crate::telemetry::family::Family;
+use crate::telemetry::text;
 use bytes::Bytes;
 use dtq_record::otlp::Signal;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Judges requests: one call for each request, in the order of arrival.
 pub trait Judge: Send + Sync + 'static {
@@ -17,8 +20,28 @@ pub trait Judge: Send + Sync + 'static {
         std::future::ready(Vec::new())
     }
 
+    /// Returns what it counts; may take a while.
+    fn families(&self) -> Vec<Family> {
+        Vec::new()
+    }
+
     /// Appends what it counts, in the text format of Prometheus.
-    fn append_metrics(&self, _out: &mut String) {}
+    fn append_metrics(&self, out: &mut String) {
+        text::append(out, &self.families());
+    }
+
+    /// Returns what an operator should look at, without waiting.
+    fn troubles(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Returns how long it has not been seen alive, without waiting.
+    fn silent_for(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Reads anew what it judges by; may take a while.
+    fn reload(&self) {}
 
     /// Returns what it has to say on the status page.
     fn status(&self) -> serde_json::Value {
@@ -36,8 +59,20 @@ impl<J: Judge> Judge for Arc<J> {
         J::finish(self)
     }
 
-    fn append_metrics(&self, out: &mut String) {
-        J::append_metrics(self, out);
+    fn families(&self) -> Vec<Family> {
+        J::families(self)
+    }
+
+    fn troubles(&self) -> Vec<String> {
+        J::troubles(self)
+    }
+
+    fn silent_for(&self) -> Duration {
+        J::silent_for(self)
+    }
+
+    fn reload(&self) {
+        J::reload(self);
     }
 
     fn status(&self) -> serde_json::Value {

@@ -45,6 +45,11 @@ impl fmt::Display for TlsError {
 impl std::error::Error for TlsError {}
 
 impl ServerTls {
+    /// Returns the files that it reads.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        [&self.certificate, &self.key].into_iter().chain(&self.client_ca).cloned().collect()
+    }
+
     /// Returns what accepts connections.
     ///
     /// # Errors
@@ -75,6 +80,12 @@ impl ServerTls {
 }
 
 impl ClientTls {
+    /// Returns the files that it reads, without those of the system.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let identity = self.identity.iter().flat_map(|(certificate, key)| [certificate, key]);
+        self.ca.iter().chain(identity).cloned().collect()
+    }
+
     /// Returns what opens connections.
     ///
     /// # Errors

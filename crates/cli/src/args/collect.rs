@@ -1,6 +1,6 @@
 //! The arguments of `dtq collect`. Next: `commands/collect.rs`.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// The arguments of `collect`.
@@ -12,6 +12,18 @@ pub struct CollectArguments {
     /// The configuration, in YAML (docs/collect.schema.json)
     #[arg(short, long, value_name = "FILE.yaml", global = true)]
     pub config: Option<PathBuf>,
+    /// How what happens is said on stderr
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub log_format: LogForm,
+}
+
+/// Names how what happens is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogForm {
+    /// Lines for people; in systemd's journal with their level
+    Text,
+    /// A JSON object a line
+    Json,
 }
 
 /// Names what `collect` does besides running.

@@ -43,12 +43,12 @@ pub fn execute(arguments: &TapArguments, console: &mut Console) -> Outcome {
 /// Says how much was not shown, when that has grown; returns how much was said.
 fn say_lost(counts: &Value, said: u64, console: &Console) -> u64 {
     let count = |key: &str| counts[key].as_u64().unwrap_or(0);
-    let lost = count("requests_left_out") + count("requests_passed_over") + count("rows_withheld");
+    let not_looked_at = count("requests_left_out") + count("requests_passed_over") + count("too_large");
+    let lost = not_looked_at + count("rows_withheld");
     if lost > said {
-        let (requests, left_out) = (count("requests"), count("requests_left_out") + count("requests_passed_over"));
-        let rows = count("rows_withheld");
+        let (requests, rows) = (count("requests"), count("rows_withheld"));
         console.say(&format!(
-            "note: of {requests} requests {left_out} were not looked at, and {rows} rows were over the rate; see --rate"
+            "note: of {requests} requests {not_looked_at} were not looked at, and {rows} rows were over the rate; see --rate"
         ));
     }
     lost.max(said)

@@ -62,7 +62,7 @@ fn show(top: &serde_json::Value, console: &mut Console) -> Outcome {
     let rows: Vec<Vec<Value>> = rows.collect();
     show_table(&columns, &rows, console)?;
     let (records, bytes) = (count(top, "records"), count(top, "bytes"));
-    let (requests, left_out) = (count(top, "requests"), count(top, "requests_left_out"));
+    let (requests, left_out) = (count(top, "requests"), count(top, "requests_left_out") + count(top, "too_large"));
     let window = count(top, "window_ms") as f64 / 1e3;
     let sampled =
         if left_out > 0 { format!("; of {requests} requests {left_out} were not looked at") } else { String::new() };

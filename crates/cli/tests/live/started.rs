@@ -1,4 +1,5 @@
 //! Commands that run until they are asked to end, with what they say on stderr.
+#![allow(dead_code, reason = "each test uses its part")]
 
 use crate::common;
 use std::io::{BufRead, BufReader};
@@ -20,6 +21,11 @@ pub struct Started {
 impl Started {
     /// Starts a command and waits until something is attached.
     pub fn start(arguments: &[&str]) -> Self {
+        Self::start_until(arguments, "attached: ")
+    }
+
+    /// Starts a command and waits until it says a line that contains this.
+    pub fn start_until(arguments: &[&str], text: &str) -> Self {
         let mut command = common::command(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
@@ -27,7 +33,7 @@ impl Started {
         let (sender, lines) = channel();
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let mut started = Self { child, lines, said: String::new() };
-        started.wait_for("attached: ");
+        started.wait_for(text);
         started
     }
 

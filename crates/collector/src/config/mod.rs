@@ -1,27 +1,33 @@
 //! A configuration file to settings, with everything that is wrong or looks wrong in it, and where.
 //!
-//! Reads no file but the one it is handed: certificates are read when a collector starts. Read in order: `raw` (the keys),
-//! `value` (what values mean), this file. The keys are described in `docs/collect.example.yaml` and `docs/collect.schema.json`.
+//! Reads no file but the one it is handed: certificates are read when a collector starts. Read in order: `yaml`, `raw` (the
+//! keys), `value` (what values mean), `datagrams`, this file. The keys are described in `docs/collect.example.yaml` and `docs/collect.schema.json`.
+
+mod yaml;
 
 mod raw;
 
 mod value;
+
+mod datagrams;
 
 pub use value::Fault;
 
 use crate::auth::Auth;
 use crate::coding::Coding;
 use crate::collector::{Port, Settings};
+use crate::datagram;
 use crate::intake::Ack;
 use crate::limits::Limits;
+use crate::privileges::User;
 use crate::send::settings::{OnFull, Protocol, Retry};
 use crate::send::{self};
 use crate::tls::{ClientTls, ServerTls};
 use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
-use raw::Text;
+use raw::{FromNode, Text};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use value::Values;
 
@@ -35,12 +41,18 @@ pub struct Config {
     pub settings: Settings,
     /// Where rules come from.
     pub rules: Rules,
+    /// Where the own telemetry goes.
+    pub telemetry: Option<crate::telemetry::Settings>,
+    /// Where datagrams come in.
+    pub datagrams: Vec<datagram::Settings>,
+    /// Who the process becomes once its sockets are bound.
+    pub user: Option<User>,
 }
 
 /// Holds where rules come from and where they are controlled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// Rule files and folders of them; relative paths begin at the folder of the configuration.
+    /// Rule files and folders of them.
     pub files: Vec<PathBuf>,
     /// The control socket.
     pub socket: Option<PathBuf>,
@@ -48,6 +60,24 @@ pub struct Rules {
     pub state: Option<PathBuf>,
     /// Whether conditions are only interpreted.
     pub is_interpreted: bool,
+}
+
+impl Config {
+    /// Has relative paths begin at a folder: that of the configuration, wherever the process was started.
+    pub fn put_in(&mut self, folder: &Path) {
+        let ports = self.settings.ports.iter_mut().filter_map(|port| port.tls.as_mut());
+        let of_ports = ports.flat_map(|tls| [&mut tls.certificate, &mut tls.key].into_iter().chain(&mut tls.client_ca));
+        let destinations = self.settings.destinations.iter_mut().map(|one| &mut one.tls);
+        let of_destinations = destinations.flat_map(|tls| {
+            let identity = tls.identity.iter_mut().flat_map(|(certificate, key)| [certificate, key]);
+            tls.ca.iter_mut().chain(identity)
+        });
+        let rules = &mut self.rules;
+        let of_rules = rules.files.iter_mut().chain(&mut rules.socket).chain(&mut rules.state);
+        for path in of_ports.chain(of_destinations).chain(of_rules) {
+            *path = folder.join(&*path);
+        }
+    }
 }
 
 /// Holds what was read and what was found wrong with it.
@@ -82,25 +112,20 @@ pub fn read(yaml: &[u8], environment: &dyn Fn(&str) -> Option<String>) -> Read {
     let Ok(text) = std::str::from_utf8(yaml) else {
         return failed(0, 0, "the file is not UTF-8".to_owned());
     };
-    let root: raw::Root = match serde_saphyr::from_str(text) {
-        Ok(root) => root,
-        Err(error) => {
-            let (line, column) = error.location().map_or((0, 0), |at| (at.line(), at.column()));
-            return failed(line, column, plain_message(&error));
-        }
+    let node = match yaml::parse(text) {
+        Ok(node) => node,
+        Err(Fault { line, column, message }) => return failed(line, column, message),
     };
-    let mut values = Values::new(environment);
+    let mut faults = Vec::new();
+    let root = raw::Root::from_node(&node, &mut faults);
+    let mut values = Values::new(environment, faults);
     let config = convert(&root, &mut values);
-    let Values { errors, warnings, .. } = values;
+    let Values { mut errors, mut warnings, .. } = values;
+    for faults in [&mut errors, &mut warnings] {
+        faults.sort_by_key(|fault| (fault.line, fault.column));
+        faults.dedup();
+    }
     Read { config: errors.is_empty().then_some(config), errors, warnings }
-}
-
-/// Returns the first line of an error: the rest shows the file, which whoever prints a fault may do itself.
-fn plain_message(error: &serde_saphyr::Error) -> String {
-    let text = error.without_snippet().to_string();
-    let first = text.lines().next().unwrap_or_default();
-    // The place stands in the fault already.
-    first.rsplit_once(" at line ").map_or(first, |(message, _)| message).trim_start_matches("error: ").to_owned()
 }
 
 fn convert(root: &raw::Root, values: &mut Values<'_>) -> Config {
@@ -115,7 +140,7 @@ fn convert(root: &raw::Root, values: &mut Values<'_>) -> Config {
         let message = "no destination takes what rules do not route; write `destinations: {NAME: {endpoint: URL}}`";
         values.errors.push(Fault { line: 0, column: 0, message: message.to_owned() });
     }
-    if ports.is_empty() {
+    if ports.is_empty() && root.datagrams.is_empty() {
         let message = "`listen` is empty, so nothing could come in; leave it out for 127.0.0.1, ports 4317 and 4318";
         values.errors.push(Fault { line: 0, column: 0, message: message.to_owned() });
     }
@@ -135,7 +160,32 @@ fn convert(root: &raw::Root, values: &mut Values<'_>) -> Config {
         state: root.rules.state.as_ref().map(|path| path_of(path, values)),
         is_interpreted: values.word(root.rules.engine.as_ref(), &[("auto", false), ("interp", true)], false),
     };
-    Config { settings, rules }
+    let telemetry = root.telemetry.as_ref().map(|one| telemetry(one, &settings.destinations, values));
+    let datagrams = root.datagrams.iter().map(|one| datagrams::socket(one, values)).collect();
+    let user = datagrams::user(root, values);
+    Config { settings, rules, telemetry, datagrams, user }
+}
+
+fn telemetry(
+    raw: &raw::Telemetry,
+    destinations: &[send::Settings],
+    values: &mut Values<'_>,
+) -> crate::telemetry::Settings {
+    let to = values.text(&raw.to);
+    if raw.to.line > 0 && destinations.iter().all(|one| one.name != to) {
+        values.error(
+            &raw.to,
+            format!("there is no destination `{to}`; the own telemetry goes to one of `destinations:`"),
+        );
+    }
+    let words = [("true", true), ("false", false)];
+    crate::telemetry::Settings {
+        to,
+        interval: values.duration(raw.interval.as_ref(), Duration::from_secs(60)).max(Duration::from_secs(1)),
+        has_metrics: values.word(raw.metrics.as_ref(), &words, true),
+        has_logs: values.word(raw.logs.as_ref(), &words, true),
+        resource: raw.resource.iter().map(|(name, value)| (name.clone(), values.text(value))).collect(),
+    }
 }
 
 fn open_port(address: SocketAddr) -> Port {
@@ -305,6 +355,7 @@ fn limits(raw: &raw::Limits, values: &mut Values<'_>) -> Limits {
     Limits {
         request_bytes_max: values.size(raw.request_size.as_ref(), default.request_bytes_max),
         inflated_bytes_max: values.size(raw.inflated_size.as_ref(), default.inflated_bytes_max),
+        records_max: default.records_max,
         in_flight_bytes_max: values.size(raw.in_flight_size.as_ref(), default.in_flight_bytes_max),
         requests_max: values.count(raw.requests.as_ref(), default.requests_max),
         connections_max: values.count(raw.connections.as_ref(), default.connections_max),

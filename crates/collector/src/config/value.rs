@@ -37,13 +37,17 @@ pub struct Values<'e> {
 }
 
 impl<'e> Values<'e> {
-    /// Returns a reader with an environment.
-    pub fn new(environment: &'e dyn Fn(&str) -> Option<String>) -> Self {
-        Self { environment, errors: Vec::new(), warnings: Vec::new() }
+    /// Returns a reader with an environment, and with what was found wrong already.
+    pub fn new(environment: &'e dyn Fn(&str) -> Option<String>, errors: Vec<Fault>) -> Self {
+        Self { environment, errors, warnings: Vec::new() }
     }
 
     /// Notes an error at a value.
     pub fn error(&mut self, at: &Text, message: impl Into<String>) {
+        if at.line == 0 {
+            // It does not stand there at all, which was said.
+            return;
+        }
         self.errors.push(fault(at, message.into()));
     }
 
@@ -120,7 +124,7 @@ impl<'e> Values<'e> {
 }
 
 fn fault(at: &Text, message: String) -> Fault {
-    Fault { line: at.referenced.line(), column: at.referenced.column(), message }
+    Fault { line: at.line, column: at.column, message }
 }
 
 /// Returns a text with the environment put in; what was put in is not looked at again.
@@ -135,14 +139,7 @@ fn substitute(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Resul
             rest = behind;
         } else if let Some(behind) = rest.strip_prefix('{') {
             let end = behind.find('}').ok_or("`${` has no `}`; a dollar alone is written `$$`")?;
-            let (name, default) = match behind[..end].split_once(":-") {
-                Some((name, default)) => (name, Some(default)),
-                None => (&behind[..end], None),
-            };
-            let value = environment(name).or_else(|| default.map(str::to_owned));
-            out.push_str(&value.ok_or_else(|| {
-                format!("the environment has no `{name}`; set it, or write a default: `${{{name}:-...}}`")
-            })?);
+            out.push_str(&variable(&behind[..end], environment)?);
             rest = &behind[end + 1..];
         } else {
             out.push('$');
@@ -150,6 +147,22 @@ fn substitute(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Resul
     }
     out.push_str(rest);
     Ok(out)
+}
+
+/// Returns what stands for `NAME` or `NAME:-default`. As in a shell, a default stands for an empty variable, too.
+fn variable(inside: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+    let (name, default) = inside.split_once(":-").map_or((inside, None), |(name, default)| (name, Some(default)));
+    let is_first = |c: char| c.is_ascii_alphabetic() || c == '_';
+    let is_name = name.starts_with(is_first) && name.chars().all(|c| is_first(c) || c.is_ascii_digit());
+    if !is_name {
+        return Err(format!("`{name}` is no name of a variable; write `${{NAME}}` or `${{NAME:-default}}`, or `$${{`"));
+    }
+    match (environment(name), default) {
+        (Some(value), _) if !value.is_empty() => Ok(value),
+        (_, Some(default)) => Ok(default.to_owned()),
+        (Some(empty), None) => Ok(empty),
+        (None, None) => Err(format!("the environment has no `{name}`; set it, or write a default: `${{{name}:-...}}`")),
+    }
 }
 
 fn parse_size(text: &str) -> Option<usize> {

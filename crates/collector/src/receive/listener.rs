@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -27,9 +27,12 @@ use tokio_rustls::TlsAcceptor;
 /// Holds a port and who may come in through it.
 pub struct Listener {
     socket: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Acceptor>,
     auth: Arc<Auth>,
 }
+
+/// What accepts TLS connections at the moment.
+pub type Acceptor = Arc<RwLock<TlsAcceptor>>;
 
 impl Listener {
     /// Returns a listener on a socket that is bound.
@@ -37,8 +40,13 @@ impl Listener {
     /// # Errors
     /// When certificates cannot be read.
     pub fn new(socket: TcpListener, tls: Option<&ServerTls>, auth: Auth) -> Result<Self, TlsError> {
-        let tls = tls.map(ServerTls::load).transpose()?.map(TlsAcceptor::from);
+        let tls = tls.map(ServerTls::load).transpose()?.map(|config| Arc::new(RwLock::new(TlsAcceptor::from(config))));
         Ok(Self { socket, tls, auth: Arc::new(auth) })
+    }
+
+    /// Returns what accepts TLS connections, if it does, for others to be put in its place.
+    pub fn acceptor(&self) -> Option<Acceptor> {
+        self.tls.clone()
     }
 }
 
@@ -87,7 +95,7 @@ impl<J: Judge> Connections<J> {
                 Ok((stream, peer)) => self.admit(stream, peer, &listener, ends.clone(), &mut tasks),
                 Err(error) => {
                     // Files are used up, or the peer has gone already: room is made, and the loop does not spin.
-                    self.events.warn("accept", || format!("a connection cannot be accepted: {error}"));
+                    self.events.warn("listener.accept", || format!("a connection cannot be accepted: {error}"));
                     self.cut_oldest();
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
@@ -108,7 +116,7 @@ impl<J: Judge> Connections<J> {
         let account = &self.receiver.account;
         if self.open.load(Ordering::Relaxed) >= self.receiver.limits.connections_max {
             account.connections_cut.add(1);
-            self.events.warn("connections", || format!("too many connections; the last is from {peer}"));
+            self.events.warn("listener.connections", || format!("too many connections; the last is from {peer}"));
             if !self.cut_oldest() {
                 return;
             }
@@ -125,7 +133,8 @@ impl<J: Judge> Connections<J> {
         });
         self.fresh().insert(connection.id, Arc::clone(&connection));
         let open = Open { connections: Arc::clone(self), connection };
-        let (tls, auth) = (listener.tls.clone(), Arc::clone(&listener.auth));
+        let tls = listener.tls.as_ref().map(|tls| tls.read().unwrap_or_else(PoisonError::into_inner).clone());
+        let auth = Arc::clone(&listener.auth);
         tasks.spawn(async move { open.run(stream, tls, auth, ends).await });
     }
 
@@ -171,7 +180,7 @@ impl<J: Judge> Open<J> {
             Ok(Ok(stream)) => self.serve(stream, auth, ends).await,
             Ok(Err(error)) => {
                 self.connections.receiver.account.connections_cut.add(1);
-                self.connections.events.warn("tls", || format!("a TLS connection is refused: {error}"));
+                self.connections.events.warn("listener.tls", || format!("a TLS connection is refused: {error}"));
             }
             Err(_) => self.connections.receiver.account.connections_cut.add(1),
         }

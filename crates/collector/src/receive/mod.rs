@@ -19,13 +19,14 @@ use crate::status::{Cause, PartialSuccess, Refusal};
 use body::{Memory, Share, collect};
 use bytes::{Buf, Bytes};
 use dtq_record::otlp::Signal;
-use dtq_record::otlp::index::RequestIndex;
+use dtq_record::otlp::index::{RequestIndex, TOO_MANY_RECORDS};
 use dtq_record::otlp::requests;
-use hyper::body::Incoming;
+use hyper::body::Body;
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName};
 use hyper::{Method, Request, Response};
 use reply::{Form, ReplyBody};
 use std::cell::RefCell;
+use std::fmt::Display;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -72,8 +73,11 @@ impl<J: Judge> Receiver<J> {
         Self { intake, account, limits, memory, places, forwarded }
     }
 
-    /// Answers a request, whatever it is.
-    pub async fn answer(&self, auth: &Auth, request: Request<Incoming>) -> Response<ReplyBody> {
+    /// Answers a request, whatever it is and wherever its body comes from.
+    pub async fn answer<B>(&self, auth: &Auth, request: Request<B>) -> Response<ReplyBody>
+    where
+        B: Body<Data = Bytes, Error: Display> + Unpin,
+    {
         let form = form_of(request.headers());
         let wanted = form.unwrap_or(Form::Protobuf);
         let taken = match signal_of(form, &request) {
@@ -89,13 +93,16 @@ impl<J: Judge> Receiver<J> {
         }
     }
 
-    async fn take(
+    async fn take<B>(
         &self,
         form: Form,
         signal: Signal,
         auth: &Auth,
-        request: Request<Incoming>,
-    ) -> Result<PartialSuccess, Refusal> {
+        request: Request<B>,
+    ) -> Result<PartialSuccess, Refusal>
+    where
+        B: Body<Data = Bytes, Error: Display> + Unpin,
+    {
         let (head, body) = request.into_parts();
         if !auth.admits(head.headers.get(AUTHORIZATION).map(|value| value.as_bytes())) {
             return Err(Refusal::new(Cause::Unauthenticated, "the request has no valid `authorization` header"));
@@ -126,14 +133,17 @@ impl<J: Judge> Receiver<J> {
     }
 
     /// Reads and checks a request.
-    async fn read(
+    async fn read<B>(
         &self,
         form: Form,
         signal: Signal,
         headers: &HeaderMap,
-        body: Incoming,
+        body: B,
         share: &mut Share,
-    ) -> Result<Payload, Refusal> {
+    ) -> Result<Payload, Refusal>
+    where
+        B: Body<Data = Bytes, Error: Display> + Unpin,
+    {
         let name = if form == Form::Grpc { HeaderName::from_static("grpc-encoding") } else { CONTENT_ENCODING };
         let coding = Coding::of_header(headers.get(name).map(|value| value.as_bytes()))?;
         let frame_bytes = if form == Form::Grpc { 5 } else { 0 };
@@ -150,7 +160,7 @@ impl<J: Judge> Receiver<J> {
             Form::Json => (self.transcribe(signal, &plain, share)?, None),
             _ => (plain, (coding != Coding::Identity).then_some((coding, packed))),
         };
-        let records = count_records(signal, &plain)?;
+        let records = count_records(signal, &plain, self.limits.records_max)?;
         let account = self.account.of(signal);
         account.requests.add(1);
         account.wire_bytes.add(wire_bytes);
@@ -246,9 +256,12 @@ thread_local! {
 }
 
 /// Returns how many records a request has.
-fn count_records(signal: Signal, request: &[u8]) -> Result<usize, Refusal> {
-    INDEX.with_borrow_mut(|index| match index.read(signal, request) {
+fn count_records(signal: Signal, request: &[u8], records_max: usize) -> Result<usize, Refusal> {
+    INDEX.with_borrow_mut(|index| match index.read_within(signal, request, records_max) {
         Ok(()) => Ok(index.records().len()),
+        Err(error) if error.reason == TOO_MANY_RECORDS => {
+            Err(Refusal::new(Cause::TooLarge, format!("the request has more than {records_max} records")))
+        }
         Err(error) => {
             Err(Refusal::new(Cause::Malformed, format!("no OTLP request: {} at byte {}", error.reason, error.offset)))
         }

@@ -24,6 +24,8 @@ pub enum Who {
     Files,
     /// The start of the process.
     Start,
+    /// A signal (SIGHUP).
+    Signal,
 }
 
 /// Writes the file.
@@ -52,6 +54,7 @@ impl Audit {
             }
             Who::Files => drop(object.insert("by".into(), "files".into())),
             Who::Start => drop(object.insert("by".into(), "start".into())),
+            Who::Signal => drop(object.insert("by".into(), "signal".into())),
         }
         if let Value::Object(details) = details {
             object.extend(details);

@@ -6,7 +6,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Returns the present, in ticks of 100 ns since 0001-01-01T00:00Z.
 pub(crate) fn now_ticks() -> i64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    ticks_of(SystemTime::now())
+}
+
+/// Returns a time in ticks.
+pub(crate) fn ticks_of(time: SystemTime) -> i64 {
+    let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let ticks = i64::try_from(since_epoch.as_nanos() / 100).unwrap_or(i64::MAX);
     calendar::TICKS_UNIX_EPOCH.saturating_add(ticks).min(calendar::TICKS_MAX)
 }

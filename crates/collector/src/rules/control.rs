@@ -153,6 +153,10 @@ fn serve(stream: &UnixStream, governor: &Arc<Governor>, bounds: &Bounds, ends: &
         }));
         let failed = "obeying it failed; this is a mistake in dtq";
         served.unwrap_or_else(|_| say(stream, &Answer::refused(failed, Vec::new())))?;
+        // Who looked has a thread that waits for all others: no orders are taken on it.
+        if matches!(request, Request::Tap(_) | Request::Top(_)) {
+            return Ok(());
+        }
     }
     Ok(())
 }

@@ -3,24 +3,27 @@
 //! One lock, so that orders come one after the other; files are read before it is taken. An order takes effect first
 //! and is kept and written down right after; where that fails the answer says so. Next: `protocol.rs`.
 
+use crate::datagram::Filters;
+use crate::events::{Events, Severity};
 use crate::rules::audit::Audit;
 pub use crate::rules::audit::Who;
 use crate::rules::clock;
+use crate::rules::modes::{Effective, effective, in_modes};
 use crate::rules::native::NativeThread;
 use crate::rules::protocol::{Answer, Denial, Refused, VersionEntry};
+pub use crate::rules::refusal::Refusal;
 use crate::rules::settings::{EngineChoice, Settings, default_state};
-use crate::rules::source::{self, Content, Loaded};
+use crate::rules::source::{Content, Loaded};
 use crate::rules::store::{Kept, Pinned, Ripcord, State, Store};
 use crate::rules::worker::{Owed, Worker};
 use dtq_rules::compile::RuleSet;
-use dtq_rules::file::rule::{Destination, Mode};
+use dtq_rules::file::rule::Mode;
 use dtq_rules::file::{Rule, RuleFile};
 use dtq_source::Limits;
 use serde_json::{Value, json};
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -29,34 +32,17 @@ const SETTLE: Duration = Duration::from_millis(20);
 /// How many problems are kept to be shown.
 const PROBLEMS_MAX: usize = 16;
 
-/// Says why rules cannot start.
-#[derive(Debug)]
-pub enum Refusal {
-    /// The rule files are wrong, and there is no earlier version: what is wrong with them.
-    Rules(Vec<String>),
-    /// The system refuses something.
-    System(String),
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rules(diagnostics) => f.write_str(&diagnostics.concat()),
-            Self::System(message) => f.write_str(message),
-        }
-    }
-}
-
-impl std::error::Error for Refusal {}
-
 /// Decides which rules run, and sees to it that they do.
 pub struct Governor {
     pub(super) settings: Settings,
     pub(super) limits: Limits,
     pub(super) worker: Worker,
     native: Option<NativeThread>,
+    /// What puts rules into the kernel.
+    filters: Option<Arc<Filters>>,
     store: Store,
     audit: Audit,
+    events: Events,
     pub(super) inner: Mutex<Inner>,
     /// Grows whenever other rules run.
     generation: AtomicU64,
@@ -77,25 +63,38 @@ pub(super) struct Inner {
     is_over: bool,
 }
 
+/// What was ordered and what became of the files, in short.
+pub(super) struct Orders {
+    pub(super) version: u64,
+    pub(super) since_ticks: i64,
+    pub(super) is_refused: bool,
+    pub(super) is_pulled: bool,
+    pub(super) is_rolled_back: bool,
+    pub(super) off_count: usize,
+    pub(super) problems: Vec<String>,
+}
+
 /// What runs.
 pub(super) struct Current {
     pub(super) version: u64,
     pub(super) since: String,
+    since_ticks: i64,
     /// The rules as their files say.
     pub(super) loaded: Loaded,
     /// The same, each in the mode in which it runs.
     pub(super) effective: Arc<Vec<RuleFile>>,
 }
 
-/// Rules in the modes in which they run, and their set.
-type Effective = (Vec<RuleFile>, RuleSet);
-
 impl Governor {
-    /// Reads what was ordered and the rule files, and starts the thread that judges.
+    /// Reads what was ordered and the rule files, and starts the thread that judges; what happens is said by `events`.
     ///
     /// # Errors
     /// When the rule files are wrong and no earlier version is kept; when the system refuses.
-    pub fn open(settings: Settings) -> Result<(Self, Owed, JoinHandle<()>), Refusal> {
+    pub fn open(
+        settings: Settings,
+        filters: Option<Arc<Filters>>,
+        events: Events,
+    ) -> Result<(Self, Owed, JoinHandle<()>), Refusal> {
         let limits = Limits::default();
         let folder = settings.state.clone().unwrap_or_else(default_state);
         let refused = |error: std::io::Error| {
@@ -109,7 +108,8 @@ impl Governor {
         let First { state, seen, version, time, loaded, effective: (effective, set), refused } = first;
         let set = Arc::new(set);
         let system = |error: std::io::Error| Refusal::System(format!("cannot start a thread: {error}"));
-        let (worker, owed, thread) = Worker::start(Arc::clone(&set), version, &settings.bounds).map_err(system)?;
+        let (worker, owed, thread) =
+            Worker::start(Arc::clone(&set), version, &settings.bounds, events.clone()).map_err(system)?;
         let native = match settings.engine {
             EngineChoice::Interp => None,
             EngineChoice::Auto => {
@@ -121,15 +121,20 @@ impl Governor {
         if let Some(native) = &native {
             native.compile(set);
         }
-        let since = clock::shown(clock::now_ticks());
-        let current = Current { version, since, loaded, effective: Arc::new(effective) };
+        if let Some(filters) = &filters {
+            worker.shared().count_with(Arc::clone(filters));
+            filters.install(&effective).map_err(Refusal::System)?;
+        }
+        let since_ticks = clock::now_ticks();
+        let since = clock::shown(since_ticks);
+        let current = Current { version, since, since_ticks, loaded, effective: Arc::new(effective) };
         let problems = problem.into_iter().collect();
         // Whatever was found is kept anew.
         let saved = State::default();
         let inner = Inner { state, seen, current, kept, refused, problems, saved, is_over: false };
         let inner = Mutex::new(inner);
         let generation = AtomicU64::new(0);
-        let governor = Self { settings, limits, worker, native, store, audit, inner, generation };
+        let governor = Self { settings, limits, worker, native, filters, store, audit, events, inner, generation };
         governor.begin(time);
         Ok((governor, owed, thread))
     }
@@ -161,6 +166,24 @@ impl Governor {
     pub(super) fn rule_files(&self) -> (Arc<Vec<RuleFile>>, Vec<RuleFile>) {
         let inner = self.locked();
         (Arc::clone(&inner.current.effective), inner.current.loaded.files.clone())
+    }
+
+    /// Returns what was ordered and what became of the files; `None` while an order is in work.
+    pub(super) fn orders(&self) -> Option<Orders> {
+        let inner = match self.inner.try_lock() {
+            Ok(inner) => inner,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(Orders {
+            version: inner.current.version,
+            since_ticks: inner.current.since_ticks,
+            is_refused: inner.refused.is_some(),
+            is_pulled: inner.state.ripcord.is_some(),
+            is_rolled_back: inner.state.pinned.is_some(),
+            off_count: inner.state.off.len(),
+            problems: inner.problems.clone(),
+        })
     }
 
     /// Turns a rule off.
@@ -261,6 +284,9 @@ impl Governor {
     ///
     /// Files that are just being written are left for the next time.
     pub fn look(&self) {
+        if self.filters.as_ref().is_some_and(|filters| filters.is_due()) {
+            self.install_in_kernel(&mut self.locked());
+        }
         let seen = self.locked().seen.clone();
         let now = seen.read_again(&self.settings.files, &self.limits);
         if now == seen {
@@ -315,7 +341,7 @@ impl Governor {
         let (effective, set) = effective(&loaded, &state, &self.limits, now)?;
         inner.refused = None;
         let since = clock::shown(now);
-        inner.current = Current { version, since, loaded, effective: Arc::new(effective) };
+        inner.current = Current { version, since, since_ticks: now, loaded, effective: Arc::new(effective) };
         inner.state = state;
         self.run(inner, set);
         Ok(())
@@ -342,8 +368,16 @@ impl Governor {
         if let Some(native) = &self.native {
             native.compile(set);
         }
+        self.install_in_kernel(inner);
         self.generation.fetch_add(1, Ordering::Release);
         self.save(inner);
+    }
+
+    /// Puts the kernel's part of the rules that run onto sockets.
+    fn install_in_kernel(&self, inner: &mut Inner) {
+        if let Some(Err(problem)) = self.filters.as_ref().map(|filters| filters.install(&inner.current.effective)) {
+            inner.problem(problem);
+        }
     }
 
     /// Does what was ordered, writes it down, and returns the answer.
@@ -404,9 +438,28 @@ impl Governor {
     }
 
     fn write_down(&self, inner: &mut Inner, who: Who, op: &str, details: Value, result: Result<&str, &str>) {
+        self.say(who, op, &details, result);
         if let Err(error) = self.audit.write(who, op, details, result) {
             inner.problem(format!("the audit cannot be written: {error}"));
         }
+    }
+
+    /// Says what was ordered and what came of it. Looking at telemetry changes nothing, and scripts do it often.
+    fn say(&self, who: Who, op: &str, details: &Value, result: Result<&str, &str>) {
+        if matches!(op, "tap" | "top") {
+            return;
+        }
+        let by = match who {
+            Who::Peer { uid, pid } => format!(" (by user {uid}, process {pid})"),
+            Who::Files | Who::Start | Who::Signal => String::new(),
+        };
+        let severity = if result.is_ok() { Severity::Info } else { Severity::Error };
+        let mut text = format!("rules: {}{by}", result.unwrap_or_else(|message| message));
+        for diagnostic in details["diagnostics"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            text.push('\n');
+            text.push_str(diagnostic.trim_end());
+        }
+        self.events.tell(severity, &format!("rules.{op}"), None, text);
     }
 
     fn save(&self, inner: &mut Inner) {
@@ -526,58 +579,8 @@ impl First {
     }
 }
 
-/// Returns rules in the modes in which they are to run, and their set.
-///
-/// Rules that are off are compiled all the same, so that a mistake in one is found before it is needed.
-fn effective(loaded: &Loaded, state: &State, limits: &Limits, now_ticks: i64) -> Result<Effective, Vec<String>> {
-    let whole = loaded.compiled(limits, now_ticks)?;
-    in_modes(loaded, state, limits, now_ticks, Some(whole))
-}
-
-/// Does the same with rules of which nothing is wrong; `whole` is the set of them as their files say.
-fn in_modes(
-    loaded: &Loaded,
-    state: &State,
-    limits: &Limits,
-    now_ticks: i64,
-    whole: Option<RuleSet>,
-) -> Result<Effective, Vec<String>> {
-    if let Some(whole) = whole
-        && *state == (State { pinned: state.pinned.clone(), ..State::default() })
-    {
-        return Ok((loaded.files.clone(), whole));
-    }
-    let files = source::with_modes(&loaded.files, |rule| mode(rule, state));
-    match source::compiled(&files, limits, now_ticks) {
-        Ok(set) => Ok((files, set)),
-        Err(diagnostics) if state.ripcord.is_none() => Err(diagnostics),
-        // A rule that stays needs a table that another fills; filling one changes no telemetry.
-        Err(_) => {
-            let fills = |rule: &Rule| matches!(rule.to.value, Destination::Table { .. });
-            let keeps = State { ripcord: None, ..state.clone() };
-            let mode = |rule: &Rule| if fills(rule) { mode(rule, &keeps) } else { mode(rule, state) };
-            let files = source::with_modes(&loaded.files, mode);
-            let set = source::compiled(&files, limits, now_ticks)?;
-            Ok((files, set))
-        }
-    }
-}
-
 fn ending() -> Answer {
     Denial::new("the process is ending", Vec::new()).into()
-}
-
-/// Returns the mode in which a rule is to run.
-fn mode(rule: &Rule, state: &State) -> Mode {
-    let name = &rule.name.value;
-    let is_pulled = state.ripcord.as_ref().is_some_and(|ripcord| ripcord.also_protective || !rule.is_protective());
-    if is_pulled || state.off.contains(name) {
-        Mode::Off
-    } else if rule.mode == Mode::Off && state.on.contains(name) {
-        Mode::Enforce
-    } else {
-        rule.mode
-    }
 }
 
 impl Drop for Governor {

@@ -1,17 +1,18 @@
-//! Accounts of rules to the text format of Prometheus.
+//! Accounts of rules, and what is counted besides, to families of numbers.
 //!
-//! # Source
-//! Prometheus documentation, "Exposition formats", the text-based format: escapes in label values are `\\`, `\"`, `\n`.
+//! Waits for nobody: where an order is in work, what it may change has no numbers this time.
 
-use crate::rules::worker::Shared;
+use crate::rules::governor::Governor;
+use crate::rules::worker::Report;
+use crate::telemetry::family::{Family, Kind, Value};
 use dtq_rules::engine::Account;
-use std::fmt::Write;
-use std::sync::atomic::Ordering;
+use dtq_value::scalar::calendar;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A count of an account, with its name and what it counts.
-type Family = (&'static str, &'static str, fn(&Account) -> u64);
+type Row = (&'static str, &'static str, fn(&Account) -> u64);
 
-const COUNTERS: [Family; 14] = [
+const COUNTERS: [Row; 13] = [
     ("seen_records", "Records that came to the rule.", |account| account.seen),
     ("seen_bytes", "Bytes of the records seen.", |account| account.seen_bytes),
     ("matched_records", "Records that the query of the rule gives.", |account| account.matched),
@@ -25,45 +26,106 @@ const COUNTERS: [Family; 14] = [
     ("late_records", "Rows whose window was closed.", |account| account.late),
     ("within_rate_records", "Records within the rate of the rule.", |account| account.within_rate),
     ("error_records", "Records that the rule could not judge.", |account| account.errors),
-    ("nanoseconds", "Time of the thread, estimated from samples.", |account| account.ns),
 ];
 
-const GAUGES: [Family; 3] = [
+const GAUGES: [Row; 3] = [
     ("held_records", "Records held now.", |account| account.held),
     ("state_bytes", "Bytes remembered now.", |account| account.state_bytes),
     ("active", "1 while the rule runs, 0 when it turned itself off.", |account| u64::from(account.disabled.is_none())),
 ];
 
-/// Appends what rules count, and what is counted besides.
-pub(crate) fn append(shared: &Shared, waiting_bytes: usize, out: &mut String) {
+/// Returns all families of rules.
+pub(crate) fn families(governor: &Governor) -> Vec<Family> {
+    let shared = governor.worker.shared();
     let report = shared.last_report();
-    let rules: Vec<(String, &Account)> = report.rules.iter().map(|(name, account)| (escaped(name), account)).collect();
-    let mut families = |all: &[Family], kind: &str, suffix: &str| {
-        for (name, help, count) in all {
-            let name = format!("dtq_rule_{name}{suffix}");
-            let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
-            for (rule, account) in &rules {
-                let _ = writeln!(out, "{name}{{rule=\"{rule}\"}} {}", count(account));
-            }
-        }
-    };
-    families(&COUNTERS, "counter", "_total");
-    families(&GAUGES, "gauge", "");
+    let mut families = of_rules(&report);
     let counts = &shared.counts;
-    let single: [(&str, &str, &str, u64); 7] = [
-        ("dtq_rules_version", "gauge", "The version of the rules that runs.", report.version),
-        ("dtq_rules_waiting_bytes", "gauge", "Bytes of requests that wait to be judged.", waiting_bytes as u64),
-        ("dtq_rules_judged_total", "counter", "Requests judged.", counts.judged.load(Ordering::Relaxed)),
-        ("dtq_rules_unjudged_total", "counter", "Requests passed unjudged.", counts.unjudged.load(Ordering::Relaxed)),
-        ("dtq_rules_failures_total", "counter", "Failures inside.", counts.failures.load(Ordering::Relaxed)),
-        ("dtq_rules_swaps_total", "counter", "Times rules were replaced.", counts.swaps.load(Ordering::Relaxed)),
-        ("dtq_rules_owed_lost_total", "counter", "Created requests lost.", counts.owed_lost.load(Ordering::Relaxed)),
-    ];
-    for (name, kind, help, value) in single {
-        let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
-    }
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let waiting_bytes = governor.worker.waiting_bytes() as u64;
+    families.extend([
+        Family::single("dtq_rules_version", Kind::Gauge, "The version of the rules that runs.", report.version),
+        Family::single(
+            "dtq_rules_waiting_bytes",
+            Kind::Gauge,
+            "Bytes of requests that wait to be judged.",
+            waiting_bytes,
+        ),
+        Family::single("dtq_rules_judged_requests_total", Kind::Counter, "Requests judged.", count(&counts.judged)),
+        Family::single(
+            "dtq_rules_unjudged_requests_total",
+            Kind::Counter,
+            "Requests passed unjudged.",
+            count(&counts.unjudged),
+        ),
+        Family::single("dtq_rules_failures_total", Kind::Counter, "Failures inside.", count(&counts.failures)),
+        Family::single("dtq_rules_swaps_total", Kind::Counter, "Times rules were replaced.", count(&counts.swaps)),
+        Family::single(
+            "dtq_rules_owed_lost_requests_total",
+            Kind::Counter,
+            "Created requests lost.",
+            count(&counts.owed_lost),
+        ),
+        Family::single(
+            "dtq_rules_native",
+            Kind::Gauge,
+            "1 while native code evaluates conditions, 0 while the interpreter does.",
+            u64::from(report.engine == "jit"),
+        ),
+        Family::single(
+            "dtq_rules_silent_seconds",
+            Kind::Gauge,
+            "Seconds since the thread that judges was seen alive.",
+            shared.silent_for().as_secs_f64(),
+        ),
+    ]);
+    families.extend(of_orders(governor));
+    families
 }
 
-fn escaped(label: &str) -> String {
-    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+fn of_rules(report: &Report) -> Vec<Family> {
+    let families = |rows: &[Row], kind: Kind, suffix: &str| -> Vec<Family> {
+        let family = |(name, help, count): &Row| {
+            let family = Family::new(format!("dtq_rule_{name}{suffix}"), kind, help);
+            report.rules.iter().fold(family, |family, (rule, account)| family.with(of_rule(rule), count(account)))
+        };
+        rows.iter().map(family).collect()
+    };
+    let mut all = families(&COUNTERS, Kind::Counter, "_total");
+    let help = "Time of the thread, estimated from samples.";
+    let cpu = Family::new("dtq_rule_cpu_seconds_total", Kind::Counter, help);
+    let seconds = |account: &Account| account.ns as f64 / 1e9;
+    all.push(report.rules.iter().fold(cpu, |cpu, (rule, account)| cpu.with(of_rule(rule), seconds(account))));
+    all.extend(families(&GAUGES, Kind::Gauge, ""));
+    all
+}
+
+fn of_rule(name: &str) -> Vec<(&'static str, String)> {
+    vec![("rule", name.to_owned())]
+}
+
+/// Returns what operators ordered and what became of the files, unless an order is in work.
+fn of_orders(governor: &Governor) -> [Family; 5] {
+    let orders = governor.orders();
+    let family = |name: &str, help: &'static str, value: Option<Value>| {
+        let family = Family::new(name, Kind::Gauge, help);
+        value.into_iter().fold(family, |family, value| family.with(Vec::new(), value))
+    };
+    let flag = |is: fn(&crate::rules::governor::Orders) -> bool| {
+        orders.as_ref().map(|orders| Value::Whole(u64::from(is(orders))))
+    };
+    let since = orders
+        .as_ref()
+        .map(|orders| Value::Real(orders.since_ticks.saturating_sub(calendar::TICKS_UNIX_EPOCH) as f64 / 1e7));
+    let off = orders.as_ref().map(|orders| Value::Whole(orders.off_count as u64));
+    [
+        family(
+            "dtq_rules_refused",
+            "1 while the rule files are wrong and an earlier version runs.",
+            flag(|o| o.is_refused),
+        ),
+        family("dtq_rules_ripcord", "1 while the ripcord is pulled.", flag(|o| o.is_pulled)),
+        family("dtq_rules_rolled_back", "1 while an operator has an earlier version run.", flag(|o| o.is_rolled_back)),
+        family("dtq_rules_off", "Rules that an operator turned off.", off),
+        family("dtq_rules_loaded_timestamp_seconds", "When the version that runs was loaded.", since),
+    ]
 }

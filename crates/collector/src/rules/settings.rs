@@ -61,6 +61,10 @@ pub struct Bounds {
     pub sample_requests: usize,
     /// Bytes of them.
     pub sample_bytes: usize,
+    /// Bytes of a request, as it is at the point where one looks, that is looked at.
+    pub sample_request_bytes: usize,
+    /// Records of such a request.
+    pub sample_records: usize,
     /// Connections to the control socket at once.
     pub connections: usize,
     /// Bytes of a line that comes over it.
@@ -88,6 +92,8 @@ impl Default for Bounds {
             listeners: 8,
             sample_requests: 1_024,
             sample_bytes: 16 << 20,
+            sample_request_bytes: 4 << 20,
+            sample_records: 50_000,
             connections: 32,
             line_bytes: 64 << 10,
             silence: Duration::from_secs(30),

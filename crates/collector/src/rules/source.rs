@@ -8,12 +8,14 @@ use dtq_rules::file::rule::{Mode, Tier};
 use dtq_rules::file::{self, Files, Located, RuleFile};
 use dtq_source::render::{self, Style};
 use dtq_source::{Limits, diagnostic};
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Rule files that one rule set may have.
@@ -206,7 +208,9 @@ fn expanded(path: &Path) -> Vec<PathBuf> {
 /// Reads a file up to a bound and one byte: whoever judges the size then says that it is too long.
 fn read_bounded(path: &Path, bytes_max: usize) -> Bytes {
     let read = || {
-        let file = File::open(path)?;
+        // A pipe without a writer would keep whoever opens it waiting.
+        let flags = OFlags::NONBLOCK.bits() as i32;
+        let file = File::options().read(true).custom_flags(flags).open(path)?;
         if !file.metadata()?.is_file() {
             return Err(std::io::Error::other("it is no regular file"));
         }

@@ -2,17 +2,21 @@
 //!
 //! What the rest of the collector uses of this folder is [`Rules`].
 
+use crate::datagram::Filters;
+use crate::events::Events;
 use crate::pipeline::{Created, Judge, Judged};
 use crate::rules::control::Control;
-use crate::rules::governor::{Governor, Refusal};
+use crate::rules::governor::{Governor, Refusal, Who};
 use crate::rules::settings::{Settings, default_socket};
 use crate::rules::worker::{Owed, Report, Shared, Worker};
+use crate::telemetry::family::Family;
 use bytes::Bytes;
 use dtq_record::otlp::Signal;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Rules that run, until they are shut down or dropped.
 ///
@@ -42,9 +46,21 @@ impl Rules {
     /// When the rule files are wrong and no earlier version is kept; when the system refuses the folder of the state, the
     /// socket or a thread.
     pub fn start(settings: Settings) -> Result<(Self, Owed), Refusal> {
+        Self::start_with(settings, None, Events::silent())
+    }
+
+    /// Does the same with a part of the rules in the kernel, and says by `events` what changes.
+    ///
+    /// # Errors
+    /// As [`Rules::start`], and when the kernel refuses what it is required to take.
+    pub fn start_with(
+        settings: Settings,
+        filters: Option<Arc<Filters>>,
+        events: Events,
+    ) -> Result<(Self, Owed), Refusal> {
         let socket = settings.socket.clone().unwrap_or_else(default_socket);
         let bounds = settings.bounds.clone();
-        let (governor, owed, thread) = Governor::open(settings)?;
+        let (governor, owed, thread) = Governor::open(settings, filters, events)?;
         let governor = Arc::new(governor);
         let control = Control::start(&socket, &governor, &bounds).map_err(|error| {
             Refusal::System(format!("cannot listen for control on `{}`: {error}", socket.display()))
@@ -122,8 +138,21 @@ impl Judge for Rules {
         stopped.ok().flatten().unwrap_or_default()
     }
 
-    fn append_metrics(&self, out: &mut String) {
-        crate::rules::metrics::append(self.worker.shared(), self.worker.waiting_bytes(), out);
+    fn families(&self) -> Vec<Family> {
+        crate::rules::metrics::families(&self.governor)
+    }
+
+    fn troubles(&self) -> Vec<String> {
+        crate::rules::status::troubles(&self.governor)
+    }
+
+    fn reload(&self) {
+        // What came of it is said by the events.
+        let _ = self.governor.reload(Who::Signal);
+    }
+
+    fn silent_for(&self) -> Duration {
+        self.worker.shared().silent_for()
     }
 
     fn status(&self) -> serde_json::Value {

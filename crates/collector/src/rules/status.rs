@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 impl Governor {
     /// Returns what runs, and since when.
@@ -76,6 +77,44 @@ impl Governor {
         let rules = order(&inner.current.loaded.files).into_iter().map(entry).collect();
         RuleList { version: inner.current.version, since: report.since.clone(), rules }
     }
+}
+
+/// How long the thread that judges may be silent before that is worth a word: it is asked every second.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// Returns what an operator should look at, without waiting.
+pub(crate) fn troubles(governor: &Governor) -> Vec<String> {
+    let mut troubles = Vec::new();
+    let shared = governor.worker.shared();
+    let silent_for = shared.silent_for();
+    if silent_for > SILENCE {
+        troubles.push(format!("the thread that judges was not seen alive for {} s", silent_for.as_secs()));
+    }
+    if let Some(orders) = governor.orders() {
+        if orders.is_refused {
+            let version = orders.version;
+            troubles.push(format!("the rule files are wrong; version {version} goes on (`dtq ctl status` says why)"));
+        }
+        if orders.is_pulled {
+            troubles.push("the ripcord is pulled: rules are off (`dtq ctl restore` lets them run)".to_owned());
+        }
+        if orders.is_rolled_back {
+            troubles.push(format!("version {} runs because an operator went back to it", orders.version));
+        }
+        if orders.off_count > 0 {
+            troubles.push(format!("rules that an operator turned off: {} (`dtq ctl rules`)", orders.off_count));
+        }
+        troubles.extend(orders.problems);
+    }
+    for (name, account) in &shared.last_report().rules {
+        if let Some(why) = &account.disabled {
+            troubles.push(format!("rule `{name}` turned itself off: {why} (`dtq ctl on {name}` lets it run)"));
+        }
+    }
+    if let Some(why) = shared.interpreted_because() {
+        troubles.push(format!("rules are interpreted, which costs more: {why}"));
+    }
+    troubles
 }
 
 fn mode_text(mode: Mode) -> &'static str {

@@ -1,8 +1,7 @@
 //! A query over live records to the rows that it gives, a line each, until the connection ends.
 //!
 //! The query looks at one record at a time, runs on the connection's own thread, and gives a bounded number of rows a
-//! second; what comes beyond is not looked
-//! at, is counted, and said once a second. Next: `leaders.rs`.
+//! second; what comes beyond is not looked at, is counted, and said once a second. Next: `leaders.rs`.
 
 use crate::rules::audit::Who;
 use crate::rules::clock;
@@ -10,13 +9,12 @@ use crate::rules::control::say;
 use crate::rules::governor::Governor;
 use crate::rules::protocol::{Answer, Denial, TapRequest};
 use crate::rules::sample::Listener;
-use crate::rules::view::{Point, View};
+use crate::rules::view::{Point, Reader, View, yield_to_judging};
 use dtq_engine::{Engine, Options, Query};
 use dtq_ir::RelKind;
 use dtq_record::otlp::Signal;
-use dtq_record::otlp::rows::rows;
 use dtq_record::stream::{Catalog, Column, Projection, Row, RowStream, StreamError, TableSchema};
-use dtq_record::tables;
+use dtq_record::tables::{self, Base, Table};
 use dtq_source::render::{self, Style};
 use dtq_source::{Code, Limits, SourceText};
 use dtq_value::scalar::format;
@@ -34,8 +32,8 @@ const RATE: u32 = 10;
 const RATE_MAX: u32 = 10_000;
 /// How often something is said, so that an end of the connection is noticed.
 const BEAT: Duration = Duration::from_secs(1);
-/// The tables of live records.
-const TABLES: [(&str, Signal); 3] = [("logs", Signal::Logs), ("spans", Signal::Spans), ("metrics", Signal::Metrics)];
+/// The tables of live records; their aliases are tables, too.
+const TABLES: [Base; 3] = [Base::Logs, Base::Spans, Base::Metrics];
 
 /// Serves a tap.
 pub(crate) fn serve(
@@ -61,7 +59,10 @@ pub(crate) fn serve(
     let columns: Vec<&str> = query.columns().iter().map(|column| column.name.as_str()).collect();
     say(stream, &Answer::with(json!({ "columns": columns })))?;
     let rate = wanted.rate.unwrap_or(RATE).clamp(1, RATE_MAX);
-    let live = Live { stream, ends, state: RefCell::new(State::new(tapped, rate)), limits: governor.limits.clone() };
+    yield_to_judging();
+    let reader = Reader::new(governor);
+    let state = RefCell::new(State::new(tapped, reader, rate));
+    let live = Live { stream, ends, state, limits: governor.limits.clone() };
     let ended = drain(&live, &query);
     let state = live.state.borrow();
     state.failed.as_ref().map_or(Ok(()), |kind| Err(io::Error::from(*kind)))?;
@@ -103,7 +104,7 @@ fn compiled(text: &str, limits: &Limits) -> Result<Query, Denial> {
     let scans = program.rels().iter().filter(|rel| matches!(rel.kind, RelKind::Scan { .. })).count();
     if scans != 1 || program.outputs.len() != 1 || !program.rels().iter().all(|rel| is_rowwise(&rel.kind)) {
         let message = "a tap looks at one record of one table at a time: \
-                       where, extend, project, parse, mv-expand and take can stand behind logs, spans or metrics";
+                       where, extend, project, parse, mv-expand and take can stand behind logs, spans, metrics or another name of them";
         return Err(Denial::new(message, Vec::new()));
     }
     Ok(query)
@@ -147,6 +148,7 @@ struct Live<'s> {
 
 struct State {
     tapped: Tapped,
+    reader: Reader,
     rate: u32,
     /// Rows that may still be written in this second.
     left: u32,
@@ -157,32 +159,21 @@ struct State {
     withheld: u64,
     /// Requests that nobody looked at, because the rows of the second were there already.
     passed_over: u64,
-    unreadable: u64,
     failed: Option<io::ErrorKind>,
 }
 
 impl State {
-    fn new(tapped: Tapped, rate: u32) -> Self {
+    fn new(tapped: Tapped, reader: Reader, rate: u32) -> Self {
         let beat = Instant::now() + BEAT;
-        Self {
-            tapped,
-            rate,
-            left: rate,
-            beat,
-            seen: 0,
-            shown: 0,
-            withheld: 0,
-            passed_over: 0,
-            unreadable: 0,
-            failed: None,
-        }
+        Self { tapped, reader, rate, left: rate, beat, seen: 0, shown: 0, withheld: 0, passed_over: 0, failed: None }
     }
 
     fn counts(&self) -> serde_json::Value {
         let (offered, left_out) = self.tapped.listener.counts();
         json!({
             "requests": offered, "requests_left_out": left_out, "records": self.seen, "rows": self.shown,
-            "rows_withheld": self.withheld, "requests_passed_over": self.passed_over, "unreadable": self.unreadable,
+            "rows_withheld": self.withheld, "requests_passed_over": self.passed_over, "unreadable": self.reader.unreadable,
+            "too_large": self.reader.too_large,
         })
     }
 
@@ -217,7 +208,7 @@ impl Live<'_> {
     }
 
     /// Appends the records of the next request; says whether more may follow.
-    fn read(&self, signal: Signal, batch: &mut Vec<Row>) -> Result<bool, StreamError> {
+    fn read(&self, wanted: Wanted, batch: &mut Vec<Row>) -> Result<bool, StreamError> {
         let mut state = self.state.borrow_mut();
         loop {
             state.beat(self.stream);
@@ -232,13 +223,10 @@ impl Live<'_> {
             }
             let shown = state.tapped.view.show(of, request);
             let shown = shown.map_err(|message| StreamError { code: Code::E3008, message })?;
-            for (of, request) in shown.into_iter().filter(|(of, _)| *of == signal) {
-                match rows(of, &request, &self.limits) {
-                    Ok(rows) => {
-                        state.seen += rows.len() as u64;
-                        batch.extend(rows);
-                    }
-                    Err(_) => state.unreadable += 1,
+            for (of, request) in shown.into_iter().filter(|(of, _)| wanted.reads(*of)) {
+                if let Some(rows) = state.reader.read(of, &request) {
+                    state.seen += rows.len() as u64;
+                    batch.extend(wanted.rows(of, rows));
                 }
             }
             if !batch.is_empty() {
@@ -248,17 +236,60 @@ impl Live<'_> {
     }
 }
 
+/// Says which table a query reads.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Standard(Base),
+    Alias(&'static Table),
+}
+
+impl Wanted {
+    /// Returns the live table with this name.
+    fn parse(name: &str) -> Option<Self> {
+        let is_live = |base: &Base| TABLES.contains(base);
+        let standard = Base::parse(name).filter(is_live).map(Self::Standard);
+        standard.or_else(|| tables::alias(name).filter(|alias| alias.bases().iter().all(is_live)).map(Self::Alias))
+    }
+
+    fn columns(self) -> Vec<Column> {
+        match self {
+            Self::Standard(base) => {
+                tables::standard(base.name()).map(|table| table.columns.clone()).unwrap_or_default()
+            }
+            Self::Alias(table) => table.columns.clone(),
+        }
+    }
+
+    fn reads(self, signal: Signal) -> bool {
+        match self {
+            Self::Standard(base) => base.signal() == Some(signal),
+            Self::Alias(table) => table.bases().iter().any(|base| base.signal() == Some(signal)),
+        }
+    }
+
+    /// Returns the rows that rows of the standard table of a signal are.
+    fn rows(self, signal: Signal, rows: Vec<Row>) -> Vec<Row> {
+        let base = TABLES.into_iter().find(|base| base.signal() == Some(signal));
+        match (self, base) {
+            (Self::Alias(table), Some(base)) => tables::of_standard(table, base, rows),
+            _ => rows,
+        }
+    }
+}
+
 /// The columns of the live tables.
 struct LiveTables;
 
 impl Catalog for LiveTables {
     fn schema(&self, table: &str) -> Option<TableSchema> {
-        let (name, _) = TABLES.iter().find(|(name, _)| *name == table)?;
-        Some(TableSchema { name: (*name).to_owned(), columns: tables::standard(name)?.columns.clone() })
+        let columns = Wanted::parse(table)?.columns();
+        Some(TableSchema { name: table.to_owned(), columns })
     }
 
     fn table_names(&self) -> Vec<String> {
-        TABLES.iter().map(|(name, _)| (*name).to_owned()).collect()
+        let standard = TABLES.map(|base| base.name().to_owned()).into_iter();
+        let aliases = tables::aliases().iter().map(|alias| alias.name.clone());
+        standard.chain(aliases.filter(|name| Wanted::parse(name).is_some())).collect()
     }
 
     fn scan(&self, table: &str, _: &Projection) -> Result<Box<dyn RowStream + '_>, StreamError> {
@@ -276,8 +307,8 @@ impl Catalog for Live<'_> {
     }
 
     fn scan(&self, table: &str, projection: &Projection) -> Result<Box<dyn RowStream + '_>, StreamError> {
-        match TABLES.iter().find(|(name, _)| *name == table) {
-            Some((_, signal)) => Ok(Box::new(Arriving { live: self, signal: *signal })),
+        match Wanted::parse(table) {
+            Some(wanted) => Ok(Box::new(Arriving { live: self, wanted })),
             None => LiveTables.scan(table, projection),
         }
     }
@@ -286,12 +317,12 @@ impl Catalog for Live<'_> {
 /// Gives records as they come.
 struct Arriving<'l> {
     live: &'l Live<'l>,
-    signal: Signal,
+    wanted: Wanted,
 }
 
 impl RowStream for Arriving<'_> {
     fn read(&mut self, batch: &mut Vec<Row>) -> Result<bool, StreamError> {
-        self.live.read(self.signal, batch)
+        self.live.read(self.wanted, batch)
     }
 }
 

@@ -9,13 +9,10 @@ use crate::rules::governor::Governor;
 use crate::rules::leaders::Leaders;
 use crate::rules::pattern::pattern;
 use crate::rules::protocol::{Answer, TopRequest};
-use crate::rules::view::{Point, View};
+use crate::rules::view::{Point, Reader, View, yield_to_judging};
 use dtq_record::otlp::Signal;
-use dtq_record::otlp::index::RequestIndex;
-use dtq_record::otlp::rows::rows;
 use dtq_record::stream::Row;
 use dtq_record::tables;
-use dtq_source::Limits;
 use dtq_value::{Value, json};
 use serde_json::json;
 use std::io;
@@ -63,12 +60,11 @@ pub(crate) fn serve(
     say(stream, &Answer::with(json!({ "window_ms": window.as_millis() as u64 })))?;
     let mut counting = Counting {
         leaders: Leaders::new(governor.settings.bounds.top_entries, wanted.by_bytes),
-        index: RequestIndex::default(),
-        limits: governor.limits.clone(),
+        reader: Reader::new(governor),
         records: 0,
         bytes: 0,
-        unreadable: 0,
     };
+    yield_to_judging();
     let mut before = (0, 0);
     let (mut end, mut beat) = (Instant::now() + window, Instant::now() + BEAT);
     while !ends.load(Ordering::Acquire) {
@@ -102,22 +98,15 @@ pub(crate) fn serve(
 /// What a window counts.
 struct Counting {
     leaders: Leaders<Event>,
-    index: RequestIndex,
-    limits: Limits,
+    reader: Reader,
     records: u64,
     bytes: u64,
-    unreadable: u64,
 }
 
 impl Counting {
     fn add(&mut self, signal: Signal, request: &[u8]) {
-        let read = self.index.read(signal, request).is_ok();
-        let rows = rows(signal, request, &self.limits);
-        let Ok(rows) = rows.map_err(drop).and_then(|rows| if read { Ok(rows) } else { Err(()) }) else {
-            self.unreadable += 1;
-            return;
-        };
-        let sizes = self.index.records().iter().map(|entry| entry.place.field(request).len() as u64);
+        let Some(rows) = self.reader.read(signal, request) else { return };
+        let sizes = self.reader.index.records().iter().map(|entry| entry.place.field(request).len() as u64);
         for (row, size) in rows.iter().zip(sizes) {
             self.records += 1;
             self.bytes += size;
@@ -138,11 +127,12 @@ impl Counting {
                 })
             })
             .collect();
-        let (records, bytes, unreadable) = (self.records, self.bytes, self.unreadable);
-        (self.records, self.bytes, self.unreadable) = (0, 0, 0);
+        let (records, bytes) = (self.records, self.bytes);
+        let (unreadable, too_large) = (self.reader.unreadable, self.reader.too_large);
+        (self.records, self.bytes, self.reader.unreadable, self.reader.too_large) = (0, 0, 0, 0);
         json!({ "top": {
             "window_ms": window.as_millis() as u64, "requests": requests, "requests_left_out": left_out,
-            "records": records, "bytes": bytes, "unreadable": unreadable, "events": events,
+            "records": records, "bytes": bytes, "unreadable": unreadable, "too_large": too_large, "events": events,
         } })
     }
 }

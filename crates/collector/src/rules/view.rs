@@ -9,9 +9,14 @@ use crate::rules::governor::Governor;
 use crate::rules::source;
 use bytes::Bytes;
 use dtq_record::otlp::Signal;
+use dtq_record::otlp::index::{RequestIndex, TOO_MANY_RECORDS};
+use dtq_record::otlp::rows::rows;
+use dtq_record::stream::Row;
+use dtq_rules::Budget;
 use dtq_rules::engine::{Options, Output, Processor};
 use dtq_rules::file::rule::{Destination, Mode, Phase};
 use dtq_rules::file::{RuleFile, RuleRef, order};
+use dtq_source::Limits;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -71,7 +76,10 @@ impl View {
             self.follow()?;
         }
         let Some(processor) = &mut self.processor else { return Ok(vec![(signal, request)]) };
-        let outcome = processor.apply(signal, &request, clock::now_ticks(), None);
+        let bounds = &self.governor.settings.bounds;
+        let time = bounds.request_time.as_nanos() as u64;
+        let budget = Budget { bytes_max: bounds.sample_bytes, ..Budget::of_time(time, &clock::thread_ns) };
+        let outcome = processor.apply_within(signal, &request, clock::now_ticks(), &budget);
         let own = match outcome.output {
             Output::Unchanged => Some(request),
             Output::Empty => None,
@@ -80,6 +88,56 @@ impl View {
         let made = outcome.emissions.into_iter().filter(|emission| emission.destination.is_none());
         let made = made.map(|emission| (emission.signal, Bytes::from(emission.request)));
         Ok(own.map(|request| (signal, request)).into_iter().chain(made).collect())
+    }
+}
+
+/// Takes processor time only where the thread that judges, and those that receive and send, leave some.
+///
+/// Of the thread that calls it: it has to end afterwards, for without privileges there is no way back.
+pub(crate) fn yield_to_judging() {
+    const NICE: i32 = 10;
+    // Where that is refused, listening costs what it costs.
+    let _ = rustix::process::setpriority_process(None, NICE);
+}
+
+/// Makes rows of requests that are small enough to be looked at: a row costs many times the bytes of its record.
+pub(crate) struct Reader {
+    /// The places of records in the last request.
+    pub index: RequestIndex,
+    /// Requests that were not read because of their size.
+    pub too_large: u64,
+    /// Requests that are malformed.
+    pub unreadable: u64,
+    limits: Limits,
+    bytes_max: usize,
+    records_max: usize,
+}
+
+impl Reader {
+    /// Returns a reader with the bounds of who decides.
+    pub fn new(governor: &Governor) -> Self {
+        let bounds = &governor.settings.bounds;
+        Self {
+            index: RequestIndex::default(),
+            too_large: 0,
+            unreadable: 0,
+            limits: governor.limits.clone(),
+            bytes_max: bounds.sample_request_bytes,
+            records_max: bounds.sample_records,
+        }
+    }
+
+    /// Returns the rows of a request; one that is not read is counted.
+    pub fn read(&mut self, signal: Signal, request: &[u8]) -> Option<Vec<Row>> {
+        let read = self.index.read_within(signal, request, self.records_max);
+        let is_large = request.len() > self.bytes_max || read.is_err_and(|error| error.reason == TOO_MANY_RECORDS);
+        if is_large {
+            self.too_large += 1;
+            return None;
+        }
+        let rows = if read.is_ok() { rows(signal, request, &self.limits).ok() } else { None };
+        self.unreadable += u64::from(rows.is_none());
+        rows
     }
 }
 

@@ -3,6 +3,8 @@
 //! Requests are judged in the order in which they come; a rule set is replaced between two of them. Whatever fails
 //! inside, the request passes as rules say of one that cannot be judged, and the thread goes on. Next: `sample.rs`.
 
+use crate::datagram::Filters;
+use crate::events::{Events, Severity};
 use crate::pipeline::{Created, Judged, Judgement};
 use crate::rules::clock;
 use crate::rules::sample::Samples;
@@ -19,7 +21,7 @@ use std::collections::VecDeque;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc as async_mpsc;
@@ -98,9 +100,40 @@ pub struct Shared {
     notices: Mutex<VecDeque<Noticed>>,
     notices_max: usize,
     interpreted_because: Mutex<Option<String>>,
+    events: Events,
+    begun: Instant,
+    /// When the thread was last seen alive, in milliseconds since it began.
+    alive_ms: AtomicU64,
+    /// The part of the rules that runs in the kernel.
+    filters: OnceLock<Arc<Filters>>,
 }
 
 impl Shared {
+    fn new(bounds: &Bounds, events: Events) -> Self {
+        Self {
+            counts: Counts::default(),
+            samples: Arc::new(Samples::new(bounds)),
+            report: Mutex::default(),
+            notices: Mutex::default(),
+            notices_max: bounds.notices,
+            interpreted_because: Mutex::default(),
+            events,
+            begun: Instant::now(),
+            alive_ms: AtomicU64::new(0),
+            filters: OnceLock::new(),
+        }
+    }
+
+    /// Returns for how long the thread that judges was not seen alive: about a second where it is well.
+    pub fn silent_for(&self) -> Duration {
+        let alive_at = Duration::from_millis(self.alive_ms.load(Ordering::Relaxed));
+        self.begun.elapsed().saturating_sub(alive_at)
+    }
+
+    fn live(&self) {
+        self.alive_ms.store(self.begun.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
     /// Returns what rules did, as of a second ago at most, without waiting.
     pub fn last_report(&self) -> Arc<Report> {
         Arc::clone(&locked(&self.report))
@@ -116,14 +149,29 @@ impl Shared {
         locked(&self.interpreted_because).clone()
     }
 
+    /// Has what the kernel drops counted with the rest.
+    pub fn count_with(&self, filters: Arc<Filters>) {
+        let _ = self.filters.set(filters);
+    }
+
     /// Keeps why rules are interpreted.
     pub fn refuse_native(&self, refusal: String) {
+        let text = format!("rules are interpreted, which costs more: {refusal}");
+        self.events.tell(Severity::Warn, "rules.interpreted", None, text);
         *locked(&self.interpreted_because) = Some(refusal);
     }
 
     fn note(&self, notices: Vec<engine::Notice>) {
+        if notices.is_empty() {
+            return;
+        }
         let mut kept = locked(&self.notices);
         for notice in notices {
+            let name = notice.kind.event_name();
+            let rule = notice.rule.as_ref().map(|rule| rule.as_text().into_owned()).unwrap_or_default();
+            // Names begin with that of the program, which stands before every event.
+            let name = name.strip_prefix("dtq.").unwrap_or(name);
+            self.events.warn(&format!("{name}:{rule}"), || notice.message.clone());
             if kept.len() >= self.notices_max {
                 kept.pop_front();
             }
@@ -160,19 +208,17 @@ impl Worker {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(set: Arc<RuleSet>, version: u64, bounds: &Bounds) -> std::io::Result<(Self, Owed, JoinHandle<()>)> {
+    pub fn start(
+        set: Arc<RuleSet>,
+        version: u64,
+        bounds: &Bounds,
+        events: Events,
+    ) -> std::io::Result<(Self, Owed, JoinHandle<()>)> {
         let (work, arriving) = mpsc::channel();
         let (orders, ordered) = mpsc::channel();
         // What waits in it is one batch; the next is gathered here meanwhile.
         let (owe, owed) = async_mpsc::channel(1);
-        let shared = Arc::new(Shared {
-            counts: Counts::default(),
-            samples: Arc::new(Samples::new(bounds)),
-            report: Mutex::default(),
-            notices: Mutex::default(),
-            notices_max: bounds.notices,
-            interpreted_because: Mutex::default(),
-        });
+        let shared = Arc::new(Shared::new(bounds, events));
         let now = clock::now_ticks();
         let processor = Processor::new(Arc::clone(&set), &engine_options(now));
         let bounds = bounds.clone();
@@ -377,6 +423,8 @@ impl Thread {
             Ok(done) => done,
             Err(_) => {
                 self.shared.counts.failures.fetch_add(1, Ordering::Relaxed);
+                let text = "judging failed, which is a mistake in dtq; rules begin to remember anew";
+                self.shared.events.warn("rules.failed", || text.to_owned());
                 self.since_ticks = clock::now_ticks();
                 let mut processor = Processor::new(Arc::clone(&self.set), &engine_options(self.since_ticks));
                 if let Some(native) = &self.native {
@@ -428,16 +476,21 @@ impl Thread {
 
     fn report(&self) -> Report {
         let names = self.set.rules.iter().map(|rule| rule.name.as_text().into_owned());
+        let (mut rules, mut totals) = (names.zip(self.processor.accounts()).collect(), self.processor.totals());
+        if let Some(filters) = self.shared.filters.get() {
+            filters.add_to(&mut rules, &mut totals);
+        }
         Report {
             version: self.version,
             since: clock::shown(self.since_ticks),
             engine: if self.processor.native().is_some() { "jit" } else { "interp" },
-            rules: names.zip(self.processor.accounts()).collect(),
-            totals: self.processor.totals(),
+            rules,
+            totals,
         }
     }
 
     fn publish(&self) {
+        self.shared.live();
         *locked(&self.shared.report) = Arc::new(self.report());
     }
 }
@@ -478,14 +531,7 @@ mod tests {
         let (read, _) = file::read("rules.yaml", yaml.as_bytes(), &NoFiles, &file::Options::default());
         let set = Arc::new(compile(&[read], &Options::default()).set.unwrap());
         let bounds = Bounds::default();
-        let shared = Shared {
-            counts: Counts::default(),
-            samples: Arc::new(Samples::new(&bounds)),
-            report: Mutex::default(),
-            notices: Mutex::default(),
-            notices_max: 4,
-            interpreted_because: Mutex::default(),
-        };
+        let shared = Shared { notices_max: 4, ..Shared::new(&bounds, Events::silent()) };
         Thread {
             processor: Processor::new(Arc::clone(&set), &engine_options(0)),
             set,

@@ -18,8 +18,8 @@ use crate::tls::TlsError;
 use client::{Answer, Client};
 use queue::{Delivery, Queue, Queued};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -35,9 +35,22 @@ pub struct Destination {
     pub account: Arc<SendAccount>,
     /// What waits for it.
     pub queue: Queue,
-    client: Client,
+    client: RwLock<Arc<Client>>,
     events: Arc<Events>,
+    trouble: Mutex<Trouble>,
 }
+
+/// Holds what went wrong with a destination.
+#[derive(Clone, Debug, Default)]
+pub struct Trouble {
+    /// Since when attempts fail, while they do.
+    pub failing_since: Option<SystemTime>,
+    /// What it last said against a request, and when.
+    pub last_error: Option<(SystemTime, String)>,
+}
+
+/// How much of an error is kept to be shown.
+const ERROR_CHARS_MAX: usize = 500;
 
 impl Destination {
     /// Returns a destination that sends nothing yet.
@@ -47,8 +60,36 @@ impl Destination {
     pub fn new(settings: Settings, events: Arc<Events>) -> Result<Arc<Self>, TlsError> {
         let account = Arc::new(SendAccount::default());
         let queue = Queue::new(settings.queue_bytes_max, settings.on_full, Arc::clone(&account));
-        let client = Client::new(&settings)?;
-        Ok(Arc::new(Self { settings, account, queue, client, events }))
+        let client = RwLock::new(Arc::new(Client::new(&settings)?));
+        Ok(Arc::new(Self { settings, account, queue, client, events, trouble: Mutex::default() }))
+    }
+
+    /// Reads its certificates again: connections that are opened from now on have them.
+    ///
+    /// # Errors
+    /// When they cannot be used; those before go on.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        let client = Arc::new(Client::new(&self.settings)?);
+        *self.client.write().unwrap_or_else(PoisonError::into_inner) = client;
+        Ok(())
+    }
+
+    /// Returns what went wrong with it.
+    pub fn troubles(&self) -> Trouble {
+        self.trouble().clone()
+    }
+
+    /// Notes that a request found no place in the queue.
+    pub fn note_full(&self) {
+        self.warn("queue.full", || "has a full queue; senders are told to try again".to_owned());
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn client(&self) -> Arc<Client> {
+        Arc::clone(&self.client.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Starts to send; ends when the queue is closed and empty.
@@ -82,11 +123,11 @@ impl Destination {
             }
             Err(refusal) if refusal.retry_after.is_some() => {
                 self.account.expired.add(1);
-                self.warn("expired", || format!("gives up a request: {}", refusal.message));
+                self.warn("destination.expired", || format!("gives up a request: {}", refusal.message));
             }
             Err(refusal) => {
                 self.account.refused.add(1);
-                self.warn("refused", || format!("refuses a request: {}", refusal.message));
+                self.warn("destination.refused", || format!("refuses a request: {}", refusal.message));
             }
         }
         if let Some(waiter) = waiter {
@@ -98,24 +139,30 @@ impl Destination {
 
     async fn try_until(&self, queued: &Queued, is_waited_for: bool) -> Delivery {
         let entry = &queued.entry;
-        let body = self.client.encode(entry.signal, &entry.payload)?;
+        let body = self.client().encode(entry.signal, &entry.payload)?;
         let give_up_at = Instant::from_std(queued.since) + self.settings.retry.elapsed_max;
         let mut backoff = self.settings.retry.initial;
         loop {
             self.account.wire_bytes.add(body.len() as u64);
-            let (after, reason) = match self.client.attempt(entry.signal, body.clone(), &entry.headers).await {
+            let (after, reason) = match self.client().attempt(entry.signal, body.clone(), &entry.headers).await {
                 Answer::Accepted(partial) => {
                     self.recovered();
+                    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                    self.account.last_success_s.set(since.as_secs());
                     if !partial.is_full() {
                         self.account.partial.add(1);
                         self.account.rejected_records.add(partial.rejected);
                         let (rejected, message) = (partial.rejected, &partial.message);
-                        self.warn("partial", || format!("did not take {rejected} records of a request: {message}"));
+                        self.warn("destination.partial", || {
+                            format!("did not take {rejected} records of a request: {message}")
+                        });
                     }
                     return Ok(partial);
                 }
                 Answer::Refused(refusal) => {
                     self.recovered();
+                    let error = refusal.message.chars().take(ERROR_CHARS_MAX).collect();
+                    self.trouble().last_error = Some((SystemTime::now(), error));
                     let message = format!("destination `{}`: {}", self.settings.name, refusal.message);
                     return Err(Refusal { message, ..refusal });
                 }
@@ -139,13 +186,21 @@ impl Destination {
     fn failed(&self, reason: &str) {
         self.account.failed_attempts.add(1);
         self.account.is_failing.set(1);
-        self.warn("failing", || format!("does not take requests: {reason}; they are sent again"));
+        let now = SystemTime::now();
+        let mut trouble = self.trouble();
+        trouble.failing_since.get_or_insert(now);
+        trouble.last_error = Some((now, reason.chars().take(ERROR_CHARS_MAX).collect()));
+        drop(trouble);
+        self.warn("destination.failing", || format!("does not take requests: {reason}; they are sent again"));
     }
 
     fn recovered(&self) {
         if self.account.is_failing.get() == 1 {
             self.account.is_failing.set(0);
-            self.warn("recovered", || "answers again".to_owned());
+            self.trouble().failing_since = None;
+            let name = &self.settings.name;
+            self.events
+                .note(&format!("destination.recovered:{name}"), || format!("destination `{name}` answers again"));
         }
     }
 

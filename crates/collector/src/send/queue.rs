@@ -12,7 +12,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
 
 /// What an entry takes besides its bytes, so that many small ones are bounded, too.
@@ -112,6 +112,20 @@ impl Queue {
                 let _ = waiter.send(Err(Refusal::new(Cause::Unavailable, "dropped from a full queue for newer data")));
             }
         }
+    }
+
+    /// Returns a place if there is room to spare: nothing is dropped for it, and nothing is counted if there is none.
+    pub fn reserve_spare(&self, bytes: usize) -> Option<Place> {
+        let size_bytes = size_of(bytes);
+        self.account.queued_bytes.add_within(size_bytes, self.bytes_max).then(|| {
+            self.account.queued.add(1);
+            Place { account: Arc::clone(&self.account), size_bytes }
+        })
+    }
+
+    /// Returns how long the oldest has waited that is not on its way yet.
+    pub fn oldest_age(&self) -> Duration {
+        self.lock().front().map(|oldest| oldest.since.elapsed()).unwrap_or_default()
     }
 
     /// Puts a request into its place.

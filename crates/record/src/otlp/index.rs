@@ -12,6 +12,9 @@ use std::ops::Range;
 /// Resources, scopes and metrics that a request may have: each costs up to 48 bytes here and may be two bytes there.
 const CONTAINERS_MAX: usize = 1 << 20;
 
+/// Why a request with more records than [`RequestIndex::read_within`] allows is not read.
+pub const TOO_MANY_RECORDS: &str = "a request has more records than are allowed";
+
 /// Holds where a field with a message stands in a request, in bytes from its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MessagePlace {
@@ -112,6 +115,8 @@ pub struct RequestIndex {
     metrics: Vec<MetricEntry>,
     records: Vec<RecordEntry>,
     reads_along: bool,
+    /// Records that the request may have.
+    records_max: usize,
     /// Up to where the request has been fetched.
     fetched: usize,
 }
@@ -140,7 +145,16 @@ impl RequestIndex {
     /// # Cost
     /// One look at each tag and length in front of a record; 16 bytes a record.
     pub fn read(&mut self, signal: Signal, request: &[u8]) -> Result<(), WireError> {
+        self.read_within(signal, request, usize::MAX)
+    }
+
+    /// Does the same with a request of at most so many records: each costs 16 bytes here and may be two bytes there.
+    ///
+    /// # Errors
+    /// As [`RequestIndex::read`], and [`TOO_MANY_RECORDS`] as the reason.
+    pub fn read_within(&mut self, signal: Signal, request: &[u8], records_max: usize) -> Result<(), WireError> {
         self.clear();
+        self.records_max = records_max;
         if u32::try_from(request.len()).is_err() {
             return Err(WireError { offset: 0, reason: "a request of 4 GiB or more" });
         }
@@ -215,7 +229,7 @@ impl RequestIndex {
                 (2, _) => {
                     let place = field.message()?;
                     self.fetch(request, place);
-                    self.records.push(RecordEntry { place, parent: position });
+                    self.push_record(RecordEntry { place, parent: position })?;
                 }
                 _ => {}
             }
@@ -225,6 +239,15 @@ impl RequestIndex {
         let records = Positions { start: first_record, end: self.records.len() as u32 };
         self.check_count(place)?;
         self.scopes.push(ScopeEntry { place, scope, resource, metrics, records });
+        Ok(())
+    }
+
+    #[inline]
+    fn push_record(&mut self, record: RecordEntry) -> Result<(), WireError> {
+        if self.records.len() >= self.records_max {
+            return Err(WireError { offset: record.place.tag as usize, reason: TOO_MANY_RECORDS });
+        }
+        self.records.push(record);
         Ok(())
     }
 
@@ -263,7 +286,7 @@ impl RequestIndex {
         if let Some((_, data)) = data {
             walk(request, data, |number, field| {
                 if number == 1 {
-                    self.records.push(RecordEntry { place: field.message()?, parent: position });
+                    self.push_record(RecordEntry { place: field.message()?, parent: position })?;
                 }
                 Ok(())
             })?;
@@ -319,6 +342,17 @@ fn walk(
 mod tests {
     use super::*;
     use crate::wire::{append_bytes_field, append_varint_field};
+
+    #[test]
+    fn more_records_than_are_allowed_are_not_read() {
+        let records: Vec<u8> = (0..3).flat_map(|_| message(2, b"")).collect();
+        let request = message(1, &message(2, &records));
+        let mut index = RequestIndex::default();
+        assert_eq!(index.read_within(Signal::Logs, &request, 3).map(|()| index.records().len()), Ok(3));
+        let error = index.read_within(Signal::Logs, &request, 2).expect_err("one too many");
+        assert_eq!((error.reason, index.records().len()), (TOO_MANY_RECORDS, 0));
+        assert!(index.read(Signal::Logs, &request).is_ok());
+    }
 
     fn message(number: u32, content: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();

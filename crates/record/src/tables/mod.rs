@@ -19,6 +19,7 @@ use crate::otlp::Signal;
 use crate::stream::Column;
 use mapping::{Mapping, Test};
 pub(crate) use rows::AliasRows;
+pub use rows::of_standard;
 use std::sync::LazyLock;
 
 /// Names a standard table.

@@ -2,12 +2,45 @@
 
 use super::expand::expand;
 use super::mapping::Source;
-use super::{Part, Table};
+use super::{Base, Part, Table};
 use crate::convert::fit;
-use crate::input::report::{Place, Tracker};
-use crate::stream::{Catalog, Projection, Row, RowStream, StreamError};
+use crate::input::report::{Collector, Place, Tracker};
+use crate::stream::{Catalog, Projection, Row, RowStream, StreamError, TableSchema};
+use dtq_source::Code;
 use dtq_value::Value;
 use std::collections::VecDeque;
+
+/// Returns the rows of an alias that rows of a standard table give, all columns filled.
+///
+/// For those who have rows already; queries over files read only the columns that they need.
+pub fn of_standard(table: &'static Table, base: Base, rows: Vec<Row>) -> Vec<Row> {
+    let collector = Collector::default();
+    let all = Projection::all(table.columns.len());
+    let mut reader = AliasRows::new(table, &NoTables, &all, Tracker::new(&collector, &table.name));
+    let parts: Vec<&Part> = table.parts.iter().filter(|part| part.base == base).collect();
+    let mut out = Vec::new();
+    for row in rows {
+        parts.iter().for_each(|part| reader.push_rows(part, row.clone(), &mut out));
+    }
+    out
+}
+
+/// Has no tables: rows are there already.
+struct NoTables;
+
+impl Catalog for NoTables {
+    fn schema(&self, _: &str) -> Option<TableSchema> {
+        None
+    }
+
+    fn table_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn scan(&self, table: &str, _: &Projection) -> Result<Box<dyn RowStream + '_>, StreamError> {
+        Err(StreamError { code: Code::E3008, message: format!("there is no `{table}` to read") })
+    }
+}
 
 /// Reads an alias.
 pub(crate) struct AliasRows<'c> {

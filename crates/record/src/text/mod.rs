@@ -6,6 +6,8 @@ pub(crate) mod logfmt;
 
 pub(crate) mod syslog;
 
+pub mod messages;
+
 pub mod rewrite;
 
 pub use syslog::{FACILITIES as SYSLOG_FACILITIES, SEVERITIES as SYSLOG_SEVERITIES};

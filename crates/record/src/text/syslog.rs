@@ -44,16 +44,25 @@ const MONTHS: [&[u8; 3]; 12] =
 
 /// Holds the parts of a message as views.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Message<'a> {
-    priority: Option<u8>,
-    version: Option<i64>,
-    ticks: Option<i64>,
-    host: Option<&'a [u8]>,
-    app: Option<&'a [u8]>,
-    process: Option<&'a [u8]>,
-    id: Option<&'a [u8]>,
-    data: Option<&'a [u8]>,
-    text: &'a [u8],
+pub(crate) struct Message<'a> {
+    /// Facility and severity.
+    pub priority: Option<u8>,
+    /// VERSION
+    pub version: Option<i64>,
+    /// TIMESTAMP
+    pub ticks: Option<i64>,
+    /// HOSTNAME
+    pub host: Option<&'a [u8]>,
+    /// APP-NAME, or the tag.
+    pub app: Option<&'a [u8]>,
+    /// PROCID, or what stands in brackets behind the tag.
+    pub process: Option<&'a [u8]>,
+    /// MSGID
+    pub id: Option<&'a [u8]>,
+    /// STRUCTURED-DATA
+    pub data: Option<&'a [u8]>,
+    /// MSG
+    pub text: &'a [u8],
 }
 
 /// Reads one line.
@@ -68,7 +77,8 @@ pub(crate) fn is_syslog(line: &[u8]) -> bool {
     parse(line, TICKS_MAX).is_some_and(|message| message.ticks.is_some() && message.host.is_some())
 }
 
-fn parse(line: &[u8], now_ticks: i64) -> Option<Message<'_>> {
+/// Returns the parts of a line; `None` when it is no syslog.
+pub(crate) fn parse(line: &[u8], now_ticks: i64) -> Option<Message<'_>> {
     let (priority, rest) = read_priority(line);
     if priority.is_some() && rest.starts_with(b"1 ") {
         return parse_5424(priority, &rest[2..]);
@@ -289,7 +299,8 @@ fn fill_own(message: &Message<'_>, sink: &mut dyn Sink) {
     }
 }
 
-fn fill_logs(message: &Message<'_>, sink: &mut dyn Sink) {
+/// Hands the values of `logs` to a sink.
+pub(crate) fn fill_logs(message: &Message<'_>, sink: &mut dyn Sink) {
     if let Some(ticks) = message.ticks {
         sink.standard(column::TIMESTAMP, Value::DateTime(ticks));
     }
