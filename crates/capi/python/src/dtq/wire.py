@@ -8,7 +8,13 @@ from typing import Any, Iterator, Mapping
 NESTING_MAX = 30
 
 
+_ONE_BYTE = [bytes([number]) for number in range(128)]
+_FIXED64, _FIXED32, _DOUBLE = struct.Struct("<BQ").pack, struct.Struct("<BI").pack, struct.Struct("<d")
+
+
 def varint(number: int) -> bytes:
+    if 0 <= number < 128:
+        return _ONE_BYTE[number]
     out = bytearray()
     number &= 0xFFFFFFFFFFFFFFFF
     while number > 0x7F:
@@ -19,7 +25,10 @@ def varint(number: int) -> bytes:
 
 
 def field(number: int, content: bytes) -> bytes:
-    return varint(number << 3 | 2) + varint(len(content)) + content
+    size = len(content)
+    if number < 16 and size < 128:
+        return _ONE_BYTE[number << 3 | 2] + _ONE_BYTE[size] + content
+    return varint(number << 3 | 2) + varint(size) + content
 
 
 def number_field(number: int, value: int) -> bytes:
@@ -27,11 +36,14 @@ def number_field(number: int, value: int) -> bytes:
 
 
 def fixed64(number: int, value: int) -> bytes:
-    return varint(number << 3 | 1) + struct.pack("<Q", value & 0xFFFFFFFFFFFFFFFF)
+    return _FIXED64(number << 3 | 1, value & 0xFFFFFFFFFFFFFFFF)
 
 
 def fixed32(number: int, value: int) -> bytes:
-    return varint(number << 3 | 5) + struct.pack("<I", value & 0xFFFFFFFF)
+    tag = number << 3 | 5
+    if tag < 128:
+        return _FIXED32(tag, value & 0xFFFFFFFF)
+    return varint(tag) + (value & 0xFFFFFFFF).to_bytes(4, "little")
 
 
 def text(value: Any) -> bytes:
@@ -49,7 +61,7 @@ def any_value(value: Any, depth: int = NESTING_MAX) -> bytes:
     if isinstance(value, int) and -(1 << 63) <= value < 1 << 63:
         return number_field(3, value)
     if isinstance(value, float):
-        return varint(4 << 3 | 1) + struct.pack("<d", value)
+        return b"\x21" + _DOUBLE.pack(value)
     if isinstance(value, (bytes, bytearray)):
         return field(7, bytes(value))
     if isinstance(value, dict) and depth:
@@ -98,16 +110,28 @@ def log_record(
     event_name: str | None = "",
 ) -> bytes:
     """Returns the content of a LogRecord."""
-    out = fixed64(1, time_ns or 0) + number_field(2, severity_number or 0) + field(3, text(severity_text or ""))
+    out = []
+    if time_ns:
+        out.append(fixed64(1, time_ns))
+    if severity_number:
+        out.append(number_field(2, severity_number))
+    if severity_text:
+        out.append(field(3, text(severity_text)))
     if body is not None:
-        out += field(5, any_value(body))
-    out += b"".join(key_value(6, key, value) for key, value in (attributes or {}).items())
-    out += fixed32(8, flags or 0)
+        out.append(field(5, any_value(body)))
+    if attributes:
+        out.extend([key_value(6, key, value) for key, value in attributes.items()])
+    if flags:
+        out.append(fixed32(8, flags))
     if trace_id:
-        out += field(9, trace_id.to_bytes(16, "big"))
+        out.append(field(9, trace_id.to_bytes(16, "big")))
     if span_id:
-        out += field(10, span_id.to_bytes(8, "big"))
-    return out + fixed64(11, observed_ns or 0) + (field(12, text(event_name)) if event_name else b"")
+        out.append(field(10, span_id.to_bytes(8, "big")))
+    if observed_ns:
+        out.append(fixed64(11, observed_ns))
+    if event_name:
+        out.append(field(12, text(event_name)))
+    return b"".join(out)
 
 
 def fields(content: bytes) -> Iterator[tuple[int, Any]]:
@@ -151,7 +175,7 @@ def python_value(content: bytes) -> Any:
         if number == 3:
             return value - (1 << 64) if value >> 63 else value
         if number == 4:
-            return struct.unpack("<d", value.to_bytes(8, "little"))[0]
+            return _DOUBLE.unpack(value.to_bytes(8, "little"))[0]
         if number == 5:
             return [python_value(inner) for at, inner in fields(value) if at == 1]
         if number == 6:
