@@ -12,6 +12,6 @@ mod failing;
 
 mod collector;
 
-mod otel_demo;
+// otel_demo
 
 mod demonstration;
