@@ -12,6 +12,6 @@ mod failing;
 
 mod collector;
 
-// otel_demo
+mod otel_demo;
 
 mod demonstration;
