@@ -2,8 +2,8 @@
 
 use crate::collect::{self, Collect};
 use crate::otelcol;
-use crate::process::{DEADLINE, Running, free_addresses};
-use crate::setup::{Part, folder, set_up};
+use crate::process::{DEADLINE, Running, eventually, free_addresses};
+use crate::setup::{Part, set_up};
 use crate::sink::Sink;
 use crate::telemetry::Telemetry;
 use std::fs;
@@ -21,8 +21,18 @@ pub struct Traffic {
 
 /// Where telemetry ends.
 enum Backend {
-    Collector(Running, PathBuf),
+    Collector(#[expect(dead_code, reason = "it ends when it is dropped")] Running, PathBuf),
     Sink(Sink),
+}
+
+impl Backend {
+    /// Returns what arrived so far.
+    fn arrived(&self) -> Vec<Telemetry> {
+        match self {
+            Self::Collector(_, file) => otelcol::recorded(file),
+            Self::Sink(sink) => sink.taken(),
+        }
+    }
 }
 
 /// All that runs.
@@ -56,7 +66,7 @@ impl<'a> Stage<'a> {
         say(&format!("$ cat collect.yaml\n{}", shown.trim_end()));
         say(&format!("$ dtq collect --config collect.yaml &\n{}", collect.running.said().trim_end()));
         let endpoint = format!("http://localhost:{}", collect.port(0));
-        let apps = folder_of_apps();
+        let apps = crate::setup::folder().join("apps");
         let mut commands = [
             ("shop.py", Command::new(python), apps.join("python/shop.py")),
             ("shop.js", Command::new("node"), apps.join("javascript/shop.js")),
@@ -97,7 +107,7 @@ impl<'a> Stage<'a> {
         self.say(&format!("$ {command}"));
         let output = collect::run(self.folder.path(), arguments);
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        for text in [&err, &out] {
+        for text in [&out, &err] {
             if !text.trim().is_empty() {
                 self.say(text.trim_end());
             }
@@ -132,10 +142,7 @@ impl<'a> Stage<'a> {
                 return Err(format!("an application has ended:\n{}", one.said()));
             }
         }
-        Ok(match &self.backend {
-            Backend::Collector(_, file) => otelcol::recorded(file),
-            Backend::Sink(sink) => sink.taken(),
-        })
+        Ok(self.backend.arrived())
     }
 
     /// Waits until both applications have sent something of each signal.
@@ -184,30 +191,45 @@ impl<'a> Stage<'a> {
         Ok(Traffic { received: (after[0] - before[0]) / seconds, sent: (after[1] - before[1]) / seconds })
     }
 
-    /// Ends everything, in the order of the telemetry.
+    /// Ends everything, in the order of the telemetry, and compares what was dropped with what was counted.
     ///
     /// # Errors
-    /// When something ends with an error.
-    pub fn end(self) -> Result<(), String> {
-        let Self { say, applications, collect, backend, folder } = self;
-        for one in applications {
+    /// When something ends with an error, or a count differs.
+    pub fn end(mut self) -> Result<(), String> {
+        for one in std::mem::take(&mut self.applications) {
             let (status, said) = one.end();
-            say(&format!("an application ended: {status}"));
+            self.say(&format!("an application ended: {status}"));
             if !status.success() {
                 return Err(said);
             }
         }
+        let dropped = self.dropped("no-banners")?;
+        let Self { say, collect, backend, folder, .. } = self;
         let (status, said) = collect.running.end();
         let lines: Vec<_> = said.lines().collect();
         say(&lines[lines.len().saturating_sub(2)..].join("\n"));
         if !status.success() || !said.contains("0 requests were left behind") {
             return Err(said);
         }
-        if let Backend::Collector(running, _) = backend {
-            running.end();
-        }
+        // The windows that were open are closed when the process ends, and their points sent.
+        let counted = eventually(|| {
+            let counted = super::Arrived::of(&backend.arrived()).metrics.get("shop.welcome.banners").copied();
+            counted.filter(|counted| *counted >= dropped)
+        });
+        let counted = counted.unwrap_or_default();
+        say(&format!("banners dropped: {dropped}, banners counted by the metric at the backend: {counted}"));
         drop(folder);
-        Ok(())
+        if counted == dropped { Ok(()) } else { Err("a banner was dropped and not counted, or twice".to_owned()) }
+    }
+
+    /// Returns how many records a rule has dropped.
+    fn dropped(&self, rule: &str) -> Result<f64, String> {
+        let arguments = ["ctl", "--socket", "state/control.sock", "--output", "json", "rules"];
+        let output = collect::run(self.folder.path(), &arguments);
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
+        let rules = answer["result"]["rules"].as_array().cloned().unwrap_or_default();
+        let found = rules.iter().find(|one| one["name"] == rule).and_then(|one| one["account"]["dropped"].as_f64());
+        found.ok_or_else(|| format!("no account of {rule}: {answer}"))
     }
 }
 
@@ -235,10 +257,6 @@ fn backend(folder: &TempDir, say: &mut dyn FnMut(&str) -> bool) -> Result<Backen
     say("$ otelcol --config otelcol.yaml &");
     fs::write(folder.path().join("backend.url"), format!("http://{address}")).map_err(unwritable)?;
     Ok(Backend::Collector(running, file))
-}
-
-fn folder_of_apps() -> PathBuf {
-    folder().join("apps")
 }
 
 fn unwritable(error: std::io::Error) -> String {

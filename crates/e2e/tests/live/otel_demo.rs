@@ -117,9 +117,10 @@ fn rules_do_what_the_transforms_of_the_otel_demo_do() {
     let folder = tempfile::tempdir().unwrap();
     let addresses = free_addresses(2);
     let file = |name: &str| folder.path().join(format!("{name}.json"));
-    let receivers = ["transformed", "ruled"].iter().zip(&addresses).map(|(name, address)| {
-        format!("  otlp/{name}: {{protocols: {{http: {{endpoint: '{address}'}}}}}}\n")
-    });
+    let receivers = ["transformed", "ruled"]
+        .iter()
+        .zip(&addresses)
+        .map(|(name, address)| format!("  otlp/{name}: {{protocols: {{http: {{endpoint: '{address}'}}}}}}\n"));
     let exporters = ["transformed", "ruled"]
         .map(|name| format!("  file/{name}: {{path: {}, flush_interval: 100ms}}\n", file(name).display()));
     let pipelines = ["logs", "metrics", "traces"].map(|signal| {
