@@ -157,8 +157,12 @@ pub async fn run(programs: &Programs, options: Options, say: impl Fn(&Row)) -> R
     let (mut slow, cut) = slow_senders(rig.intake);
     let watched = watch(&rig, options, &progress, say).await;
     progress.is_over.store(true, Relaxed);
-    let sent = sending.await.map_err(|error| format!("the sender failed: {error}"))??;
+    if watched.is_err() {
+        // A sender would try for minutes to reach a collector that is not there.
+        sending.abort();
+    }
     let watched = watched?;
+    let sent = sending.await.map_err(|error| format!("the sender failed: {error}"))??;
     slow.shutdown().await;
     let slow_cut = cut.load(Relaxed);
     let metrics = rig.metrics()?;
@@ -410,6 +414,7 @@ pub fn conclusion(report: &Report) -> String {
     line(format!("arrived more than once  {:>12}", report.sink.duplicates));
     line(format!("swaps                   {:>12}", report.swaps));
     line(format!("faults of the sink      {:>12}", report.sink.faults));
+    line(format!("slow senders cut off    {:>12}", report.slow_cut));
     let latency = report.sent.latency.first().copied().unwrap_or_default();
     line(format!("times in ms: p50 {:.1}, p99 {:.1}, max {:.1}", latency.p50_ms, latency.p99_ms, latency.max_ms));
     let (second, last) = report.resident_kib;
