@@ -42,7 +42,8 @@ pub struct Options {
     pub senders: usize,
 }
 
-const USAGE: &str = "usage: dtq-collect-bench table --dtq PROGRAM [--otelcol PROGRAM] [--rotel PROGRAM] [--folder FOLDER]
+const USAGE: &str =
+    "usage: dtq-collect-bench table --dtq PROGRAM [--otelcol PROGRAM] [--rotel PROGRAM] [--folder FOLDER]
                               [--only NAME]... [--seconds N] [--rounds N] [--senders N]
        dtq-collect-bench pass LISTEN TO grpc|http";
 

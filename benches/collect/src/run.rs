@@ -83,6 +83,9 @@ pub async fn measure(case: &Case, requests: &[Request], options: &Options) -> Re
     if seen.unreadable.load(Ordering::Relaxed) > 0 || sent.records == 0 {
         return Err(format!("nothing was taken, or what came out is no request: see {}", folder.display()));
     }
+    if (seen.packed.load(Ordering::Relaxed) > 0) != case.manner.is_gzip {
+        return Err("what came out was compressed otherwise than was asked".to_owned());
+    }
     Ok(Some(Cost {
         ns_a_record: cpu.as_nanos() as f64 / sent.records as f64,
         records_a_second: sent.records as f64 / time.as_secs_f64(),

@@ -25,6 +25,8 @@ pub struct Seen {
     pub records: AtomicU64,
     /// Requests that could not be read.
     pub unreadable: AtomicU64,
+    /// Requests that were compressed.
+    pub packed: AtomicU64,
 }
 
 /// The body of an answer, with trailers where it is one of gRPC.
@@ -60,7 +62,9 @@ async fn take(seen: Arc<Seen>, request: Request<Incoming>) -> Result<Response<An
     let coding = if is_grpc { head.headers.get("grpc-encoding") } else { head.headers.get(CONTENT_ENCODING) };
     let is_gzip = coding.is_some_and(|value| value == "gzip");
     let body = body.collect().await.map(|all| all.to_bytes()).unwrap_or_default();
-    match read(&body, is_grpc, is_gzip) {
+    let is_packed = if is_grpc { body.first() == Some(&1) } else { is_gzip };
+    seen.packed.fetch_add(u64::from(is_packed), Ordering::Relaxed);
+    match read(&body, is_grpc, is_packed) {
         Some(records) => seen.records.fetch_add(records, Ordering::Relaxed),
         None => seen.unreadable.fetch_add(1, Ordering::Relaxed),
     };
@@ -82,11 +86,8 @@ fn success(is_grpc: bool) -> Response<Answer> {
     response
 }
 
-fn read(body: &[u8], is_grpc: bool, is_gzip: bool) -> Option<u64> {
-    let (is_packed, message) = match is_grpc {
-        true => (*body.first()? == 1, body.get(5..)?),
-        false => (is_gzip, body),
-    };
+fn read(body: &[u8], is_grpc: bool, is_packed: bool) -> Option<u64> {
+    let message = if is_grpc { body.get(5..)? } else { body };
     if !is_packed {
         return count(message, &[1, 2, 2]);
     }

@@ -131,7 +131,9 @@ fn rules(question: Question) -> Option<String> {
         Question::F3 => ("replace", f3),
         Question::NotF3 => ("drop", f3),
     };
-    Some(format!("apiVersion: dtq/v1\nrules:\n  - name: one\n    to: {to}\n    kql: |\n      logs | where {condition}\n"))
+    Some(format!(
+        "apiVersion: dtq/v1\nrules:\n  - name: one\n    to: {to}\n    kql: |\n      logs | where {condition}\n"
+    ))
 }
 
 fn dtq(program: &Path, question: Question, place: &Place<'_>) -> Result<Command, String> {
@@ -171,9 +173,8 @@ fn otelcol(program: &Path, question: Question, is_usual: bool, place: &Place<'_>
         false => ("http: {", "otlp_http", format!("http://{sink}")),
     };
     let queue = if is_usual { "" } else { ", sending_queue: {enabled: false}" };
-    let filter = ottl(question).map(|condition| {
-        format!("  filter: {{error_mode: ignore, logs: {{log_record: ['{condition}']}}}}\n")
-    });
+    let filter = ottl(question)
+        .map(|condition| format!("  filter: {{error_mode: ignore, logs: {{log_record: ['{condition}']}}}}\n"));
     let names = [filter.is_some().then_some("filter"), is_usual.then_some("batch")];
     let names: Vec<&str> = names.into_iter().flatten().collect();
     let config = format!(

@@ -60,7 +60,8 @@ pub async fn measure(options: &Options) -> Result<(), String> {
         for (case, costs) in cases.iter().zip(&mut costs) {
             let (size, is_gzip) = (case.records_a_request, case.manner.is_gzip);
             let requests = traffic.entry((size, is_gzip)).or_insert_with(|| traffic::requests(size, is_gzip));
-            let cost = run::measure(case, requests, options).await.map_err(|error| format!("{}: {error}", case.name()))?;
+            let cost =
+                run::measure(case, requests, options).await.map_err(|error| format!("{}: {error}", case.name()))?;
             if let Some(cost) = cost {
                 eprintln!("round {round}: {}: {:.0} ns a record", case.name(), cost.ns_a_record);
                 costs.push(cost);
@@ -107,7 +108,9 @@ fn print(cases: &[Case], costs: &[Vec<Cost>]) {
         let heading = format!("{protocol}, {coding}, {} records a request", case.records_a_request);
         if heading != group {
             println!("\n{heading}\n");
-            println!("| what | rule | ns a record | least | of otelcol | records/s | of pass-through | arrived | refused | MiB |");
+            println!(
+                "| what | rule | ns a record | least | of otelcol | records/s | of pass-through | arrived | refused | MiB |"
+            );
             println!("|---|---|---|---|---|---|---|---|---|---|");
             group = heading;
         }
