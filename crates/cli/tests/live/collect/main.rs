@@ -29,3 +29,7 @@ mod http2;
 mod hostile;
 
 mod memory;
+
+mod security;
+
+mod datagrams;
