@@ -76,9 +76,9 @@ impl Collect {
     /// Returns the sum of all lines of a metric.
     pub fn metric(&self, name: &str) -> u64 {
         let metrics = self.metrics();
-        let lines = metrics.lines().filter(|line| {
-            line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{') || rest.starts_with(' '))
-        });
+        let lines = metrics
+            .lines()
+            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{') || rest.starts_with(' ')));
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     }
 }

@@ -7,7 +7,8 @@ use dtq_e2e::sink::Sink;
 use dtq_e2e::telemetry::{assert_same, counts, records};
 
 /// Every way in: which listener, whether it has TLS, and how bodies are compressed.
-const WAYS: [(usize, &str, &str); 4] = [(0, "http", "none"), (1, "https", "gzip"), (2, "https", "gzip"), (3, "http", "gzip")];
+const WAYS: [(usize, &str, &str); 4] =
+    [(0, "http", "none"), (1, "https", "gzip"), (2, "https", "gzip"), (3, "http", "gzip")];
 
 fn everything_arrives(test: &str, sdk: Sdk) {
     let Some(app) = sdk.or_skip(test) else { return };
