@@ -22,6 +22,8 @@ mod looking;
 
 mod commands;
 
+mod service;
+
 mod http2;
 
 mod hostile;
@@ -29,3 +31,5 @@ mod hostile;
 mod memory;
 
 mod security;
+
+mod datagrams;
