@@ -28,11 +28,11 @@ impl Started {
     pub fn start_until(arguments: &[&str], text: &str) -> Self {
         let mut command = common::command(arguments);
         command.stdin(Stdio::null());
-        Self::run_until(command, text)
+        Self::spawn_until(command, text)
     }
 
-    /// Starts a command that is made otherwise.
-    pub fn run_until(mut command: Command, text: &str) -> Self {
+    /// Does the same with a command that is made already, and its input.
+    pub fn spawn_until(mut command: Command, text: &str) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));

@@ -279,7 +279,7 @@ fn without_rights_rules_are_judged_in_user_space_unless_the_kernel_is_required()
     };
     let here = place(NO_DEBUG, "syslog", "");
     let command = poor(&here);
-    let running = here.run(command);
+    let running = Place::running(command);
     assert_eq!(running.process.said.matches("all are judged here").count(), 2, "{}", running.process.said);
     assert!(running.process.said.contains("CAP_BPF"), "{}", running.process.said);
     send_unix(&here, [line(14, "info"), line(15, "debug"), line(14, "more")].map(String::into_bytes));
@@ -316,7 +316,7 @@ fn a_service_manager_may_hand_the_sockets_over() {
     };
     // What came before it started waits.
     send_unix(&place, [line(14, "early").into_bytes()]);
-    let running = place.run(run(false));
+    let running = Place::running(run(false));
     send_unix(&place, [line(14, "late").into_bytes()]);
     assert_eq!(sorted(&place.sink, 2), ["early", "late"]);
     running.end();
