@@ -5,6 +5,7 @@
 use crate::account::{Count, OwnAccount, ReceiveAccount, Received, SendAccount};
 use crate::certificates::Certificates;
 use crate::collector::Settings;
+use crate::datagram::{self, SocketAccount};
 use crate::events::{Event, Events, Severity};
 use crate::intake::Intake;
 use crate::pipeline::Judge;
@@ -48,6 +49,7 @@ const EVENTS_SHOWN: usize = 20;
 pub struct Admin<J> {
     intake: Arc<Intake<J>>,
     account: Arc<ReceiveAccount>,
+    datagrams: Vec<Arc<SocketAccount>>,
     settings: Arc<Settings>,
     seen: Seen,
     /// What is counted of what the process says of itself.
@@ -70,12 +72,13 @@ impl<J: Judge> Admin<J> {
     pub fn new(
         intake: Arc<Intake<J>>,
         account: Arc<ReceiveAccount>,
+        datagrams: Vec<Arc<SocketAccount>>,
         settings: Arc<Settings>,
         seen: Seen,
         ends: watch::Receiver<bool>,
     ) -> Arc<Self> {
         let (own, begun, begun_at) = (Arc::default(), Instant::now(), SystemTime::now());
-        Arc::new(Self { intake, account, settings, seen, own, begun, begun_at, ends })
+        Arc::new(Self { intake, account, datagrams, settings, seen, own, begun, begun_at, ends })
     }
 
     /// Serves a socket for as long as it is polled.
@@ -183,6 +186,7 @@ impl<J: Judge> Admin<J> {
     pub fn families(&self) -> Vec<Family> {
         let mut all = self.of_receiver();
         all.extend(self.of_destinations());
+        all.extend(datagram::account::families(&self.datagrams));
         all.extend(self.of_process());
         all.extend(self.intake.judge().families());
         all.extend(process::families());
@@ -231,9 +235,12 @@ impl<J: Judge> Admin<J> {
         let begun = self.begun_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let events = Family::new("dtq_events_total", Kind::Counter, "Events said, by severity.");
         let own = |name: &str, help, is_sent| {
-            [Signal::Logs, Signal::Metrics].into_iter().fold(Family::new(name, Kind::Counter, help), |family, signal| {
-                family.with(vec![("signal", signal.table().to_owned())], self.own.of(signal, is_sent).get())
-            })
+            [Signal::Logs, Signal::Metrics].into_iter().fold(
+                Family::new(name, Kind::Counter, help),
+                |family, signal| {
+                    family.with(vec![("signal", signal.table().to_owned())], self.own.of(signal, is_sent).get())
+                },
+            )
         };
         let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
         let certificates = &self.seen.certificates;
@@ -298,6 +305,7 @@ impl<J: Judge> Admin<J> {
             "receiver": receiver.collect::<serde_json::Map<_, _>>(),
             "refused": refused.collect::<serde_json::Map<_, _>>(),
             "destinations": destinations.collect::<serde_json::Map<_, _>>(),
+            "datagrams": datagram::account::status(&self.datagrams),
             "rules": self.intake.judge().status(),
             "events": events,
         })
@@ -443,7 +451,9 @@ const RECEIVER: &[Metric<ReceiveAccount>] = &[
         &a.connections_cut
     }),
     ("dtq_abandoned_requests_total", Kind::Counter, "Requests whose sender left before the answer.", |a| &a.abandoned),
-    ("dtq_unrouted_requests_total", Kind::Counter, "Requests routed to a destination that there is not.", |a| &a.unrouted),
+    ("dtq_unrouted_requests_total", Kind::Counter, "Requests routed to a destination that there is not.", |a| {
+        &a.unrouted
+    }),
     ("dtq_created_lost_requests_total", Kind::Counter, "Requests made by rules that no queue had a place for.", |a| {
         &a.created_lost
     }),
@@ -454,14 +464,20 @@ const SENT: &[Metric<SendAccount>] = &[
     ("dtq_sent_bytes_total", Kind::Counter, "Their bytes, not compressed.", |a| &a.sent_bytes),
     ("dtq_sent_wire_bytes_total", Kind::Counter, "Bytes written in all attempts, compressed.", |a| &a.wire_bytes),
     ("dtq_send_retries_total", Kind::Counter, "Attempts after the first.", |a| &a.retries),
-    ("dtq_send_failed_attempts_total", Kind::Counter, "Attempts that failed in a way that passes.", |a| &a.failed_attempts),
+    ("dtq_send_failed_attempts_total", Kind::Counter, "Attempts that failed in a way that passes.", |a| {
+        &a.failed_attempts
+    }),
     ("dtq_send_refused_requests_total", Kind::Counter, "Requests refused for good.", |a| &a.refused),
     ("dtq_send_expired_requests_total", Kind::Counter, "Requests given up after all retries.", |a| &a.expired),
-    ("dtq_send_abandoned_requests_total", Kind::Counter, "Requests whose sender was told to try again.", |a| &a.abandoned),
+    ("dtq_send_abandoned_requests_total", Kind::Counter, "Requests whose sender was told to try again.", |a| {
+        &a.abandoned
+    }),
     ("dtq_queue_full_requests_total", Kind::Counter, "Requests that a full queue did not take.", |a| &a.full),
     ("dtq_queue_dropped_requests_total", Kind::Counter, "Requests dropped for newer ones.", |a| &a.dropped),
     ("dtq_queue_left_requests_total", Kind::Counter, "Requests left when the process ended.", |a| &a.left),
-    ("dtq_send_rejected_records_total", Kind::Counter, "Records not taken of requests that were.", |a| &a.rejected_records),
+    ("dtq_send_rejected_records_total", Kind::Counter, "Records not taken of requests that were.", |a| {
+        &a.rejected_records
+    }),
     ("dtq_send_partial_requests_total", Kind::Counter, "Answers with a partial success or a warning.", |a| &a.partial),
     ("dtq_queue_bytes", Kind::Gauge, "Bytes that wait or are being sent.", |a| &a.queued_bytes),
     ("dtq_queue_requests", Kind::Gauge, "Requests that wait or are being sent.", |a| &a.queued),

@@ -7,6 +7,7 @@ use crate::account::ReceiveAccount;
 use crate::admin::{Admin, Seen};
 use crate::auth::Auth;
 use crate::certificates::{Certificates, Watched};
+use crate::datagram;
 use crate::events::Events;
 use crate::intake::{Ack, Intake};
 use crate::limits::Limits;
@@ -14,6 +15,7 @@ use crate::pipeline::{Created, Judge};
 use crate::receive::Receiver;
 use crate::receive::listener::{Connections, Listener};
 use crate::send::{self, Destination};
+use crate::sockets::Sockets;
 use crate::telemetry::{self, Pusher};
 use crate::tls::{ServerTls, TlsError};
 use hyper::header::HeaderName;
@@ -63,6 +65,8 @@ pub struct Settings {
 pub enum StartError {
     /// A port cannot be had.
     Bind(SocketAddr, io::Error),
+    /// A socket cannot be had, or is not the one that is configured; its name, and why.
+    Socket(String, String),
     /// Certificates cannot be used; the name is that of the destination or the port.
     Tls(String, TlsError),
 }
@@ -71,6 +75,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Bind(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            StartError::Socket(name, reason) => write!(f, "cannot listen on {name}: {reason}"),
             StartError::Tls(name, error) => write!(f, "{name}: {error}"),
         }
     }
@@ -80,6 +85,7 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             StartError::Bind(_, error) => Some(error),
+            StartError::Socket(..) => None,
             StartError::Tls(_, error) => Some(error),
         }
     }
@@ -133,33 +139,48 @@ impl<J: Judge> Collector<J> {
         created: Option<mpsc::Receiver<Vec<Created>>>,
         events: Events,
     ) -> Result<Self, StartError> {
+        let sockets = Sockets::with(&settings, &[], Vec::new())?;
+        Self::start_on(sockets, settings, judge, created, events).await
+    }
+
+    /// Starts a collector on sockets that were bound before by the same settings, and datagrams besides.
+    ///
+    /// # Errors
+    /// When a certificate cannot be had.
+    pub async fn start_on(
+        sockets: Sockets,
+        settings: Settings,
+        judge: J,
+        created: Option<mpsc::Receiver<Vec<Created>>>,
+        events: Events,
+    ) -> Result<Self, StartError> {
         let events = Arc::new(events);
-        let mut destinations = Vec::new();
-        for one in &settings.destinations {
-            let destination = Destination::new(one.clone(), Arc::clone(&events));
-            destinations
-                .push(destination.map_err(|error| StartError::Tls(format!("destination `{}`", one.name), error))?);
-        }
-        let (mut bound, mut addresses) = (Vec::new(), Vec::new());
-        for port in &settings.ports {
-            let socket = bind(port.address).await?;
-            addresses.push(socket.local_addr().map_err(|error| StartError::Bind(port.address, error))?);
-            let listener = Listener::new(socket, port.tls.as_ref(), port.auth.clone());
-            bound.push(listener.map_err(|error| StartError::Tls(format!("port {}", port.address), error))?);
-        }
+        let accounts = sockets.accounts();
+        let destinations = destinations(&settings, &events)?;
+        let (bound, addresses) = listeners(&settings, sockets.ports)?;
         let certificates = Arc::new(Certificates::new(watched(&settings, &bound, &destinations), Arc::clone(&events)));
-        let admin_socket = match settings.admin {
-            Some(address) => Some(bind(address).await?),
-            None => None,
-        };
+        let admin_socket = settings.admin.zip(sockets.admin);
+        let admin_socket = admin_socket.map(|(address, socket)| adopt(address, socket)).transpose()?;
         let admin_address = admin_socket.as_ref().and_then(|socket| socket.local_addr().ok());
         let (ends, ending) = watch::channel(false);
         let account = Arc::new(ReceiveAccount::default());
         let intake = Arc::new(Intake::new(judge, settings.ack, destinations, Arc::clone(&account)));
         let settings = Arc::new(settings);
         let seen = Seen { certificates: Arc::clone(&certificates), events: Arc::clone(&events) };
-        let admin = Admin::new(Arc::clone(&intake), Arc::clone(&account), Arc::clone(&settings), seen, ending.clone());
-        let receiver = Receiver::new(Arc::clone(&intake), account, settings.limits.clone(), settings.forwarded.clone());
+        let admin = Admin::new(
+            Arc::clone(&intake),
+            Arc::clone(&account),
+            accounts,
+            Arc::clone(&settings),
+            seen,
+            ending.clone(),
+        );
+        let receiver = Receiver::new(
+            Arc::clone(&intake),
+            Arc::clone(&account),
+            settings.limits.clone(),
+            settings.forwarded.clone(),
+        );
         let connections = Connections::new(Arc::new(receiver), Arc::clone(&events));
         let (mut listeners, mut senders) = (JoinSet::new(), JoinSet::new());
         for destination in intake.destinations() {
@@ -167,6 +188,10 @@ impl<J: Judge> Collector<J> {
         }
         for listener in bound {
             listeners.spawn(Arc::clone(&connections).serve(listener, ending.clone()));
+        }
+        for door in sockets.doors {
+            let (intake, account, events) = (Arc::clone(&intake), Arc::clone(&account), Arc::clone(&events));
+            listeners.spawn(datagram::serve::serve(door, intake, account, events, ending.clone()));
         }
         let outlet = created.map(|created| tokio::spawn(pass_on(Arc::clone(&intake), created)));
         let admin_task = admin_socket.map(|socket| tokio::spawn(Arc::clone(&admin).serve(socket)));
@@ -309,8 +334,33 @@ async fn look_at_certificates(certificates: Arc<Certificates>) {
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|error| StartError::Bind(address, error))
+fn destinations(settings: &Settings, events: &Arc<Events>) -> Result<Vec<Arc<Destination>>, StartError> {
+    let destination = |one: &send::Settings| {
+        Destination::new(one.clone(), Arc::clone(events))
+            .map_err(|error| StartError::Tls(format!("destination `{}`", one.name), error))
+    };
+    settings.destinations.iter().map(destination).collect()
+}
+
+/// Returns what listens on the sockets of ports, and their addresses.
+fn listeners(
+    settings: &Settings,
+    sockets: Vec<std::net::TcpListener>,
+) -> Result<(Vec<Listener>, Vec<SocketAddr>), StartError> {
+    let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
+    for (port, socket) in settings.ports.iter().zip(sockets) {
+        let socket = adopt(port.address, socket)?;
+        addresses.push(socket.local_addr().map_err(|error| StartError::Bind(port.address, error))?);
+        let listener = Listener::new(socket, port.tls.as_ref(), port.auth.clone());
+        listeners.push(listener.map_err(|error| StartError::Tls(format!("port {}", port.address), error))?);
+    }
+    Ok((listeners, addresses))
+}
+
+/// Hands a socket over to the runtime.
+fn adopt(address: SocketAddr, socket: std::net::TcpListener) -> Result<TcpListener, StartError> {
+    let adopted = socket.set_nonblocking(true).and_then(|()| TcpListener::from_std(socket));
+    adopted.map_err(|error| StartError::Bind(address, error))
 }
 
 /// Waits for all tasks until a deadline; says whether they have ended.

@@ -74,8 +74,29 @@ impl<J: Judge> Intake<J> {
         payload: Payload,
         headers: Forwarded,
     ) -> Result<PartialSuccess, Refusal> {
-        // Rules count and hold what they see, so a request that has no place anyway does not reach them.
-        let held_bytes = payload.held_bytes();
+        self.check_places(payload.held_bytes())?;
+        let intake = Arc::clone(self);
+        // A task of its own, because a sender that goes away must not take along what rules have made.
+        let ack = self.ack;
+        let judged = tokio::spawn(async move { intake.judge_and_queue(signal, payload, headers, ack).await });
+        let waited = match judged.await {
+            Ok(queued) => queued?,
+            Err(_) => return Err(Refusal::new(Cause::Unavailable, "the request could not be judged; send again")),
+        };
+        wait(waited).await
+    }
+
+    /// Takes a request of which nobody awaits what becomes: what finds no place is lost.
+    ///
+    /// # Errors
+    /// Why it is lost.
+    pub async fn take_unawaited(&self, signal: Signal, payload: Payload) -> Result<(), Refusal> {
+        self.check_places(payload.held_bytes())?;
+        self.judge_and_queue(signal, payload, Arc::from([]), Ack::Received).await.map(drop)
+    }
+
+    /// Refuses a request that has no place: rules count and hold what they see, so it is not to reach them.
+    fn check_places(&self, held_bytes: usize) -> Result<(), Refusal> {
         if let Some(full) = self.defaults.iter().find(|index| !self.destinations[**index].queue.has_place(held_bytes)) {
             let destination = &self.destinations[*full];
             destination.account.full.add(1);
@@ -85,17 +106,16 @@ impl<J: Judge> Intake<J> {
                 false => Refusal::new(Cause::Unavailable, "the queue of a destination is full; send again"),
             });
         }
-        let intake = Arc::clone(self);
-        // A task of its own, because a sender that goes away must not take along what rules have made.
-        let judged = tokio::spawn(async move { intake.judge_and_queue(signal, payload, headers).await });
-        let waited = match judged.await {
-            Ok(queued) => queued?,
-            Err(_) => return Err(Refusal::new(Cause::Unavailable, "the request could not be judged; send again")),
-        };
-        wait(waited).await
+        Ok(())
     }
 
-    async fn judge_and_queue(&self, signal: Signal, payload: Payload, headers: Forwarded) -> Result<Waited, Refusal> {
+    async fn judge_and_queue(
+        &self,
+        signal: Signal,
+        payload: Payload,
+        headers: Forwarded,
+        ack: Ack,
+    ) -> Result<Waited, Refusal> {
         let judged = self.judge.judge(signal, payload.plain.clone()).await;
         let account = self.account.of(signal);
         let output = match judged.output {
@@ -119,7 +139,7 @@ impl<J: Judge> Intake<J> {
         }
         let mut waited = Vec::new();
         for (index, place, signal, payload) in places {
-            let waiter = (self.ack == Ack::Delivered).then(oneshot::channel).map(|(sender, receiver)| {
+            let waiter = (ack == Ack::Delivered).then(oneshot::channel).map(|(sender, receiver)| {
                 waited.push(receiver);
                 sender
             });

@@ -50,6 +50,8 @@ fn the_schema_has_the_keys_that_are_read() {
         ("limits: {", "}", "/properties/limits"),
         ("telemetry: {", "}", "/properties/telemetry"),
         ("rules: {", "}", "/properties/rules"),
+        ("datagrams: [{address: 'a', ", "}]", "/properties/datagrams/items"),
+        ("datagrams: [{address: 'a', batch: {", "}}]", "/properties/datagrams/items/properties/batch"),
     ];
     for (open, close, pointer) in sections {
         let close = if open == "{" { "}" } else { close };
@@ -86,6 +88,27 @@ fn what_is_wrong_is_said_with_its_place() {
         ("drain: ${1X}\ndestinations: {a: {endpoint: 'http://a'}}", "1:8", "`1X` is no name of a variable"),
         ("drain: ${A\ndestinations: {a: {endpoint: 'http://a'}}", "1:8", "has no `}`"),
         ("destinations: {a: {endpoint: 'http://a'}}\ntelemetry: {to: b}", "2:17", "there is no destination `b`"),
+        (
+            "datagrams: [{address: 514}]\ndestinations: {a: {endpoint: 'http://a'}}",
+            "1:23",
+            "is not a UDP address such as",
+        ),
+        (
+            "datagrams: [{address: /a, format: text}]\ndestinations: {a: {endpoint: 'http://a'}}",
+            "1:35",
+            "`text` is not one of `syslog`",
+        ),
+        (
+            "datagrams: [{address: /a, mode: rw}]\ndestinations: {a: {endpoint: 'http://a'}}",
+            "1:33",
+            "no permissions such as",
+        ),
+        (
+            "datagrams: [{address: '@a', mode: 666}]\ndestinations: {a: {endpoint: 'http://a'}}",
+            "1:35",
+            "only a unix socket with a path",
+        ),
+        ("user: no-such-user\ndestinations: {a: {endpoint: 'http://a'}}", "1:7", "no user `no-such-user`"),
         ("a: [", "", ""),
     ];
     for (yaml, place, message) in cases {
@@ -101,7 +124,8 @@ fn what_is_wrong_is_said_with_its_place() {
 
 #[test]
 fn one_look_shows_everything_that_is_wrong() {
-    let yaml = "drian: 1s\nack: maybe\ndestinations:\n  a:\n    endpoint: ${NOWHERE}\n    qeue: 1MiB\n  b: {}\nadmin: x\n";
+    let yaml =
+        "drian: 1s\nack: maybe\ndestinations:\n  a:\n    endpoint: ${NOWHERE}\n    qeue: 1MiB\n  b: {}\nadmin: x\n";
     let places: Vec<_> = of(yaml).errors.iter().map(|fault| (fault.line, fault.column)).collect();
     assert_eq!(places, [(1, 1), (2, 6), (5, 15), (6, 5), (7, 6), (8, 8)]);
 }

@@ -36,6 +36,21 @@ impl Ends {
     }
 }
 
+/// Returns the sockets that a service manager has handed to this process (`LISTEN_FDS`), the first time that it is asked.
+///
+/// # Errors
+/// When there are not as many as it says.
+///
+/// # Source
+/// `sd_listen_fds(3)`.
+pub fn handed_over() -> io::Result<Vec<OwnedFd>> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
+    match (number("LISTEN_PID"), number("LISTEN_FDS")) {
+        (Some(pid), Some(count)) if pid == std::process::id() => process::take_descriptors(count),
+        _ => Ok(Vec::new()),
+    }
+}
+
 /// Returns a descriptor that becomes readable when a process ends.
 ///
 /// # Errors

@@ -3,8 +3,8 @@
 //! They are loaded, attached to sockets and control groups, run on packets of a test, and read. What a program is and does
 //! is `dtq-ebpf`. Nothing stays in the kernel when its owner has ended: maps and programs are held by descriptors, and what
 //! is attached to a socket of another process is emptied by the kernel and removed by a guard. Read in order: `sys`, [`object`],
-//! [`mod@share`], [`counts`], [`meter`], [`ring`], [`attach`], [`lease`], [`counters`], [`relay`],
-//! [`mod@loaded`], [`probe`], [`trace`].
+//! [`mod@share`], [`counts`], [`meter`], [`ring`], [`attach`], [`lease`], [`counters`], [`inlet`], [`relay`],
+//! [`mod@loaded`], [`probe`], [`host`], [`trace`].
 //!
 //! # Example
 //! ```no_run
@@ -49,6 +49,8 @@ pub mod lease;
 
 pub mod counters;
 
+pub mod inlet;
+
 pub mod relay;
 
 pub mod loaded;
@@ -63,6 +65,7 @@ pub use attach::{AttachError, CgroupEgress, Guard, Owner, Socket, SocketFilter, 
 pub use counters::{Count, Counters};
 pub use counts::Counts;
 pub use host::Ends;
+pub use inlet::{Inlet, InletOptions};
 pub use lease::Lease;
 pub use loaded::{Loaded, loaded};
 pub use meter::Meter;

@@ -5,7 +5,7 @@
 //! received, and the kernel lets senders of unix datagrams wait and drops what comes over UDP. Next: `target.rs`. Tests:
 //! `tests/live/relay.rs`.
 
-mod address;
+pub(crate) mod address;
 
 mod target;
 

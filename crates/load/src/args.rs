@@ -22,6 +22,12 @@ pub enum Action {
     Sink(SinkArguments),
     /// Says which records of a run are missing from the state of a sink.
     Verify(VerifyArguments),
+    /// Sends a million records while collector and destination are killed again and again: nothing may be lost.
+    Kills(KillsArguments),
+    /// Replaces rules a thousand times under load: nothing lost, nothing judged by half a set.
+    Swaps(SwapsArguments),
+    /// Full load with swaps and faults for a long time: nothing lost, memory does not grow.
+    Soak(SoakArguments),
 }
 
 /// How records are sent.
@@ -130,4 +136,61 @@ pub struct VerifyArguments {
     /// Records whose number ends in 7 must not have arrived.
     #[arg(long)]
     pub without_noise: bool,
+}
+
+/// What is killed.
+#[derive(Args, Debug)]
+pub struct KillsArguments {
+    /// The binary `dtq`; without it, the one beside this, built before under cargo.
+    #[arg(long)]
+    pub dtq: Option<PathBuf>,
+    /// Records.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub records: u64,
+    /// How often each of the two processes is killed.
+    #[arg(long, default_value_t = 10)]
+    pub kills: u64,
+    /// Records of a request.
+    #[arg(long, default_value_t = 100)]
+    pub batch: usize,
+}
+
+/// What is replaced.
+#[derive(Args, Debug)]
+pub struct SwapsArguments {
+    /// The binary `dtq`; without it, the one beside this, built before under cargo.
+    #[arg(long)]
+    pub dtq: Option<PathBuf>,
+    /// How often rules are replaced.
+    #[arg(long, default_value_t = 1000)]
+    pub swaps: u64,
+    /// How often quiet times and times with swaps take turns.
+    #[arg(long, default_value_t = 10)]
+    pub rounds: u64,
+    /// Records a second.
+    #[arg(long, default_value_t = 20_000.0)]
+    pub rate: f64,
+    /// Records of a request.
+    #[arg(long, default_value_t = 100)]
+    pub batch: usize,
+}
+
+/// How long.
+#[derive(Args, Debug)]
+pub struct SoakArguments {
+    /// The binary `dtq`; without it, the one beside this, built before under cargo.
+    #[arg(long)]
+    pub dtq: Option<PathBuf>,
+    /// Minutes.
+    #[arg(long, default_value_t = 30.0)]
+    pub minutes: f64,
+    /// Milliseconds between two swaps.
+    #[arg(long, default_value_t = 2000)]
+    pub swap_every_ms: u64,
+    /// Records a second; without it as many as are answered.
+    #[arg(long)]
+    pub rate: Option<f64>,
+    /// Writes the report here as JSON.
+    #[arg(long)]
+    pub report: Option<PathBuf>,
 }

@@ -4,17 +4,22 @@
 
 mod args;
 
-use args::{Action, Arguments, SendArguments, SinkArguments, VerifyArguments};
+use args::{
+    Action, Arguments, KillsArguments, SendArguments, SinkArguments, SoakArguments, SwapsArguments, VerifyArguments,
+};
 use clap::Parser;
 use dtq_collector::coding::Coding;
 use dtq_collector::send::settings::Protocol;
+use dtq_load::processes::Programs;
 use dtq_load::sender::{self, Options, Progress, Range, Way};
 use dtq_load::sink::{self, Faults, Sink};
 use dtq_load::traffic::{Template, is_noise};
 use dtq_load::verify::verify;
+use dtq_load::{kills, soak, swaps};
 use dtq_record::otlp::Signal;
 use std::error::Error;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +36,9 @@ fn main() -> ExitCode {
         Action::Send(arguments) => send(&arguments),
         Action::Sink(arguments) => serve(&arguments),
         Action::Verify(arguments) => compare(&arguments),
+        Action::Kills(arguments) => kill(&arguments),
+        Action::Swaps(arguments) => swap(&arguments),
+        Action::Soak(arguments) => soak(&arguments),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -175,6 +183,44 @@ fn compare(arguments: &VerifyArguments) -> Outcome {
     let verdict = verify(&sent, is_dropped, &seen, &rejected);
     writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&verdict)?)?;
     Ok(verdict.is_right())
+}
+
+fn kill(arguments: &KillsArguments) -> Outcome {
+    let programs = programs(arguments.dtq.as_deref())?;
+    let (records, kills, batch) = (arguments.records, arguments.kills, arguments.batch);
+    let report = runtime(2)?.block_on(kills::run(&programs, kills::Options { records, kills, batch }))?;
+    writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&report)?)?;
+    Ok(report.is_right())
+}
+
+fn swap(arguments: &SwapsArguments) -> Outcome {
+    let programs = programs(arguments.dtq.as_deref())?;
+    let (swaps, rounds, rate, batch) = (arguments.swaps, arguments.rounds, arguments.rate, arguments.batch);
+    let report = runtime(2)?.block_on(swaps::run(&programs, swaps::Options { swaps, rounds, rate, batch }))?;
+    writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&report)?)?;
+    Ok(report.is_right(swaps))
+}
+
+fn soak(arguments: &SoakArguments) -> Outcome {
+    let programs = programs(arguments.dtq.as_deref())?;
+    let options = soak::Options {
+        time: Duration::try_from_secs_f64(arguments.minutes * 60.0)?,
+        swap_every: Duration::from_millis(arguments.swap_every_ms.max(1)),
+        rate: arguments.rate,
+    };
+    writeln!(std::io::stdout(), "{}", soak::HEADER)?;
+    // A table that nobody reads any more does not end the run.
+    let say = |row: &soak::Row| drop(writeln!(std::io::stdout(), "{row}"));
+    let report = runtime(2)?.block_on(soak::run(&programs, options, say))?;
+    if let Some(path) = &arguments.report {
+        std::fs::write(path, serde_json::to_string_pretty(&report)?)?;
+    }
+    write!(std::io::stdout(), "{}", soak::conclusion(&report))?;
+    Ok(report.is_right())
+}
+
+fn programs(dtq: Option<&Path>) -> Result<Programs, Box<dyn Error>> {
+    Ok(Programs::find(std::env::current_exe()?, dtq.map(Path::to_owned))?)
 }
 
 fn runtime(threads: usize) -> std::io::Result<Runtime> {

@@ -3,16 +3,19 @@
 //! SIGTERM and SIGINT end it in order, and at once when they come again; SIGHUP has it read rules and certificates
 //! anew. What it says goes to stderr, a line each. Next: `log.rs`, `dtq_collector::collector`.
 
-use crate::args::{CollectAction, CollectArguments};
+use crate::args::{CollectAction, CollectArguments, LogForm};
 use crate::console::Console;
 use crate::failure::{Failure, Outcome};
 use crate::log::Log;
 use dtq_collector::collector::Collector;
 use dtq_collector::config::{self, Config, FILE_BYTES_MAX};
+use dtq_collector::datagram::{Door, Filters};
 use dtq_collector::events::Events;
 use dtq_collector::pipeline::{Created, Judge, KeepAll};
+use dtq_collector::privileges;
 use dtq_collector::rules::{self, Rules};
 use dtq_collector::service::Manager;
+use dtq_collector::sockets::Sockets;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -28,13 +31,7 @@ pub fn execute(arguments: &CollectArguments, console: &mut Console) -> Outcome {
     let config = read(path, console)?;
     match arguments.action {
         Some(CollectAction::Check) => check(path, config, console),
-        None => {
-            let (events, log) = Log::start(arguments.log_format)
-                .map_err(|error| Failure::Input(format!("cannot start a thread: {error}")))?;
-            let outcome = run(config, events, console);
-            log.end();
-            outcome
-        }
+        None => run(config, arguments.log_format, console),
     }
 }
 
@@ -84,7 +81,12 @@ fn check(path: &Path, config: Config, console: &mut Console) -> Outcome {
     let (ports, destinations) = (config.settings.ports.len(), config.settings.destinations.len());
     let files = config.rules.files.len();
     let shown = path.display();
-    Ok(writeln!(console.out, "{shown} is right: ports: {ports}, destinations: {destinations}, rule files: {files}")?)
+    let doors = match config.datagrams.len() {
+        0 => String::new(),
+        count => format!(", sockets for datagrams: {count}"),
+    };
+    let counts = format!("ports: {ports}{doors}, destinations: {destinations}, rule files: {files}");
+    Ok(writeln!(console.out, "{shown} is right: {counts}")?)
 }
 
 fn rule_settings(rules: &config::Rules) -> rules::Settings {
@@ -99,20 +101,41 @@ fn rule_settings(rules: &config::Rules) -> rules::Settings {
     }
 }
 
-fn run(config: Config, events: Events, console: &Console) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Input(format!("cannot start threads: {error}")))?;
+/// Runs a collector until it is told to end.
+///
+/// Sockets come first and rights go next, before any thread is there, since each has rights of its own.
+fn run(config: Config, log_format: LogForm, console: &Console) -> Outcome {
+    let sockets = Sockets::bind(&config.settings, &config.datagrams);
+    let sockets = sockets.map_err(|error| Failure::Input(error.to_string()))?;
+    let has_filters = !config.rules.files.is_empty() && sockets.doors.iter().any(Door::takes_filters);
+    privileges::reduce(config.user.as_ref(), has_filters).map_err(cannot("give up rights"))?;
+    let (events, log) = Log::start(log_format).map_err(cannot("start a thread"))?;
+    let outcome = run_on(sockets, has_filters, config, events, console);
+    log.end();
+    outcome
+}
+
+fn run_on(sockets: Sockets, has_filters: bool, config: Config, events: Events, console: &Console) -> Outcome {
+    let build = || tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(cannot("start threads"));
     if config.rules.files.is_empty() {
         console.say("note: there are no rules; everything passes (`rules: {files: [...]}` in the configuration)");
-        return runtime.block_on(serve(config, KeepAll, None, events));
+        return build()?.block_on(serve(sockets, config, KeepAll, None, events));
     }
-    let (rules, owed) = Rules::start_with(rule_settings(&config.rules), events.clone()).map_err(|refusal| {
-        console.say(&format!("error: {}", refusal.to_string().trim_end()));
-        Failure::Query
-    })?;
-    runtime.block_on(serve(config, rules, Some(owed), events))
+    let said = events.clone();
+    let filters =
+        Filters::new(&sockets.doors, move |text| said.say(text)).map_err(cannot("keep sockets for filters"))?;
+    let filters = has_filters.then(|| Arc::new(filters));
+    let (rules, owed) =
+        Rules::start_with(rule_settings(&config.rules), filters, events.clone()).map_err(|refusal| {
+            console.say(&format!("error: {}", refusal.to_string().trim_end()));
+            Failure::Query
+        })?;
+    build()?.block_on(serve(sockets, config, rules, Some(owed), events))
+}
+
+/// Returns what makes a failure of what the system refuses.
+fn cannot(what: &str) -> impl Fn(io::Error) -> Failure {
+    move |error| Failure::Input(format!("cannot {what}: {error}"))
 }
 
 /// Holds the signals that are listened for.
@@ -128,25 +151,42 @@ impl Signals {
         Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())?, hang_up: signal(SignalKind::hangup())? })
     }
 
+    /// Waits for what the process is told next.
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::End,
+            _ = self.interrupt.recv() => Told::End,
+            _ = self.hang_up.recv() => Told::Reload,
+        }
+    }
+
     /// Waits until the process is told to end.
     async fn end(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
+        while self.next().await == Told::Reload {}
     }
 }
 
+/// Names what a signal tells the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// To end.
+    End,
+    /// To read rules and certificates anew.
+    Reload,
+}
+
 async fn serve<J: Judge>(
+    sockets: Sockets,
     config: Config,
     judge: J,
     owed: Option<mpsc::Receiver<Vec<Created>>>,
     events: Events,
 ) -> Outcome {
-    let mut signals =
-        Signals::new().map_err(|error| Failure::Input(format!("cannot listen for signals: {error}")))?;
+    let mut signals = Signals::new().map_err(cannot("listen for signals"))?;
     let manager = Arc::new(Manager::new(&|name| std::env::var_os(name)));
-    let mut collector = Collector::start(config.settings, judge, owed, events.clone())
+    let doors: Vec<String> =
+        sockets.doors.iter().map(|door| format!("{} for {}", door.address(), door.settings.format.name())).collect();
+    let mut collector = Collector::start_on(sockets, config.settings, judge, owed, events.clone())
         .await
         .map_err(|error| Failure::Input(format!("cannot start: {error}")))?;
     if let Some(telemetry) = config.telemetry {
@@ -155,16 +195,15 @@ async fn serve<J: Judge>(
     for address in collector.addresses() {
         events.say(&format!("listens on {address} for OTLP over gRPC and HTTP"));
     }
+    for door in doors {
+        events.say(&format!("listens on {door}"));
+    }
     if let Some(address) = collector.admin_address() {
         events.say(&format!("shows its state on http://{address}/"));
     }
     let alive = tokio::spawn(Arc::clone(&manager).keep_alive(Arc::clone(collector.admin())));
     manager.ready();
-    loop {
-        tokio::select! {
-            () = signals.end() => break,
-            _ = signals.hang_up.recv() => {}
-        }
+    while signals.next().await == Told::Reload {
         manager.reloading();
         events.say("reads rules and certificates anew");
         collector.reload().await;

@@ -1,7 +1,7 @@
 //! A configuration file to settings, with everything that is wrong or looks wrong in it, and where.
 //!
 //! Reads no file but the one it is handed: certificates are read when a collector starts. Read in order: `yaml`, `raw` (the
-//! keys), `value` (what values mean), this file. The keys are described in `docs/collect.example.yaml` and `docs/collect.schema.json`.
+//! keys), `value` (what values mean), `datagrams`, this file. The keys are described in `docs/collect.example.yaml` and `docs/collect.schema.json`.
 
 mod yaml;
 
@@ -9,13 +9,17 @@ mod raw;
 
 mod value;
 
+mod datagrams;
+
 pub use value::Fault;
 
 use crate::auth::Auth;
 use crate::coding::Coding;
 use crate::collector::{Port, Settings};
+use crate::datagram;
 use crate::intake::Ack;
 use crate::limits::Limits;
+use crate::privileges::User;
 use crate::send::settings::{OnFull, Protocol, Retry};
 use crate::send::{self};
 use crate::tls::{ClientTls, ServerTls};
@@ -39,6 +43,10 @@ pub struct Config {
     pub rules: Rules,
     /// Where the own telemetry goes.
     pub telemetry: Option<crate::telemetry::Settings>,
+    /// Where datagrams come in.
+    pub datagrams: Vec<datagram::Settings>,
+    /// Who the process becomes once its sockets are bound.
+    pub user: Option<User>,
 }
 
 /// Holds where rules come from and where they are controlled.
@@ -132,7 +140,7 @@ fn convert(root: &raw::Root, values: &mut Values<'_>) -> Config {
         let message = "no destination takes what rules do not route; write `destinations: {NAME: {endpoint: URL}}`";
         values.errors.push(Fault { line: 0, column: 0, message: message.to_owned() });
     }
-    if ports.is_empty() {
+    if ports.is_empty() && root.datagrams.is_empty() {
         let message = "`listen` is empty, so nothing could come in; leave it out for 127.0.0.1, ports 4317 and 4318";
         values.errors.push(Fault { line: 0, column: 0, message: message.to_owned() });
     }
@@ -153,7 +161,9 @@ fn convert(root: &raw::Root, values: &mut Values<'_>) -> Config {
         is_interpreted: values.word(root.rules.engine.as_ref(), &[("auto", false), ("interp", true)], false),
     };
     let telemetry = root.telemetry.as_ref().map(|one| telemetry(one, &settings.destinations, values));
-    Config { settings, rules, telemetry }
+    let datagrams = root.datagrams.iter().map(|one| datagrams::socket(one, values)).collect();
+    let user = datagrams::user(root, values);
+    Config { settings, rules, telemetry, datagrams, user }
 }
 
 fn telemetry(
@@ -163,7 +173,10 @@ fn telemetry(
 ) -> crate::telemetry::Settings {
     let to = values.text(&raw.to);
     if raw.to.line > 0 && destinations.iter().all(|one| one.name != to) {
-        values.error(&raw.to, format!("there is no destination `{to}`; the own telemetry goes to one of `destinations:`"));
+        values.error(
+            &raw.to,
+            format!("there is no destination `{to}`; the own telemetry goes to one of `destinations:`"),
+        );
     }
     let words = [("true", true), ("false", false)];
     crate::telemetry::Settings {

@@ -156,6 +156,31 @@ section! {
         pub drain: Option<Text>,
         pub telemetry: Option<Telemetry>,
         pub rules: Rules,
+        pub datagrams: Vec<Datagrams>,
+        pub user: Option<Text>,
+        pub group: Option<Text>,
+    }
+}
+
+section! {
+    pub struct Datagrams {
+        pub address: Text,
+        pub format: Option<Text>,
+        pub kernel: Option<Text>,
+        pub mode: Option<Text>,
+        pub user: Option<Text>,
+        pub group: Option<Text>,
+        pub buffer: Option<Text>,
+        pub datagram_size: Option<Text>,
+        pub batch: Batch,
+    }
+}
+
+section! {
+    pub struct Batch {
+        pub records: Option<Text>,
+        pub size: Option<Text>,
+        pub age: Option<Text>,
     }
 }
 

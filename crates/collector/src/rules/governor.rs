@@ -3,22 +3,24 @@
 //! One lock, so that orders come one after the other; files are read before it is taken. An order takes effect first
 //! and is kept and written down right after; where that fails the answer says so. Next: `protocol.rs`.
 
+use crate::datagram::Filters;
 use crate::events::{Events, Severity};
 use crate::rules::audit::Audit;
 pub use crate::rules::audit::Who;
 use crate::rules::clock;
+use crate::rules::modes::{Effective, effective, in_modes};
 use crate::rules::native::NativeThread;
 use crate::rules::protocol::{Answer, Denial, Refused, VersionEntry};
+pub use crate::rules::refusal::Refusal;
 use crate::rules::settings::{EngineChoice, Settings, default_state};
-use crate::rules::source::{self, Content, Loaded};
+use crate::rules::source::{Content, Loaded};
 use crate::rules::store::{Kept, Pinned, Ripcord, State, Store};
 use crate::rules::worker::{Owed, Worker};
 use dtq_rules::compile::RuleSet;
-use dtq_rules::file::rule::{Destination, Mode};
+use dtq_rules::file::rule::Mode;
 use dtq_rules::file::{Rule, RuleFile};
 use dtq_source::Limits;
 use serde_json::{Value, json};
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -30,32 +32,14 @@ const SETTLE: Duration = Duration::from_millis(20);
 /// How many problems are kept to be shown.
 const PROBLEMS_MAX: usize = 16;
 
-/// Says why rules cannot start.
-#[derive(Debug)]
-pub enum Refusal {
-    /// The rule files are wrong, and there is no earlier version: what is wrong with them.
-    Rules(Vec<String>),
-    /// The system refuses something.
-    System(String),
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rules(diagnostics) => f.write_str(&diagnostics.concat()),
-            Self::System(message) => f.write_str(message),
-        }
-    }
-}
-
-impl std::error::Error for Refusal {}
-
 /// Decides which rules run, and sees to it that they do.
 pub struct Governor {
     pub(super) settings: Settings,
     pub(super) limits: Limits,
     pub(super) worker: Worker,
     native: Option<NativeThread>,
+    /// What puts rules into the kernel.
+    filters: Option<Arc<Filters>>,
     store: Store,
     audit: Audit,
     events: Events,
@@ -101,15 +85,16 @@ pub(super) struct Current {
     pub(super) effective: Arc<Vec<RuleFile>>,
 }
 
-/// Rules in the modes in which they run, and their set.
-type Effective = (Vec<RuleFile>, RuleSet);
-
 impl Governor {
     /// Reads what was ordered and the rule files, and starts the thread that judges; what happens is said by `events`.
     ///
     /// # Errors
     /// When the rule files are wrong and no earlier version is kept; when the system refuses.
-    pub fn open(settings: Settings, events: Events) -> Result<(Self, Owed, JoinHandle<()>), Refusal> {
+    pub fn open(
+        settings: Settings,
+        filters: Option<Arc<Filters>>,
+        events: Events,
+    ) -> Result<(Self, Owed, JoinHandle<()>), Refusal> {
         let limits = Limits::default();
         let folder = settings.state.clone().unwrap_or_else(default_state);
         let refused = |error: std::io::Error| {
@@ -123,7 +108,8 @@ impl Governor {
         let First { state, seen, version, time, loaded, effective: (effective, set), refused } = first;
         let set = Arc::new(set);
         let system = |error: std::io::Error| Refusal::System(format!("cannot start a thread: {error}"));
-        let (worker, owed, thread) = Worker::start(Arc::clone(&set), version, &settings.bounds, events.clone()).map_err(system)?;
+        let (worker, owed, thread) =
+            Worker::start(Arc::clone(&set), version, &settings.bounds, events.clone()).map_err(system)?;
         let native = match settings.engine {
             EngineChoice::Interp => None,
             EngineChoice::Auto => {
@@ -135,6 +121,10 @@ impl Governor {
         if let Some(native) = &native {
             native.compile(set);
         }
+        if let Some(filters) = &filters {
+            worker.shared().count_with(Arc::clone(filters));
+            filters.install(&effective).map_err(Refusal::System)?;
+        }
         let since_ticks = clock::now_ticks();
         let since = clock::shown(since_ticks);
         let current = Current { version, since, since_ticks, loaded, effective: Arc::new(effective) };
@@ -144,7 +134,7 @@ impl Governor {
         let inner = Inner { state, seen, current, kept, refused, problems, saved, is_over: false };
         let inner = Mutex::new(inner);
         let generation = AtomicU64::new(0);
-        let governor = Self { settings, limits, worker, native, store, audit, events, inner, generation };
+        let governor = Self { settings, limits, worker, native, filters, store, audit, events, inner, generation };
         governor.begin(time);
         Ok((governor, owed, thread))
     }
@@ -294,6 +284,9 @@ impl Governor {
     ///
     /// Files that are just being written are left for the next time.
     pub fn look(&self) {
+        if self.filters.as_ref().is_some_and(|filters| filters.is_due()) {
+            self.install_in_kernel(&mut self.locked());
+        }
         let seen = self.locked().seen.clone();
         let now = seen.read_again(&self.settings.files, &self.limits);
         if now == seen {
@@ -375,8 +368,16 @@ impl Governor {
         if let Some(native) = &self.native {
             native.compile(set);
         }
+        self.install_in_kernel(inner);
         self.generation.fetch_add(1, Ordering::Release);
         self.save(inner);
+    }
+
+    /// Puts the kernel's part of the rules that run onto sockets.
+    fn install_in_kernel(&self, inner: &mut Inner) {
+        if let Some(Err(problem)) = self.filters.as_ref().map(|filters| filters.install(&inner.current.effective)) {
+            inner.problem(problem);
+        }
     }
 
     /// Does what was ordered, writes it down, and returns the answer.
@@ -578,58 +579,8 @@ impl First {
     }
 }
 
-/// Returns rules in the modes in which they are to run, and their set.
-///
-/// Rules that are off are compiled all the same, so that a mistake in one is found before it is needed.
-fn effective(loaded: &Loaded, state: &State, limits: &Limits, now_ticks: i64) -> Result<Effective, Vec<String>> {
-    let whole = loaded.compiled(limits, now_ticks)?;
-    in_modes(loaded, state, limits, now_ticks, Some(whole))
-}
-
-/// Does the same with rules of which nothing is wrong; `whole` is the set of them as their files say.
-fn in_modes(
-    loaded: &Loaded,
-    state: &State,
-    limits: &Limits,
-    now_ticks: i64,
-    whole: Option<RuleSet>,
-) -> Result<Effective, Vec<String>> {
-    if let Some(whole) = whole
-        && *state == (State { pinned: state.pinned.clone(), ..State::default() })
-    {
-        return Ok((loaded.files.clone(), whole));
-    }
-    let files = source::with_modes(&loaded.files, |rule| mode(rule, state));
-    match source::compiled(&files, limits, now_ticks) {
-        Ok(set) => Ok((files, set)),
-        Err(diagnostics) if state.ripcord.is_none() => Err(diagnostics),
-        // A rule that stays needs a table that another fills; filling one changes no telemetry.
-        Err(_) => {
-            let fills = |rule: &Rule| matches!(rule.to.value, Destination::Table { .. });
-            let keeps = State { ripcord: None, ..state.clone() };
-            let mode = |rule: &Rule| if fills(rule) { mode(rule, &keeps) } else { mode(rule, state) };
-            let files = source::with_modes(&loaded.files, mode);
-            let set = source::compiled(&files, limits, now_ticks)?;
-            Ok((files, set))
-        }
-    }
-}
-
 fn ending() -> Answer {
     Denial::new("the process is ending", Vec::new()).into()
-}
-
-/// Returns the mode in which a rule is to run.
-fn mode(rule: &Rule, state: &State) -> Mode {
-    let name = &rule.name.value;
-    let is_pulled = state.ripcord.as_ref().is_some_and(|ripcord| ripcord.also_protective || !rule.is_protective());
-    if is_pulled || state.off.contains(name) {
-        Mode::Off
-    } else if rule.mode == Mode::Off && state.on.contains(name) {
-        Mode::Enforce
-    } else {
-        rule.mode
-    }
 }
 
 impl Drop for Governor {

@@ -44,7 +44,12 @@ pub(crate) fn families(governor: &Governor) -> Vec<Family> {
     let waiting_bytes = governor.worker.waiting_bytes() as u64;
     families.extend([
         Family::single("dtq_rules_version", Kind::Gauge, "The version of the rules that runs.", report.version),
-        Family::single("dtq_rules_waiting_bytes", Kind::Gauge, "Bytes of requests that wait to be judged.", waiting_bytes),
+        Family::single(
+            "dtq_rules_waiting_bytes",
+            Kind::Gauge,
+            "Bytes of requests that wait to be judged.",
+            waiting_bytes,
+        ),
         Family::single("dtq_rules_judged_requests_total", Kind::Counter, "Requests judged.", count(&counts.judged)),
         Family::single(
             "dtq_rules_unjudged_requests_total",
@@ -108,12 +113,16 @@ fn of_orders(governor: &Governor) -> [Family; 5] {
     let flag = |is: fn(&crate::rules::governor::Orders) -> bool| {
         orders.as_ref().map(|orders| Value::Whole(u64::from(is(orders))))
     };
-    let since = orders.as_ref().map(|orders| {
-        Value::Real(orders.since_ticks.saturating_sub(calendar::TICKS_UNIX_EPOCH) as f64 / 1e7)
-    });
+    let since = orders
+        .as_ref()
+        .map(|orders| Value::Real(orders.since_ticks.saturating_sub(calendar::TICKS_UNIX_EPOCH) as f64 / 1e7));
     let off = orders.as_ref().map(|orders| Value::Whole(orders.off_count as u64));
     [
-        family("dtq_rules_refused", "1 while the rule files are wrong and an earlier version runs.", flag(|o| o.is_refused)),
+        family(
+            "dtq_rules_refused",
+            "1 while the rule files are wrong and an earlier version runs.",
+            flag(|o| o.is_refused),
+        ),
         family("dtq_rules_ripcord", "1 while the ripcord is pulled.", flag(|o| o.is_pulled)),
         family("dtq_rules_rolled_back", "1 while an operator has an earlier version run.", flag(|o| o.is_rolled_back)),
         family("dtq_rules_off", "Rules that an operator turned off.", off),

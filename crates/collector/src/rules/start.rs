@@ -2,6 +2,7 @@
 //!
 //! What the rest of the collector uses of this folder is [`Rules`].
 
+use crate::datagram::Filters;
 use crate::events::Events;
 use crate::pipeline::{Created, Judge, Judged};
 use crate::rules::control::Control;
@@ -45,17 +46,21 @@ impl Rules {
     /// When the rule files are wrong and no earlier version is kept; when the system refuses the folder of the state, the
     /// socket or a thread.
     pub fn start(settings: Settings) -> Result<(Self, Owed), Refusal> {
-        Self::start_with(settings, Events::silent())
+        Self::start_with(settings, None, Events::silent())
     }
 
-    /// Does the same, and says by `events` what changes.
+    /// Does the same with a part of the rules in the kernel, and says by `events` what changes.
     ///
     /// # Errors
-    /// As [`Rules::start`].
-    pub fn start_with(settings: Settings, events: Events) -> Result<(Self, Owed), Refusal> {
+    /// As [`Rules::start`], and when the kernel refuses what it is required to take.
+    pub fn start_with(
+        settings: Settings,
+        filters: Option<Arc<Filters>>,
+        events: Events,
+    ) -> Result<(Self, Owed), Refusal> {
         let socket = settings.socket.clone().unwrap_or_else(default_socket);
         let bounds = settings.bounds.clone();
-        let (governor, owed, thread) = Governor::open(settings, events)?;
+        let (governor, owed, thread) = Governor::open(settings, filters, events)?;
         let governor = Arc::new(governor);
         let control = Control::start(&socket, &governor, &bounds).map_err(|error| {
             Refusal::System(format!("cannot listen for control on `{}`: {error}", socket.display()))

@@ -165,18 +165,7 @@ struct State {
 impl State {
     fn new(tapped: Tapped, reader: Reader, rate: u32) -> Self {
         let beat = Instant::now() + BEAT;
-        Self {
-            tapped,
-            reader,
-            rate,
-            left: rate,
-            beat,
-            seen: 0,
-            shown: 0,
-            withheld: 0,
-            passed_over: 0,
-            failed: None,
-        }
+        Self { tapped, reader, rate, left: rate, beat, seen: 0, shown: 0, withheld: 0, passed_over: 0, failed: None }
     }
 
     fn counts(&self) -> serde_json::Value {
@@ -264,7 +253,9 @@ impl Wanted {
 
     fn columns(self) -> Vec<Column> {
         match self {
-            Self::Standard(base) => tables::standard(base.name()).map(|table| table.columns.clone()).unwrap_or_default(),
+            Self::Standard(base) => {
+                tables::standard(base.name()).map(|table| table.columns.clone()).unwrap_or_default()
+            }
             Self::Alias(table) => table.columns.clone(),
         }
     }

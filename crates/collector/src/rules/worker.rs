@@ -3,6 +3,7 @@
 //! Requests are judged in the order in which they come; a rule set is replaced between two of them. Whatever fails
 //! inside, the request passes as rules say of one that cannot be judged, and the thread goes on. Next: `sample.rs`.
 
+use crate::datagram::Filters;
 use crate::events::{Events, Severity};
 use crate::pipeline::{Created, Judged, Judgement};
 use crate::rules::clock;
@@ -20,7 +21,7 @@ use std::collections::VecDeque;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc as async_mpsc;
@@ -103,6 +104,8 @@ pub struct Shared {
     begun: Instant,
     /// When the thread was last seen alive, in milliseconds since it began.
     alive_ms: AtomicU64,
+    /// The part of the rules that runs in the kernel.
+    filters: OnceLock<Arc<Filters>>,
 }
 
 impl Shared {
@@ -117,6 +120,7 @@ impl Shared {
             events,
             begun: Instant::now(),
             alive_ms: AtomicU64::new(0),
+            filters: OnceLock::new(),
         }
     }
 
@@ -143,6 +147,11 @@ impl Shared {
     /// Returns why rules are interpreted although native code is wanted.
     pub fn interpreted_because(&self) -> Option<String> {
         locked(&self.interpreted_because).clone()
+    }
+
+    /// Has what the kernel drops counted with the rest.
+    pub fn count_with(&self, filters: Arc<Filters>) {
+        let _ = self.filters.set(filters);
     }
 
     /// Keeps why rules are interpreted.
@@ -467,12 +476,16 @@ impl Thread {
 
     fn report(&self) -> Report {
         let names = self.set.rules.iter().map(|rule| rule.name.as_text().into_owned());
+        let (mut rules, mut totals) = (names.zip(self.processor.accounts()).collect(), self.processor.totals());
+        if let Some(filters) = self.shared.filters.get() {
+            filters.add_to(&mut rules, &mut totals);
+        }
         Report {
             version: self.version,
             since: clock::shown(self.since_ticks),
             engine: if self.processor.native().is_some() { "jit" } else { "interp" },
-            rules: names.zip(self.processor.accounts()).collect(),
-            totals: self.processor.totals(),
+            rules,
+            totals,
         }
     }
 

@@ -153,7 +153,9 @@ impl Destination {
                         self.account.partial.add(1);
                         self.account.rejected_records.add(partial.rejected);
                         let (rejected, message) = (partial.rejected, &partial.message);
-                        self.warn("destination.partial", || format!("did not take {rejected} records of a request: {message}"));
+                        self.warn("destination.partial", || {
+                            format!("did not take {rejected} records of a request: {message}")
+                        });
                     }
                     return Ok(partial);
                 }

@@ -33,7 +33,7 @@ impl fmt::Display for Address {
 
 impl Address {
     /// Returns a new datagram socket without an address, for one like this.
-    pub(super) fn socket(&self) -> io::Result<OwnedFd> {
+    pub(crate) fn socket(&self) -> io::Result<OwnedFd> {
         let family = match self {
             Self::Unix(_) => AddressFamily::UNIX,
             Self::Udp(SocketAddr::V4(_)) => AddressFamily::INET,
@@ -43,7 +43,7 @@ impl Address {
     }
 
     /// Gives this address to a socket; returns the address as the kernel has it, and what removes its file.
-    pub(super) fn bind(&self, socket: &OwnedFd, mode: Option<u32>) -> Result<(Self, Option<SocketFile>), RelayError> {
+    pub(crate) fn bind(&self, socket: &OwnedFd, mode: Option<u32>) -> Result<(Self, Option<SocketFile>), RelayError> {
         match self {
             Self::Udp(address) => {
                 bind(socket, address).map_err(|error| self.refusal(error))?;
@@ -111,7 +111,7 @@ fn unix_name(path: &Path) -> Result<SocketAddrUnix, Errno> {
 
 /// Removes the file of a socket when it is dropped, where it still is that one.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     /// Device and inode.
     identity: (u64, u64),

@@ -3,7 +3,8 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Has the signals ignored that ask a process to end.
 ///
@@ -46,6 +47,35 @@ pub fn hold_ends() -> io::Result<OwnedFd> {
     check(descriptor)?;
     // SAFETY: the kernel has just given this descriptor, and nobody else has it. Test: `tests/live/host.rs`.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// The first descriptor that a service manager hands over (`SD_LISTEN_FDS_START`).
+const FIRST_HANDED_OVER: RawFd = 3;
+/// How many descriptors may be handed over.
+const HANDED_OVER_MAX: u32 = 1_024;
+
+/// Whether what was handed over has an owner.
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Takes the descriptors that a service manager has handed over, which programs that are started later do not get; the
+/// second time there are none.
+///
+/// # Errors
+/// When one of them is not open.
+pub fn take_descriptors(count: u32) -> io::Result<Vec<OwnedFd>> {
+    if IS_TAKEN.swap(true, Ordering::AcqRel) {
+        return Ok(Vec::new());
+    }
+    let all = FIRST_HANDED_OVER..FIRST_HANDED_OVER + count.min(HANDED_OVER_MAX) as RawFd;
+    let take = |descriptor: RawFd| {
+        // SAFETY: a number and a flag are handed in. Test: `tests/live/inlet.rs`.
+        let status = unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
+        check(status)?;
+        // SAFETY: it is open, was so when the process began, since whoever started it says so, and is taken once. Test:
+        // `tests/live/inlet.rs`.
+        Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+    };
+    all.map(take).collect()
 }
 
 fn check(status: libc::c_int) -> io::Result<()> {

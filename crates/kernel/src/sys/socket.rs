@@ -149,6 +149,11 @@ impl Batch {
         self.datagrams.len()
     }
 
+    /// Returns how many it holds at most.
+    pub fn count_max(&self) -> usize {
+        self.buffer.len() / self.slot_size
+    }
+
     /// Returns a datagram, and whether it was cut.
     pub fn datagram(&self, index: usize) -> (&[u8], bool) {
         let (size, is_cut) = self.datagrams[index];

@@ -9,7 +9,8 @@ use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
-const RULES: &str = "  - {name: hide, to: replace, kql: \"logs | extend Body = iif(Body == 'secret', '***', tostring(Body))\"}
+const RULES: &str =
+    "  - {name: hide, to: replace, kql: \"logs | extend Body = iif(Body == 'secret', '***', tostring(Body))\"}
   - {name: no-debug, to: drop, kql: logs | where SeverityNumber between (1 .. 8)}\n";
 
 #[test]
@@ -19,7 +20,10 @@ fn answers_are_text_for_people_and_json_for_programs() {
     send_logs(running.address, &logs(&[(5, "debug"), (9, "secret")]));
     let text = place.order(&["status"]);
     let first = format!("dtq {}, process {}\n", env!("CARGO_PKG_VERSION"), running.process.pid());
-    assert!(text.starts_with(&first) && text.contains("rules: version 1 since 20") && text.contains("judged 1"), "{text}");
+    assert!(
+        text.starts_with(&first) && text.contains("rules: version 1 since 20") && text.contains("judged 1"),
+        "{text}"
+    );
     let rules = place.order(&["rules"]);
     let rows: Vec<Vec<&str>> = rules.lines().map(|line| line.split_whitespace().collect()).collect();
     assert!(rows.iter().any(|row| row.starts_with(&["hide", "enforce", "redact", "2"])), "{rules}");
@@ -30,7 +34,10 @@ fn answers_are_text_for_people_and_json_for_programs() {
     let refused: Value = serde_json::from_str(&refused.stdout).unwrap();
     assert_eq!(refused, serde_json::json!({"ok": false, "message": "there is no rule `no-debg`; `no-debug` is one"}));
     let refused = place.dtq(&["ctl", "off", "no-debg"]).code(78);
-    assert_eq!((refused.stdout.as_str(), refused.stderr.as_str()), ("", "error: there is no rule `no-debg`; `no-debug` is one\n"));
+    assert_eq!(
+        (refused.stdout.as_str(), refused.stderr.as_str()),
+        ("", "error: there is no rule `no-debg`; `no-debug` is one\n")
+    );
     let rules = place.order(&["rules"]);
     assert!(rules.contains("an operator turned it off"), "{rules}");
     for (arguments, code, said) in [
@@ -136,7 +143,9 @@ fn another_user_controls_nothing() {
     }
     assert!(place.status()["ripcord"].is_null());
     assert_eq!(place.audit().iter().filter(|line| line["op"] == "ripcord").count(), 0);
-    for (name, mode) in [("control.sock", 0o666), ("state", 0o700), ("state/state.json", 0o600), ("state/audit.jsonl", 0o600)] {
+    for (name, mode) in
+        [("control.sock", 0o666), ("state", 0o700), ("state/state.json", 0o600), ("state/audit.jsonl", 0o600)]
+    {
         let found = std::fs::metadata(place.path(name)).unwrap().permissions().mode();
         assert_eq!(found & 0o777, mode, "{name}");
     }

@@ -23,7 +23,9 @@ fn is_served(running: &Running) {
 /// Checks that nothing is left of those who are gone.
 fn is_calm(running: &Running) {
     // The connection that asks is one of the admin's; none is open of the receiver.
-    assert!(eventually(|| running.metric("dtq_connections_open") == 0 && running.metric("dtq_requests_in_flight") == 0));
+    assert!(
+        eventually(|| running.metric("dtq_connections_open") == 0 && running.metric("dtq_requests_in_flight") == 0)
+    );
 }
 
 /// Reads to the end of a connection.

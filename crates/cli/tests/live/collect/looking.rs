@@ -1,7 +1,7 @@
 //! `dtq tap` and `dtq top` on the traffic of a process: what they show, and that traffic does not notice.
 
 use crate::common;
-use crate::peers::{logs, logs_of, post, record, send_logs, spans, PROTOBUF};
+use crate::peers::{PROTOBUF, logs, logs_of, post, record, send_logs, spans};
 use crate::place::{Place, Running};
 use crate::started::{DEADLINE, eventually};
 use prost::Message;
@@ -69,14 +69,18 @@ fn a_tap_reads_the_names_that_operators_use() {
     };
     for (query, expected) in [
         ("logs | project Body", r#"[{"Body":"debug"},{"Body":"info"},{"Body":"***"}]"#),
-        ("traces | project message, severityLevel", 
-         r#"[{"message":"debug","severityLevel":0},{"message":"info","severityLevel":1},{"message":"***","severityLevel":3}]"#),
+        (
+            "traces | project message, severityLevel",
+            r#"[{"message":"debug","severityLevel":0},{"message":"info","severityLevel":1},{"message":"***","severityLevel":3}]"#,
+        ),
         ("AppTraces | where SeverityLevel > 1 | project Message", r#"[{"Message":"***"}]"#),
         ("OTELLogs | where Body == 'info' | project Body, SeverityNumber", r#"[{"Body":"info","SeverityNumber":9}]"#),
         ("spans | project SpanName", r#"[{"SpanName":"GET /a"},{"SpanName":"GET /b"}]"#),
         ("requests | project name", r#"[{"name":"GET /a"},{"name":"GET /b"}]"#),
-        ("OTELTraces | project SpanName, SpanKind", 
-         r#"[{"SpanName":"GET /a","SpanKind":"SPAN_KIND_SERVER"},{"SpanName":"GET /b","SpanKind":"SPAN_KIND_SERVER"}]"#),
+        (
+            "OTELTraces | project SpanName, SpanKind",
+            r#"[{"SpanName":"GET /a","SpanKind":"SPAN_KIND_SERVER"},{"SpanName":"GET /b","SpanKind":"SPAN_KIND_SERVER"}]"#,
+        ),
     ] {
         let tap = Looking::start(&place, "tap", &["--rate", "1000/s", query]);
         send();
@@ -129,8 +133,7 @@ fn taps_that_nobody_reads_and_that_are_killed_cost_no_record() {
     let running = place.start();
     let large = "x".repeat(4_000);
     let request = logs(&vec![(9, large.as_str()); 20]);
-    let mut silent: Vec<Child> =
-        (0..4).map(|_| Looking::spawn(&place, "tap", &["--rate", "10000", "logs"])).collect();
+    let mut silent: Vec<Child> = (0..4).map(|_| Looking::spawn(&place, "tap", &["--rate", "10000", "logs"])).collect();
     for round in 0..400 {
         // Readers go away in the middle of it, one after the other.
         if round % 100 == 99 {
@@ -161,8 +164,7 @@ fn sums(top: &Looking, records: u64) -> BTreeMap<(String, String, String), (u64,
         seen += window["records"].as_u64().unwrap();
         for event in window["events"].as_array().unwrap() {
             let part = |key: &str| event[key].as_str().unwrap().to_owned();
-            let sum: &mut (u64, u64) =
-                sums.entry((part("event"), part("severity"), part("service"))).or_default();
+            let sum: &mut (u64, u64) = sums.entry((part("event"), part("severity"), part("service"))).or_default();
             sum.0 += event["records"].as_u64().unwrap();
             sum.1 += event["bytes"].as_u64().unwrap();
             assert_eq!(event["missed_at_most"], 0);
@@ -192,7 +194,12 @@ fn top_counts_what_there_was_to_the_record_and_the_byte() {
         send_logs(running.address, &logs_of(service, records));
     };
     for round in 0..20 {
-        send("cart", "user * logged in", (9, "INFO"), (0..30).map(|at| format!("user {round}{at} logged in")).collect());
+        send(
+            "cart",
+            "user * logged in",
+            (9, "INFO"),
+            (0..30).map(|at| format!("user {round}{at} logged in")).collect(),
+        );
         send("mail", "user * logged in", (9, "INFO"), (0..7).map(|at| format!("user {at} logged in")).collect());
         let line = "long ".repeat(60);
         send("cart", &format!("{}...", &"long ".repeat(60)[..120]), (17, "ERROR"), vec![line; 2]);
@@ -207,7 +214,10 @@ fn top_counts_what_there_was_to_the_record_and_the_byte() {
         assert!(events.len() <= 1);
     }
     let once = Looking::start(&place, "top", &["--once", "--window", "2s", "--bytes", "--output", "json"]);
-    send_logs(running.address, &logs_of("cart", vec![record(9, "short"), record(9, "short"), record(9, &"long ".repeat(60))]));
+    send_logs(
+        running.address,
+        &logs_of("cart", vec![record(9, "short"), record(9, "short"), record(9, &"long ".repeat(60))]),
+    );
     let events = once.next()["events"].clone();
     let order: Vec<(u64, bool)> = (events.as_array().unwrap().iter())
         .map(|event| (event["records"].as_u64().unwrap(), event["event"] == "short"))

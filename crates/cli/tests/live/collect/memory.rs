@@ -63,8 +63,11 @@ struct Bomb {
 }
 
 fn bombs() -> Vec<Bomb> {
-    let bomb = |name, headers: &[(&'static str, &'static str)], body, status| {
-        Bomb { name, headers: headers.to_vec(), body, status }
+    let bomb = |name, headers: &[(&'static str, &'static str)], body, status| Bomb {
+        name,
+        headers: headers.to_vec(),
+        body,
+        status,
     };
     let mebibytes = |count: usize| vec![0; count << 20];
     // A frame of zstd (RFC 8878) of 4 GiB: blocks that repeat one byte.
@@ -83,11 +86,24 @@ fn bombs() -> Vec<Bomb> {
         bomb("zstd of 4 GiB", &[PROTOBUF, ZSTD], zstd_bomb, 413),
         bomb("zstd with a window of 2 GiB", &[PROTOBUF, ZSTD], zstd_window, 400),
         bomb("gzip of JSON", &[JSON, GZIP], gzip(&b"[".repeat(4 << 20)), 400),
-        bomb("gzip of empty resources in JSON", &[JSON, GZIP],
-             gzip(&[b"{\"resourceLogs\":[{}", &b",{}".repeat(600_000)[..], b"]}"].concat()), 200),
-        bomb("gzip of values in JSON", &[JSON, GZIP],
-             gzip(&[b"{\"resourceLogs\":[{\"x\":[0", &b",0".repeat(1_000_000)[..], b"]}]}"].concat()), 200),
-        bomb("two million empty records", &[PROTOBUF, GZIP], gzip(&request(&[field(2, b"")].concat().repeat(2_000_000))), 413),
+        bomb(
+            "gzip of empty resources in JSON",
+            &[JSON, GZIP],
+            gzip(&[b"{\"resourceLogs\":[{}", &b",{}".repeat(600_000)[..], b"]}"].concat()),
+            200,
+        ),
+        bomb(
+            "gzip of values in JSON",
+            &[JSON, GZIP],
+            gzip(&[b"{\"resourceLogs\":[{\"x\":[0", &b",0".repeat(1_000_000)[..], b"]}]}"].concat()),
+            200,
+        ),
+        bomb(
+            "two million empty records",
+            &[PROTOBUF, GZIP],
+            gzip(&request(&[field(2, b"")].concat().repeat(2_000_000))),
+            413,
+        ),
         bomb("half a million empty resources", &[PROTOBUF], field(1, b"").repeat(500_000), 200),
         bomb("half a million empty attributes", &[PROTOBUF], request(&field(2, &field(6, b"").repeat(500_000))), 200),
         bomb("an announced size", &[PROTOBUF], vec![0; 2 << 20], 413),
@@ -150,7 +166,13 @@ fn what_decodes_and_is_nonsense_passes_or_is_refused_and_never_harms() {
         // Spans as logs: the same field numbers down to records; the insides are the destination's to judge.
         ("spans as logs", "/v1/logs", PROTOBUF, spans.clone(), &[200]),
         ("logs as metrics", "/v1/metrics", PROTOBUF, logs(&[(9, "a")]), &[200, 400]),
-        ("another schema", "/v1/logs", PROTOBUF, [field(1, b"name"), vec![0x10, 42], field(3, b"x")].concat(), &[200, 400]),
+        (
+            "another schema",
+            "/v1/logs",
+            PROTOBUF,
+            [field(1, b"name"), vec![0x10, 42], field(3, b"x")].concat(),
+            &[200, 400],
+        ),
         ("a field of a wrong type", "/v1/logs", PROTOBUF, vec![0x08, 1], &[400]),
         ("groups", "/v1/logs", PROTOBUF, vec![0x0B; 1_000], &[400]),
         ("field 0", "/v1/logs", PROTOBUF, vec![0x02, 0], &[400]),

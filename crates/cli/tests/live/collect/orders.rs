@@ -1,7 +1,7 @@
 //! Orders to a process that runs: what takes effect, what outlives a kill, and what is written down.
 
-use crate::place::Place;
 use crate::peers::{logs, send_logs};
+use crate::place::Place;
 use serde_json::Value;
 
 const HIDE: &str = "  - {name: hide, to: replace, on_error: drop, \
@@ -139,8 +139,12 @@ fn the_ripcord_takes_effect_with_its_answer_and_outlives_a_kill() {
     place.order(&["restore"]);
     assert_eq!(place.passes(&running, &ALL), ["info", "trace", "***"]);
     let audit = place.audit();
-    let pulls: Vec<_> = lines(&audit, "ripcord").iter().map(|line| (&line["result"], &line["also_protective"])).collect();
-    assert_eq!(format!("{pulls:?}"), r#"[(String("ok"), Number(0)), (String("refused"), Number(1)), (String("ok"), Number(2))]"#);
+    let pulls: Vec<_> =
+        lines(&audit, "ripcord").iter().map(|line| (&line["result"], &line["also_protective"])).collect();
+    assert_eq!(
+        format!("{pulls:?}"),
+        r#"[(String("ok"), Number(0)), (String("refused"), Number(1)), (String("ok"), Number(2))]"#
+    );
     let first = lines(&audit, "ripcord")[0];
     let own = std::fs::metadata("/proc/self").map(|own| std::os::unix::fs::MetadataExt::uid(&own)).unwrap();
     assert_eq!((&first["uid"], first["pid"].is_u64(), first["time"].is_string()), (&own.into(), true, true));

@@ -26,13 +26,11 @@ impl Place {
 
     /// Makes a folder with these rules, and more lines for the configuration.
     pub fn with(rules: &str, more: &str) -> Self {
-        let place =
-            Self { folder: tempfile::tempdir().unwrap(), sink: Sink::start(), archive: Sink::start() };
+        let place = Self { folder: tempfile::tempdir().unwrap(), sink: Sink::start(), archive: Sink::start() };
         std::fs::create_dir(place.path("rules")).unwrap();
         place.write(rules);
-        let destination = |sink: &Sink| {
-            format!("{{endpoint: 'http://{}', protocol: http/protobuf, compression: none", sink.address)
-        };
+        let destination =
+            |sink: &Sink| format!("{{endpoint: 'http://{}', protocol: http/protobuf, compression: none", sink.address);
         let configuration = format!(
             "listen: [{{address: '127.0.0.1:0'}}]\nadmin: 127.0.0.1:0\ndestinations:\n  backend: {}}}\n  \
              archive: {}, only_routed: true}}\nrules: {{files: [rules], socket: '{}', state: '{}'}}\n{more}",
