@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// The version of these calls; it moves on when one of them changes.
+// The version of these calls; it moves on when one of them changes, not when one is added.
 #define DTQ_ABI_VERSION 1
 
 // Says how a call ended.
@@ -108,6 +108,14 @@ extern "C" {
 // Gives the version of these calls, DTQ_ABI_VERSION of the library.
 uint32_t dtq_abi_version(void);
 
+// Gives the version of the library, as "0.1.0": a text that is there for good.
+const char *dtq_version(void);
+
+// Tells that this may be the child of a fork: its rules begin anew, and what the parent holds stays with the parent.
+//
+// A fork by the C library calls this by itself; only a process made in another way has to. Once more does nothing.
+void dtq_after_fork(void);
+
 // Makes rules of a text; when they are wrong, `report` gets the reasons, each with its position.
 //
 // # Safety
@@ -137,6 +145,20 @@ DtqStatus dtq_rules_reload(const DtqRules *rules,
                            size_t size,
                            DtqBytes *report);
 
+// Reads the file of dtq_rules_open again, whether it has changed or not; when it is wrong, the rules before go on.
+//
+// # Safety
+// `rules` is from these calls and not freed, `report` points to a variable or is null.
+DtqStatus dtq_rules_reload_file(const DtqRules *rules,
+                                DtqBytes *report);
+
+// Says whether any rule is for a signal, as 1 or 0: where none is, a request need not be made to be judged.
+//
+// # Safety
+// `rules` is from these calls and not freed.
+int32_t dtq_rules_concern(const DtqRules *rules,
+                          int32_t signal);
+
 // Says what becomes of an OTLP request; where it is changed, `changed` gets the bytes that go on.
 //
 // What rules make besides goes to `on_emission`. On any status but DTQ_STATUS_OK the verdict is to pass.
@@ -156,7 +178,8 @@ DtqStatus dtq_rules_judge(const DtqRules *rules,
 // `rules` is from these calls and not freed.
 DtqStatus dtq_rules_tick(const DtqRules *rules);
 
-// Gives the account of each rule and the counts of all, as JSON: {"running":..., "counts":{...}, "rules":[...]}.
+// Gives the account of each rule and the counts of all, as JSON: {"running":..., "counts":{...}, "rules":[...],
+// "left_out":[names of rules whose tiers leave in-process out], "warnings":...}.
 //
 // # Safety
 // `rules` is from these calls and not freed, `json` points to a variable.

@@ -15,12 +15,13 @@ def main(library, folder):
     here = pathlib.Path(__file__).parent
     tag = "py3-none-" + sysconfig.get_platform().replace("-", "_").replace(".", "_")
     info = f"dtq-{VERSION}.dist-info"
-    files = {f"dtq/{path.name}": path.read_bytes() for path in sorted((here / "dtq").glob("*.py"))}
+    files = {f"dtq/{path.name}": path.read_bytes() for path in sorted((here / "src" / "dtq").glob("*.py"))}
+    files["dtq/py.typed"] = b""
     files["dtq/libdtq.so"] = pathlib.Path(library).read_bytes()
     files[f"{info}/METADATA"] = (
         f"Metadata-Version: 2.1\nName: dtq\nVersion: {VERSION}\n"
         "Summary: Rules on telemetry inside a Python process\nLicense: Apache-2.0\nRequires-Python: >=3.9\n"
-        "Provides-Extra: otel\nRequires-Dist: opentelemetry-sdk>=1.35; extra == 'otel'\n"
+        "Provides-Extra: otel\nRequires-Dist: opentelemetry-sdk>=1.39; extra == 'otel'\n"
     ).encode()
     files[f"{info}/WHEEL"] = f"Wheel-Version: 1.0\nGenerator: dtq\nRoot-Is-Purelib: false\nTag: {tag}\n".encode()
     rows = []

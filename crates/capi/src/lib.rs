@@ -1,7 +1,7 @@
 //! `libdtq`: rules for programs in C, and for languages that call C.
 //!
-//! Bytes of OTLP requests in, verdict and bytes out. Each call checks its pointers, lets no panic out and waits for no
-//! other thread but in `dtq_rules_accounts`. The header is `include/dtq.h`, made of this file; the Python package in
+//! Bytes of OTLP requests in, verdict and bytes out. Each call checks its pointers and lets no panic out; all but
+//! `dtq_rules_free` may be called from any thread at any time, and `dtq_rules_judge` waits for none of them. The header is `include/dtq.h`, made of this file; the Python package in
 //! `python/` is written on these calls.
 #![allow(unsafe_code, reason = "pointers of C")]
 
@@ -12,8 +12,9 @@ use std::ffi::{CString, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::ptr;
+use std::sync::Once;
 
-/// The version of these calls; it moves on when one of them changes.
+/// The version of these calls; it moves on when one of them changes, not when one is added.
 pub const DTQ_ABI_VERSION: u32 = 1;
 
 /// Says how a call ended.
@@ -169,13 +170,46 @@ unsafe fn utf8<'a>(data: *const u8, size: usize) -> Option<&'a str> {
     std::str::from_utf8(unsafe { bytes(data, size) }?).ok()
 }
 
+fn signal_of(number: i32) -> Option<Signal> {
+    match number {
+        0 => Some(Signal::Logs),
+        1 => Some(Signal::Metrics),
+        2 => Some(Signal::Spans),
+        _ => None,
+    }
+}
+
 /// Ends what a call does in any case: a panic becomes a status.
 fn guarded(call: impl FnOnce() -> DtqStatus) -> DtqStatus {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or(DtqStatus::Internal)
 }
 
+#[cfg(unix)]
+unsafe extern "C" {
+    /// Registers what is called in the child of a fork (POSIX).
+    fn pthread_atfork(
+        prepare: Option<extern "C" fn()>,
+        parent: Option<extern "C" fn()>,
+        child: Option<extern "C" fn()>,
+    ) -> i32;
+}
+
+/// Has the child of a fork begin anew.
+fn watch_forks() {
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(|| {
+        #[cfg(unix)]
+        // SAFETY: the function is there for good, touches nothing but two atomic numbers, and cannot unwind. Should there
+        // be no room to register it, a child finds out by itself when a place is taken that nobody will leave.
+        unsafe {
+            pthread_atfork(None, None, Some(dtq_after_fork));
+        }
+    });
+}
+
 /// Writes new rules to the caller, or why there are none.
 fn made(result: Result<Rules, dtq_inprocess::Refused>, rules: *mut *mut DtqRules, report: *mut DtqBytes) -> DtqStatus {
+    watch_forks();
     match result {
         Ok(made) => {
             let made = Box::into_raw(Box::new(DtqRules { rules: made }));
@@ -194,6 +228,21 @@ fn made(result: Result<Rules, dtq_inprocess::Refused>, rules: *mut *mut DtqRules
 #[unsafe(no_mangle)]
 pub extern "C" fn dtq_abi_version() -> u32 {
     DTQ_ABI_VERSION
+}
+
+/// Gives the version of the library, as "0.1.0": a text that is there for good.
+#[unsafe(no_mangle)]
+pub extern "C" fn dtq_version() -> *const c_char {
+    const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
+    VERSION.as_ptr().cast()
+}
+
+/// Tells that this may be the child of a fork: its rules begin anew, and what the parent holds stays with the parent.
+///
+/// A fork by the C library calls this by itself; only a process made in another way has to. Once more does nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn dtq_after_fork() {
+    dtq_inprocess::after_fork();
 }
 
 /// Makes rules of a text; when they are wrong, `report` gets the reasons, each with its position.
@@ -264,6 +313,40 @@ pub unsafe extern "C" fn dtq_rules_reload(
     })
 }
 
+/// Reads the file of dtq_rules_open again, whether it has changed or not; when it is wrong, the rules before go on.
+///
+/// # Safety
+/// `rules` is from these calls and not freed, `report` points to a variable or is null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dtq_rules_reload_file(rules: *const DtqRules, report: *mut DtqBytes) -> DtqStatus {
+    clear(report);
+    guarded(|| {
+        // SAFETY: the caller's promise.
+        let Some(rules) = (unsafe { rules.as_ref() }) else { return DtqStatus::BadArgument };
+        match rules.rules.reload() {
+            Ok(()) => DtqStatus::Ok,
+            Err(refused) => {
+                hand_over(report, refused.to_string().into_bytes());
+                DtqStatus::Refused
+            }
+        }
+    })
+}
+
+/// Says whether any rule is for a signal, as 1 or 0: where none is, a request need not be made to be judged.
+///
+/// # Safety
+/// `rules` is from these calls and not freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dtq_rules_concern(rules: *const DtqRules, signal: i32) -> i32 {
+    catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: the caller's promise.
+        let rules = unsafe { rules.as_ref() };
+        i32::from(rules.zip(signal_of(signal)).is_some_and(|(rules, signal)| rules.rules.concern(signal)))
+    }))
+    .unwrap_or(0)
+}
+
 /// Says what becomes of an OTLP request; where it is changed, `changed` gets the bytes that go on.
 ///
 /// What rules make besides goes to `on_emission`. On any status but DTQ_STATUS_OK the verdict is to pass.
@@ -286,17 +369,15 @@ pub unsafe extern "C" fn dtq_rules_judge(
     // SAFETY: not null; a variable of the caller.
     unsafe { verdict.write(DtqVerdict::Pass) }
     guarded(|| {
-        let signal = match signal {
-            0 => Signal::Logs,
-            1 => Signal::Metrics,
-            2 => Signal::Spans,
-            _ => return DtqStatus::BadArgument,
-        };
         // SAFETY: the caller's promise.
         let (rules, request) = unsafe { (rules.as_ref(), bytes(request, size)) };
-        let (Some(rules), Some(request)) = (rules, request) else { return DtqStatus::BadArgument };
-        let (fate, emissions) = rules.rules.apply(signal, request);
-        rules.rules.send(emissions);
+        let (Some(rules), Some(request), Some(signal)) = (rules, request, signal_of(signal)) else {
+            return DtqStatus::BadArgument;
+        };
+        // Held for the program's own function, which may free the rules.
+        let rules = rules.rules.clone();
+        let (fate, emissions) = rules.apply(signal, request);
+        rules.send(emissions);
         let said = match fate {
             Fate::Pass => DtqVerdict::Pass,
             Fate::Drop => DtqVerdict::Drop,
@@ -320,12 +401,14 @@ pub unsafe extern "C" fn dtq_rules_tick(rules: *const DtqRules) -> DtqStatus {
     guarded(|| {
         // SAFETY: the caller's promise.
         let Some(rules) = (unsafe { rules.as_ref() }) else { return DtqStatus::BadArgument };
-        rules.rules.send(rules.rules.tick());
+        let rules = rules.rules.clone();
+        rules.send(rules.tick());
         DtqStatus::Ok
     })
 }
 
-/// Gives the account of each rule and the counts of all, as JSON: {"running":..., "counts":{...}, "rules":[...]}.
+/// Gives the account of each rule and the counts of all, as JSON: {"running":..., "counts":{...}, "rules":[...],
+/// "left_out":[names of rules whose tiers leave in-process out], "warnings":...}.
 ///
 /// # Safety
 /// `rules` is from these calls and not freed, `json` points to a variable.
@@ -340,6 +423,7 @@ pub unsafe extern "C" fn dtq_rules_accounts(rules: *const DtqRules, json: *mut D
         let rules = &rules.rules;
         let all = serde_json::json!({
             "running": rules.running(), "counts": rules.counts(), "rules": rules.accounts(),
+            "left_out": rules.left_out(), "warnings": rules.warnings(),
         });
         hand_over(json, all.to_string().into_bytes());
         DtqStatus::Ok

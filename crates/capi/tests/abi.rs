@@ -24,8 +24,8 @@ fn the_header_is_that_of_the_library() {
     assert!(made == written, "include/dtq.h is not what src/lib.rs says: DTQ_BLESS=1 cargo test -p dtq-capi\n{made}");
 }
 
-#[test]
-fn a_program_in_c_runs_rules() {
+/// Builds a program in C with the library, runs it, and returns what it prints.
+fn run(source: &Path) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     // The library stands beside the folder of the test, where cargo builds it before its tests.
     let exe = std::env::current_exe().unwrap();
@@ -33,11 +33,11 @@ fn a_program_in_c_runs_rules() {
     let library = [built.join("libdtq.so"), built.parent().unwrap().join("libdtq.so")];
     let library = library.iter().find(|path| path.exists()).expect("cargo builds the library before its tests");
     let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join("abi");
+    let program = folder.path().join("program");
     let built = Command::new("cc")
-        .args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-I"])
+        .args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-pthread", "-I"])
         .arg(root.join("include"))
-        .arg(root.join("tests/abi.c"))
+        .arg(source)
         .arg(library)
         .arg(format!("-Wl,-rpath,{}", library.parent().unwrap().display()))
         .arg("-o")
@@ -47,4 +47,22 @@ fn a_program_in_c_runs_rules() {
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let ran = Command::new(&program).output().unwrap();
     assert!(ran.status.success(), "{:?}\n{}", ran.status, String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+#[test]
+fn a_program_in_c_runs_rules() {
+    assert_eq!(run(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/abi.c")), "");
+}
+
+#[test]
+fn the_example_of_the_documentation_runs() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/inprocess.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let example =
+        page.split("```c\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the page has an example");
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("example.c");
+    std::fs::write(&source, example).unwrap();
+    assert_eq!(run(&source), "dropped\n");
 }

@@ -155,20 +155,9 @@ impl<J: Judge> Collector<J> {
         events: Events,
     ) -> Result<Self, StartError> {
         let events = Arc::new(events);
-        let mut destinations = Vec::new();
-        for one in &settings.destinations {
-            let destination = Destination::new(one.clone(), Arc::clone(&events));
-            destinations
-                .push(destination.map_err(|error| StartError::Tls(format!("destination `{}`", one.name), error))?);
-        }
-        let (mut bound, mut addresses) = (Vec::new(), Vec::new());
         let accounts = sockets.accounts();
-        for (port, socket) in settings.ports.iter().zip(sockets.ports) {
-            let socket = adopt(port.address, socket)?;
-            addresses.push(socket.local_addr().map_err(|error| StartError::Bind(port.address, error))?);
-            let listener = Listener::new(socket, port.tls.as_ref(), port.auth.clone());
-            bound.push(listener.map_err(|error| StartError::Tls(format!("port {}", port.address), error))?);
-        }
+        let destinations = destinations(&settings, &events)?;
+        let (bound, addresses) = listeners(&settings, sockets.ports)?;
         let certificates = Arc::new(Certificates::new(watched(&settings, &bound, &destinations), Arc::clone(&events)));
         let admin_socket = settings.admin.zip(sockets.admin);
         let admin_socket = admin_socket.map(|(address, socket)| adopt(address, socket)).transpose()?;
@@ -343,6 +332,29 @@ async fn look_at_certificates(certificates: Arc<Certificates>) {
         // Where it fails, it is tried again.
         let _ = tokio::task::spawn_blocking(move || certificates.look()).await;
     }
+}
+
+fn destinations(settings: &Settings, events: &Arc<Events>) -> Result<Vec<Arc<Destination>>, StartError> {
+    let destination = |one: &send::Settings| {
+        Destination::new(one.clone(), Arc::clone(events))
+            .map_err(|error| StartError::Tls(format!("destination `{}`", one.name), error))
+    };
+    settings.destinations.iter().map(destination).collect()
+}
+
+/// Returns what listens on the sockets of ports, and their addresses.
+fn listeners(
+    settings: &Settings,
+    sockets: Vec<std::net::TcpListener>,
+) -> Result<(Vec<Listener>, Vec<SocketAddr>), StartError> {
+    let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
+    for (port, socket) in settings.ports.iter().zip(sockets) {
+        let socket = adopt(port.address, socket)?;
+        addresses.push(socket.local_addr().map_err(|error| StartError::Bind(port.address, error))?);
+        let listener = Listener::new(socket, port.tls.as_ref(), port.auth.clone());
+        listeners.push(listener.map_err(|error| StartError::Tls(format!("port {}", port.address), error))?);
+    }
+    Ok((listeners, addresses))
 }
 
 /// Hands a socket over to the runtime.

@@ -115,12 +115,14 @@ impl Places {
     }
 
     /// Says whether something waits for the wrapper of a signal.
+    #[cfg(feature = "opentelemetry")]
     #[inline]
     pub fn is_waiting(&self, signal: Signal) -> bool {
         self.waiting.load(Ordering::Relaxed) & (1 << signal as u8) != 0
     }
 
     /// Returns what waits for the wrapper of a signal.
+    #[cfg(feature = "opentelemetry")]
     pub fn take(&self, signal: Signal) -> Vec<u8> {
         let bit = 1 << signal as u8;
         if !self.is_waiting(signal) {

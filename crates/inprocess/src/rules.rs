@@ -6,7 +6,7 @@
 use crate::counts::{Counters, Counts, count};
 use crate::host::{Host, Notice};
 use crate::load::{Bounds, Loaded, Refused, Watched, load};
-use crate::places::{Places, after_fork, lock};
+use crate::places::{Places, after_fork};
 use crate::seat::{Fate, Judged, Seat};
 use crate::subject::Subject;
 use dtq_record::otlp::Signal;
@@ -309,7 +309,18 @@ impl Rules {
     /// Returns the rules as they were loaded, and whether all of them run.
     #[cfg(feature = "tracing")]
     pub(crate) fn loaded(&self) -> (Option<Arc<Loaded>>, bool) {
-        (lock(&self.shared.places.current().loaded).clone(), self.running() == Running::All)
+        (crate::places::lock(&self.shared.places.current().loaded).clone(), self.running() == Running::All)
+    }
+
+    /// Says whether any rule is for a signal: where none is, nothing has to be made to be judged.
+    ///
+    /// Looks at the rule file when it is time, as judging does.
+    pub fn concern(&self, signal: Signal) -> bool {
+        let looked = catch_unwind(AssertUnwindSafe(|| self.check_file(self.shared.host.now_ticks())));
+        if looked.is_err() {
+            count(&self.shared.counters().panics);
+        }
+        self.shared.concerned.load(Ordering::Relaxed) & 1 << signal as u8 != 0
     }
 
     /// Says whether records of a signal must not pass unjudged.

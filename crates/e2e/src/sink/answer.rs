@@ -214,10 +214,8 @@ fn taken(signal: &str, is_json: bool, partial: Option<(i64, String)>) -> Respons
         return ([(header::CONTENT_TYPE, "application/json")], body).into_response();
     }
     // The three answers have the same numbers.
-    let partial_success = partial.map(|(rejected_log_records, error_message)| ExportLogsPartialSuccess {
-        rejected_log_records,
-        error_message,
-    });
+    let partial_success = partial
+        .map(|(rejected_log_records, error_message)| ExportLogsPartialSuccess { rejected_log_records, error_message });
     let body = ExportLogsServiceResponse { partial_success }.encode_to_vec();
     ([(header::CONTENT_TYPE, "application/x-protobuf")], body).into_response()
 }
