@@ -41,9 +41,9 @@ impl Programs {
             build.args(["build", "--quiet", "--package", "dtq-cli", "--bin", "dtq"]);
             // What cargo says of this package is not of that: build scripts would run again, now and at the next build.
             let of_this = |name: &str| OF_PACKAGE.iter().any(|prefix| name.starts_with(prefix));
-            std::env::vars_os()
-                .filter(|(name, _)| name.to_str().is_some_and(of_this))
-                .for_each(|(name, _)| drop(build.env_remove(name)));
+            for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_this)) {
+                build.env_remove(name);
+            }
             if !cfg!(debug_assertions) {
                 build.arg("--release");
             }
