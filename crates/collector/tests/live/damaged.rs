@@ -8,6 +8,7 @@ use dtq_collector::account::ReceiveAccount;
 use dtq_collector::auth::Auth;
 use dtq_collector::coding::Coding;
 use dtq_collector::config;
+use dtq_collector::events::Events;
 use dtq_collector::intake::{Ack, Intake};
 use dtq_collector::limits::Limits;
 use dtq_collector::pipeline::Judge;
@@ -228,7 +229,8 @@ fn a_process_begins_with_whatever_the_one_before_it_left() {
     let settings = settings(folder.path());
     let state = folder.path().join("state");
     let open = || {
-        let (governor, _, thread) = Governor::open(settings.clone()).unwrap_or_else(|refusal| panic!("{refusal}"));
+        let (governor, _, thread) =
+            Governor::open(settings.clone(), None, Events::silent()).unwrap_or_else(|refusal| panic!("{refusal}"));
         (governor, thread)
     };
     let (governor, thread) = open();
