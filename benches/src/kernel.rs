@@ -3,7 +3,7 @@
 //! Programs run by `BPF_PROG_TEST_RUN`, which measures them itself; the least of many short rounds counts, in which all
 //! cases take turns. Each is loaded several times: to where a packet is copied makes the copy of it slower in one of
 //! sixteen. Needs root; says so loudly where it may not. Read in order: [`loaded`], [`payloads`], [`search`], [`cases`],
-//! [`sockets`].
+//! [`messages`], [`sockets`].
 
 mod loaded;
 
@@ -12,6 +12,8 @@ mod payloads;
 mod search;
 
 mod cases;
+
+mod messages;
 
 mod sockets;
 
@@ -68,6 +70,9 @@ impl Case {
 /// # Errors
 /// What is wrong with a rule, or what the kernel says of its program.
 pub fn run(word: Option<&str>) -> Result<(), String> {
+    if word.is_none_or(|word| messages::NAME.contains(word)) {
+        messages::run();
+    }
     if let Err(error) = loaded::may_load() {
         eprintln!("SKIPPED: group kernel: no program can be loaded here ({error}); run it as root");
         return Ok(());

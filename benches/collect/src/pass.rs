@@ -44,7 +44,7 @@ pub async fn serve(listen: &str, to: &str, is_grpc: bool) -> Result<(), String> 
             let service = service_fn(|request| pass(Arc::clone(&shared), request));
             let mut server = auto::Builder::new(TokioExecutor::new());
             server.http1().max_buf_size(64 << 10);
-            server.http2().initial_stream_window_size(1 << 20).initial_connection_window_size(2 << 20);
+            server.http2().initial_stream_window_size(1 << 20).initial_connection_window_size(2 << 20).max_frame_size(64 << 10);
             let _ = server.serve_connection(TokioIo::new(stream), service).await;
         });
     }

@@ -14,10 +14,7 @@ use dtq_ebpf::filter::Front;
 use dtq_ebpf::payload::Format;
 use dtq_kernel::attach::filter::Present;
 use dtq_kernel::{Socket, SocketFilter};
-use dtq_record::input::Options as InputOptions;
-use dtq_record::otlp::Signal;
-use dtq_record::otlp::encode::request::RequestBuilder;
-use dtq_record::{Format as Lines, Input, Inputs};
+use dtq_record::text::messages::{Arrival, MessageFormat, Messages};
 use dtq_rules::engine::{Output, Processor};
 use dtq_source::Limits;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -359,7 +356,8 @@ fn receive_all(ends: &Ends, mut judge: Judge, who: Who, sent: usize, read: &Send
 enum Judge {
     All,
     Prefix,
-    Rules(Box<Processor>),
+    /// By the rules, over a request of each message.
+    Rules(Box<Processor>, Box<Messages>),
 }
 
 impl Judge {
@@ -367,7 +365,10 @@ impl Judge {
         Ok(match who {
             Who::Nobody => Self::All,
             Who::Prefix | Who::ByHand | Who::Kernel => Self::Prefix,
-            Who::Rules | Who::KernelAndRules => Self::Rules(Box::new(Engine::Native.processor_of(&drops(CONDITION))?)),
+            Who::Rules | Who::KernelAndRules => Self::Rules(
+                Box::new(Engine::Native.processor_of(&drops(CONDITION))?),
+                Box::new(Messages::new(MessageFormat::Syslog, &Limits::default())),
+            ),
         })
     }
 
@@ -375,25 +376,15 @@ impl Judge {
         match self {
             Self::All => !std::hint::black_box(message).is_empty(),
             Self::Prefix => !message.starts_with(NOISE_PREFIX),
-            Self::Rules(processor) => match apply(processor, &request(message)) {
-                Output::Empty => false,
-                Output::Unchanged => true,
-                // The record of a message is all that its resource has.
-                Output::Bytes(left) => left.len() > REST.len(),
-            },
+            Self::Rules(processor, messages) => {
+                messages.push(message, Arrival { now_ticks: NOW_TICKS, is_observed: true });
+                match apply(processor, &messages.take()) {
+                    Output::Empty => false,
+                    Output::Unchanged => true,
+                    // The record of a message is all that its resource has.
+                    Output::Bytes(left) => left.len() > REST.len(),
+                }
+            }
         }
     }
-}
-
-/// Returns the request that a message is, as the readers of user space make it.
-fn request(message: &[u8]) -> Vec<u8> {
-    let limits = Limits::default();
-    let input = Input::from_bytes("message", "message", message.to_vec()).with_format(Lines::Syslog);
-    let inputs = Inputs::probe(vec![input], &InputOptions { now_ticks: NOW_TICKS }, &limits);
-    let inputs = inputs.expect("a message is an input");
-    let mut originals = inputs.originals(0).expect("it is there").expect("syslog has lines");
-    let original = originals.next_record().expect("bytes can be read").expect("a message is a line");
-    let mut builder = RequestBuilder::new(Signal::Logs);
-    builder.push_row(&original.row.expect("the message is of syslog")).expect("it is small");
-    builder.take()
 }

@@ -14,3 +14,8 @@ fn commands_print_what_the_fixtures_say() {
     assert!(!paths.is_empty(), "no transcript in {}", folder.display());
     paths.iter().for_each(|path| common::transcript::check(path));
 }
+
+#[test]
+fn the_page_for_operators_prints_what_it_says() {
+    common::transcript::check(&common::root().join("docs/collect.md"));
+}

@@ -161,6 +161,21 @@ impl<J: Judge> Admin<J> {
         troubles
     }
 
+    /// Returns what happened lately.
+    pub fn events(&self) -> &Events {
+        &self.seen.events
+    }
+
+    /// Returns the destinations in the order of the configuration.
+    pub fn destinations(&self) -> &[Arc<Destination>] {
+        self.intake.destinations()
+    }
+
+    /// Returns how often new certificates took the place of those before.
+    pub fn certificate_reloads(&self) -> u64 {
+        self.seen.certificates.reloads.get()
+    }
+
     /// Returns the state in a line.
     pub fn status_line(&self) -> String {
         if *self.ends.borrow() {
@@ -334,8 +349,14 @@ impl<J: Judge> Admin<J> {
                 last_success(one).map_or_else(|| "never".to_owned(), |at| format!("{} ago", age(at))),
             );
         }
+        let status = self.status();
+        if let Some(version) = status["rules"]["version"].as_u64() {
+            let (since, engine) = (&status["rules"]["since"], &status["rules"]["engine"]);
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            out += &format!("rules: version {version} since {}, {}\n", text(since), text(engine));
+        }
         out += "\n";
-        append_indented(&mut out, &self.status(), 0);
+        append_indented(&mut out, &status, 0);
         out
     }
 }

@@ -73,24 +73,30 @@ impl Coding {
         match self {
             Coding::Identity if body.len() > bytes_max => Err(too_large(bytes_max)),
             Coding::Identity => Ok(body),
-            Coding::Gzip => read_within(flate2::bufread::MultiGzDecoder::new(&body[..]), bytes_max, grow),
+            Coding::Gzip => {
+                read_within(flate2::bufread::MultiGzDecoder::new(&body[..]), 8 * body.len(), bytes_max, grow)
+            }
             Coding::Zstd => {
                 let mut reader = zstd::stream::read::Decoder::with_buffer(&body[..]).map_err(malformed)?;
                 // 8 MiB, what RFC 8878, 3.1.1.1.2 asks of every decoder: a larger window would be memory without a bound.
                 reader.window_log_max(23).map_err(malformed)?;
-                read_within(reader, bytes_max, grow)
+                read_within(reader, 8 * body.len(), bytes_max, grow)
             }
         }
     }
 }
 
+/// Size in bytes that is made room for before anything is inflated.
+const EXPECTED_BYTES_MAX: usize = 1 << 20;
+
 fn read_within(
     mut reader: impl Read,
+    bytes_expected: usize,
     bytes_max: usize,
     mut grow: impl FnMut(usize) -> Result<(), Refusal>,
 ) -> Result<Bytes, Refusal> {
-    let mut out = Vec::new();
-    let mut piece = [0; 16 << 10];
+    let mut out = Vec::with_capacity(bytes_expected.min(EXPECTED_BYTES_MAX).min(bytes_max));
+    let mut piece = [0; 32 << 10];
     loop {
         let count = reader.read(&mut piece).map_err(malformed)?;
         if count == 0 {

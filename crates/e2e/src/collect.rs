@@ -104,3 +104,23 @@ pub fn get(address: SocketAddr, path: &str) -> String {
     stream.read_to_string(&mut answer).expect("it answers");
     answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
 }
+
+/// Sends a request over HTTP with protobuf, not compressed; returns the status.
+///
+/// # Panics
+/// If nobody answers.
+pub fn post(port: u16, telemetry: &crate::telemetry::Telemetry) -> u16 {
+    let body = telemetry.to_protobuf();
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("somebody listens");
+    stream.set_read_timeout(Some(crate::process::DEADLINE)).expect("a timeout that is not 0");
+    let (signal, size) = (telemetry.signal(), body.len());
+    let head = format!(
+        "POST /v1/{signal} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-protobuf\r\n\
+         content-length: {size}\r\nconnection: close\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)).expect("it can be sent");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("it is answered");
+    let answer = String::from_utf8_lossy(&answer);
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("an answer of HTTP begins with a status")
+}

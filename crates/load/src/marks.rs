@@ -60,3 +60,50 @@ pub fn points(signal: Signal, request: &[u8]) -> u64 {
     };
     points.map(|point| value(&point.value)).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+    use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+    use opentelemetry_proto::tonic::metrics::v1::{Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum};
+
+    fn mark(key: &str, version: &str) -> KeyValue {
+        let value = Some(AnyValue { value: Some(Any::StringValue(version.to_owned())) });
+        KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
+    }
+
+    #[test]
+    fn halves_are_told_from_wholes() {
+        let records = [
+            vec![mark(FIRST, "1"), mark(LAST, "1")],
+            vec![mark(FIRST, "1"), mark(LAST, "2")],
+            vec![mark(LAST, "2")],
+            vec![mark("other", "2")],
+        ];
+        let log_records = records.map(|attributes| LogRecord { attributes, ..LogRecord::default() }).into();
+        let scope_logs = vec![ScopeLogs { log_records, ..ScopeLogs::default() }];
+        let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
+        let request = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
+        assert_eq!(pairs(Signal::Logs, &request), (1, 2, 1));
+        assert_eq!(pairs(Signal::Spans, &request), (0, 0, 0));
+    }
+
+    #[test]
+    fn points_of_the_counted_metric_are_summed() {
+        let metric = |name: &str, values: [Value; 2]| {
+            let data_points =
+                values.map(|value| NumberDataPoint { value: Some(value), ..NumberDataPoint::default() }).into();
+            let data = Some(Data::Sum(Sum { data_points, ..Sum::default() }));
+            Metric { name: name.to_owned(), data, ..Metric::default() }
+        };
+        let metrics = vec![
+            metric(COUNTED, [Value::AsInt(3), Value::AsDouble(4.0)]),
+            metric("other", [Value::AsInt(100), Value::AsInt(100)]),
+        ];
+        let scope_metrics = vec![ScopeMetrics { metrics, ..ScopeMetrics::default() }];
+        let resource_metrics = vec![ResourceMetrics { scope_metrics, ..ResourceMetrics::default() }];
+        let request = ExportMetricsServiceRequest { resource_metrics }.encode_to_vec();
+        assert_eq!((points(Signal::Metrics, &request), points(Signal::Logs, &request)), (7, 0));
+    }
+}

@@ -113,14 +113,6 @@ impl Rig {
         serde_json::from_str(&stats).map_err(|error| format!("the sink answers wrongly: {error}"))
     }
 
-    /// Returns a number of the collector, summed over its labels.
-    ///
-    /// # Errors
-    /// When it does not answer.
-    pub fn metric(&self, name: &str) -> Result<f64, String> {
-        Ok(Metrics::of(&get(self.admin, "/metrics")?).sum(name))
-    }
-
     /// Returns all numbers of the collector.
     ///
     /// # Errors
@@ -202,13 +194,16 @@ impl Metrics {
         Self(numbers.filter_map(|(series, value)| Some((series.to_owned(), value.parse().ok()?))).collect())
     }
 
-    /// Returns the sum of a metric over those of its series that have a label, or over all: `name` or `name{label`.
-    pub fn sum(&self, name: &str) -> f64 {
-        let is_asked = |series: &str| {
-            let rest = series.strip_prefix(name);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('{') || name.contains('{'))
-        };
-        self.0.iter().filter(|(series, _)| is_asked(series)).map(|(_, value)| value).sum()
+    /// Returns the sum of a metric over all its series.
+    ///
+    /// # Errors
+    /// When there is no such metric: a name that changed must not look like a count of nothing.
+    pub fn sum(&self, name: &str) -> Result<f64, String> {
+        let is_asked =
+            |series: &str| series.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('{'));
+        let mut asked = self.0.iter().filter(|(series, _)| is_asked(series)).map(|(_, value)| value).peekable();
+        asked.peek().ok_or_else(|| format!("the collector has no metric `{name}`"))?;
+        Ok(asked.sum())
     }
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use dtq_collector::coding::Coding;
 use dtq_collector::pipeline::Payload;
 use dtq_collector::send::Settings;
-use dtq_collector::send::client::{Answer, Client};
+use dtq_collector::send::client::{Answer, Client, Message};
 use dtq_collector::send::settings::Protocol;
 use dtq_record::otlp::Signal;
 use hyper::Uri;
@@ -201,7 +201,7 @@ pub async fn send(options: Options, progress: Arc<Progress>) -> Result<Summary, 
 
 impl Run {
     /// Returns the requests as they are sent, where they are always the same.
-    fn encoded(&self, client: &Client) -> Result<Vec<Bytes>, String> {
+    fn encoded(&self, client: &Client) -> Result<Vec<Message>, String> {
         if !self.options.is_same {
             return Ok(Vec::new());
         }
@@ -212,7 +212,7 @@ impl Run {
         templates.map(encode).collect()
     }
 
-    async fn work(self: Arc<Self>, client: Arc<Client>, encoded: Vec<Bytes>) -> Result<Vec<Histogram>, String> {
+    async fn work(self: Arc<Self>, client: Arc<Client>, encoded: Vec<Message>) -> Result<Vec<Histogram>, String> {
         let mut times = vec![Histogram::default(); PHASES];
         while let Some(job) = self.next_job() {
             if self.options.rate.is_some() {
@@ -256,7 +256,7 @@ impl Run {
     }
 
     /// Sends a request until it is taken, refused, or given up; says whether it was taken.
-    async fn deliver(&self, client: &Client, job: &Job, body: Bytes) -> bool {
+    async fn deliver(&self, client: &Client, job: &Job, body: Message) -> bool {
         let template = &self.options.templates[job.template];
         let (begun, headers) = (Instant::now(), Arc::from([]));
         let (mut backoff, longest) = self.options.backoff;

@@ -137,12 +137,12 @@ pub async fn run(programs: &Programs, options: Options) -> Result<Report, String
     let [by_watch, by_ctl, by_reload, by_mode] = swapper.kinds;
     Ok(Report {
         verdict,
-        swaps: metrics.sum("dtq_rules_swaps_total") as u64,
+        swaps: metrics.sum("dtq_rules_swaps_total")? as u64,
         by_watch,
         by_ctl,
         by_reload,
         by_mode,
-        failures: (metrics.sum("dtq_rules_failures_total") + metrics.sum("dtq_rules_unjudged_total")) as u64,
+        failures: (metrics.sum("dtq_rules_failures_total")? + metrics.sum("dtq_rules_unjudged_requests_total")?) as u64,
         swap_times: swapper.times.percentiles(),
         quiet: sent.latency.first().copied().unwrap_or_default(),
         swapping: sent.latency.get(1).copied().unwrap_or_default(),

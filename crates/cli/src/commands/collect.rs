@@ -13,6 +13,7 @@ use dtq_collector::datagram::{Door, Filters};
 use dtq_collector::events::Events;
 use dtq_collector::pipeline::{Created, Judge, KeepAll};
 use dtq_collector::privileges;
+use dtq_collector::rules::governor::Refusal;
 use dtq_collector::rules::{self, Rules};
 use dtq_collector::service::Manager;
 use dtq_collector::sockets::Sockets;
@@ -72,8 +73,12 @@ fn check(path: &Path, config: Config, console: &mut Console) -> Outcome {
             wrong(&format!("destination `{}`: {error}", destination.name));
         }
     }
-    if let Err(diagnostics) = Rules::check(&rule_settings(&config.rules)) {
-        diagnostics.iter().for_each(|diagnostic| wrong(diagnostic));
+    match Rules::check(&rule_settings(&config.rules)) {
+        Ok(warnings) => warnings.iter().for_each(|warning| console.say(warning.trim_end())),
+        Err(diagnostics) => {
+            is_right = false;
+            diagnostics.iter().for_each(|diagnostic| console.say(diagnostic.trim_end()));
+        }
     }
     if !is_right {
         return Err(Failure::Query);
@@ -127,7 +132,11 @@ fn run_on(sockets: Sockets, has_filters: bool, config: Config, events: Events, c
     let filters = has_filters.then(|| Arc::new(filters));
     let (rules, owed) =
         Rules::start_with(rule_settings(&config.rules), filters, events.clone()).map_err(|refusal| {
-            console.say(&format!("error: {}", refusal.to_string().trim_end()));
+            match &refusal {
+                // Those say themselves that they are errors.
+                Refusal::Rules(diagnostics) => diagnostics.iter().for_each(|one| console.say(one.trim_end())),
+                Refusal::System(message) => console.say(&format!("error: {message}")),
+            }
             Failure::Query
         })?;
     build()?.block_on(serve(sockets, config, rules, Some(owed), events))

@@ -27,7 +27,13 @@ impl Started {
     /// Starts a command and waits until it says a line that contains this.
     pub fn start_until(arguments: &[&str], text: &str) -> Self {
         let mut command = common::command(arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::null());
+        Self::spawn_until(command, text)
+    }
+
+    /// Does the same with a command that is made already, and its input.
+    pub fn spawn_until(mut command: Command, text: &str) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
         let (sender, lines) = channel();

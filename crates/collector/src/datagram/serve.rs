@@ -192,12 +192,11 @@ impl<J: Judge> Server<J> {
                 return Err(error);
             }
         };
-        let now = now_ticks();
+        let (now, mut bytes, mut cut) = (now_ticks(), 0, 0);
         for index in 0..count {
             let (datagram, is_cut) = inlet.datagram(index);
-            self.account.datagrams.add(1);
-            self.account.bytes.add(datagram.len() as u64);
-            self.account.cut.add(u64::from(is_cut));
+            bytes += datagram.len() as u64;
+            cut += u64::from(is_cut);
             match self.gather.push(datagram, now) {
                 Taken::Record => self.wire_bytes += datagram.len() as u64,
                 Taken::Blank => self.account.blank.add(1),
@@ -208,6 +207,9 @@ impl<J: Judge> Server<J> {
                 }
             }
         }
+        self.account.datagrams.add(count as u64);
+        self.account.bytes.add(bytes);
+        self.account.cut.add(cut);
         if self.due.is_none() && self.gather.size().0 > 0 {
             self.due = Some(Instant::now() + self.batch.age_max);
         }

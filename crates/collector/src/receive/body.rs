@@ -61,17 +61,31 @@ impl Share {
     }
 }
 
-/// Returns the whole body.
+/// Size in bytes that is made room for because a peer says that they come; past it room grows with what has come.
+const BELIEVED_BYTES_MAX: usize = 1 << 20;
+
+/// Returns how many bytes a body has that begins with the frame of a gRPC message.
+pub fn framed_bytes(first: &[u8]) -> usize {
+    let size = first.get(1..5).and_then(|size| size.try_into().ok()).map(u32::from_be_bytes);
+    size.map_or(0, |size| (size as usize).saturating_add(5))
+}
+
+/// Returns the whole body; `announced` says from its first piece how large it will be, or 0.
 ///
 /// # Errors
 /// [`Cause::TooLarge`] past `bytes_max`, [`Cause::Malformed`] when it breaks off, and as [`Share::grow`].
-pub async fn collect<B>(mut body: B, bytes_max: usize, share: &mut Share) -> Result<Bytes, Refusal>
+pub async fn collect<B>(
+    mut body: B,
+    bytes_max: usize,
+    announced: impl Fn(&[u8]) -> usize,
+    share: &mut Share,
+) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
-    let announced = body.size_hint().lower();
-    if announced > bytes_max as u64 {
+    let length = body.size_hint().lower();
+    if length > bytes_max as u64 {
         return Err(too_large(bytes_max));
     }
     let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
@@ -87,7 +101,8 @@ where
             first = piece;
         } else {
             if whole.is_empty() {
-                whole.reserve((announced as usize).max(first.len() + piece.len()));
+                let size = announced(&first).max(length as usize).min(BELIEVED_BYTES_MAX);
+                whole.reserve(size.max(first.len() + piece.len()));
                 whole.extend_from_slice(&std::mem::take(&mut first));
             }
             whole.extend_from_slice(&piece);

@@ -24,6 +24,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
+/// The largest frame of HTTP/2 that a sender may use. Those that use it cost fewer reads and copies than with 16 KiB, what
+/// all may use; a connection can hold that much besides what is counted.
+const FRAME_BYTES_MAX: u32 = 64 << 10;
+
 /// Holds a port and who may come in through it.
 pub struct Listener {
     socket: TcpListener,
@@ -207,6 +211,7 @@ impl<J: Judge> Open<J> {
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits.streams_max)
             .max_header_list_size(limits.header_bytes_max)
+            .max_frame_size(FRAME_BYTES_MAX)
             .initial_stream_window_size(1 << 20)
             .initial_connection_window_size(2 << 20)
             .keep_alive_interval(Some(limits.idle_timeout))

@@ -16,7 +16,7 @@ use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::pipeline::{Judge, Payload};
 use crate::status::{Cause, PartialSuccess, Refusal};
-use body::{Memory, Share, collect};
+use body::{Memory, Share, collect, framed_bytes};
 use bytes::{Buf, Bytes};
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::index::{RequestIndex, TOO_MANY_RECORDS};
@@ -147,7 +147,8 @@ impl<J: Judge> Receiver<J> {
         let name = if form == Form::Grpc { HeaderName::from_static("grpc-encoding") } else { CONTENT_ENCODING };
         let coding = Coding::of_header(headers.get(name).map(|value| value.as_bytes()))?;
         let frame_bytes = if form == Form::Grpc { 5 } else { 0 };
-        let collected = collect(body, self.limits.request_bytes_max + frame_bytes, share);
+        let announced = |first: &[u8]| if form == Form::Grpc { framed_bytes(first) } else { 0 };
+        let collected = collect(body, self.limits.request_bytes_max + frame_bytes, announced, share);
         let timeout = self.limits.body_timeout;
         let wire = tokio::time::timeout(timeout, collected)
             .await

@@ -363,7 +363,7 @@ impl Governor {
     fn run(&self, inner: &mut Inner, set: RuleSet) {
         let set = Arc::new(set);
         if let Err(late) = self.worker.swap(Arc::clone(&set), inner.current.version) {
-            inner.problem(late);
+            self.problem(inner, late);
         }
         if let Some(native) = &self.native {
             native.compile(set);
@@ -376,7 +376,7 @@ impl Governor {
     /// Puts the kernel's part of the rules that run onto sockets.
     fn install_in_kernel(&self, inner: &mut Inner) {
         if let Some(Err(problem)) = self.filters.as_ref().map(|filters| filters.install(&inner.current.effective)) {
-            inner.problem(problem);
+            self.problem(inner, problem);
         }
     }
 
@@ -429,8 +429,8 @@ impl Governor {
     /// Says that looking at rule files failed; what was seen then is not looked at again until it changes.
     pub(super) fn note_failure(&self) {
         let mut inner = self.locked();
-        inner
-            .problem("reading the rule files failed; this is a mistake in dtq, and what ran before goes on".to_owned());
+        let problem = "reading the rule files failed, by a mistake in dtq; what ran before goes on";
+        self.problem(&mut inner, problem.to_owned());
         let seen = inner.seen.clone();
         drop(inner);
         let now = seen.read_again(&self.settings.files, &self.limits);
@@ -440,7 +440,7 @@ impl Governor {
     fn write_down(&self, inner: &mut Inner, who: Who, op: &str, details: Value, result: Result<&str, &str>) {
         self.say(who, op, &details, result);
         if let Err(error) = self.audit.write(who, op, details, result) {
-            inner.problem(format!("the audit cannot be written: {error}"));
+            self.problem(inner, format!("the audit cannot be written: {error}"));
         }
     }
 
@@ -468,7 +468,18 @@ impl Governor {
         }
         match self.store.save(&inner.state) {
             Ok(()) => inner.saved = inner.state.clone(),
-            Err(error) => inner.problem(format!("the state cannot be kept over a restart: {error}")),
+            Err(error) => self.problem(inner, format!("the state cannot be kept over a restart: {error}")),
+        }
+    }
+
+    /// Says what does not work as it should, and keeps it to be shown.
+    fn problem(&self, inner: &mut Inner, problem: String) {
+        self.events.warn("rules.problem", || format!("rules: {problem}"));
+        if !inner.problems.contains(&problem) {
+            if inner.problems.len() >= PROBLEMS_MAX {
+                inner.problems.remove(0);
+            }
+            inner.problems.push(problem);
         }
     }
 
@@ -493,18 +504,7 @@ impl Governor {
                 let numbers = self.store.numbers().unwrap_or_default();
                 inner.kept.retain(|kept| numbers.contains(&kept.version));
             }
-            Err(error) => inner.problem(format!("version {version} cannot be kept: {error}")),
-        }
-    }
-}
-
-impl Inner {
-    fn problem(&mut self, problem: String) {
-        if !self.problems.contains(&problem) {
-            if self.problems.len() >= PROBLEMS_MAX {
-                self.problems.remove(0);
-            }
-            self.problems.push(problem);
+            Err(error) => self.problem(inner, format!("version {version} cannot be kept: {error}")),
         }
     }
 }

@@ -99,6 +99,39 @@ mod tests {
     }
 
     #[test]
+    fn what_may_have_been_missed_is_a_share_of_all_and_who_has_more_is_there() {
+        const PLACES: u64 = 50;
+        for by_bytes in [false, true] {
+            let mut leaders = Leaders::new(PLACES as usize, by_bytes);
+            let (mut exact, mut all) = (HashMap::<u64, Counted>::new(), 0);
+            let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+            for _ in 0..20_000 {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                // Few keys with much and thousands with little.
+                let key = 1_000_000 / (1 + state % 10_000);
+                let bytes = 1 + state % 300;
+                leaders.add(&key, bytes);
+                let counted = exact.entry(key).or_default();
+                (counted.records, counted.bytes) = (counted.records + 1, counted.bytes + bytes);
+                all += if by_bytes { bytes } else { 1 };
+            }
+            let shown: HashMap<u64, Counted> = leaders.take(PLACES as usize).into_iter().collect();
+            assert!(exact.len() > 500);
+            let weight = |counted: &Counted| if by_bytes { counted.bytes } else { counted.records };
+            for (key, counted) in &shown {
+                let is = weight(&exact[key]);
+                assert!(counted.missed_at_most <= all / PLACES, "{counted:?} of {all}");
+                assert!(weight(counted) <= is && is <= weight(counted) + counted.missed_at_most, "{counted:?}, {is}");
+            }
+            for (key, counted) in &exact {
+                assert!(weight(counted) <= all / PLACES || shown.contains_key(key), "{key}: {counted:?}");
+            }
+        }
+    }
+
+    #[test]
     fn bytes_order_them_too() {
         let mut leaders = Leaders::new(10, true);
         leaders.add(&"large", 100);

@@ -151,18 +151,31 @@ fn unreadable(
     (read, vec![diagnostic.label("check its path and who may read it")])
 }
 
+fn options(limits: &Limits, now_ticks: i64) -> compile::Options {
+    compile::Options { limits: limits.clone(), now_ticks, tier: Some(Tier::Collector), is_unoptimized: false }
+}
+
 /// Returns the rule set of files for a collector.
 ///
 /// # Errors
 /// What is wrong with them, as text for people.
 pub fn compiled(files: &[RuleFile], limits: &Limits, now_ticks: i64) -> Result<RuleSet, Vec<String>> {
-    let options =
-        compile::Options { limits: limits.clone(), now_ticks, tier: Some(Tier::Collector), is_unoptimized: false };
-    let compiled = compile::compile(files, &options);
+    let compiled = compile::compile(files, &options(limits, now_ticks));
     compiled.set.ok_or_else(|| texts(files, &compiled.diagnostics))
 }
 
 impl Loaded {
+    /// Returns what looks wrong with all files, as text for people.
+    ///
+    /// # Errors
+    /// As [`Loaded::compiled`].
+    pub fn warnings(&self, limits: &Limits, now_ticks: i64) -> Result<Vec<String>, Vec<String>> {
+        self.compiled(limits, now_ticks)?;
+        let options = options(limits, now_ticks);
+        let compiled = compile::compile(&self.files, &options);
+        Ok(shown(&self.files, self.found.iter().chain(&compiled.diagnostics)))
+    }
+
     /// Returns the rule set of all files.
     ///
     /// # Errors
@@ -179,8 +192,12 @@ impl Loaded {
 
 /// Returns errors as text for people.
 fn texts(files: &[RuleFile], found: &[Located]) -> Vec<String> {
-    let errors = found.iter().filter(|located| diagnostic::has_errors(std::slice::from_ref(&located.diagnostic)));
-    errors.map(|located| render::text(&files[located.file].source, &located.diagnostic, Style::Plain)).collect()
+    let is_error = |located: &&Located| diagnostic::has_errors(std::slice::from_ref(&located.diagnostic));
+    shown(files, found.iter().filter(is_error))
+}
+
+fn shown<'l>(files: &[RuleFile], found: impl Iterator<Item = &'l Located>) -> Vec<String> {
+    found.map(|located| render::text(&files[located.file].source, &located.diagnostic, Style::Plain)).collect()
 }
 
 /// Returns the same rules, each in the mode that `mode` gives it.

@@ -77,15 +77,15 @@ impl Rules {
         Ok((rules, owed))
     }
 
-    /// Says whether rule files are right, without running anything.
+    /// Says whether rule files are right, without running anything; returns what looks wrong all the same.
     ///
     /// # Errors
     /// All that is wrong with them, as text for people.
-    pub fn check(settings: &Settings) -> Result<(), Vec<String>> {
+    pub fn check(settings: &Settings) -> Result<Vec<String>, Vec<String>> {
         let limits = dtq_source::Limits::default();
         let now = crate::rules::clock::now_ticks();
         let loaded = crate::rules::source::Content::read(&settings.files, &limits).load(false, &limits, now);
-        loaded.compiled(&limits, now).map(drop)
+        loaded.warnings(&limits, now)
     }
 
     /// Returns who decides which rules run.

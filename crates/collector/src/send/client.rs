@@ -4,6 +4,7 @@
 
 use crate::coding::Coding;
 use crate::pipeline::Payload;
+use crate::send::gather::Gathering;
 use crate::send::queue::Forwarded;
 use crate::send::settings::{Protocol, Settings};
 use crate::status::{Cause, PartialSuccess, Refusal, read_status};
@@ -11,17 +12,20 @@ use crate::tls::TlsError;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::to_json::append_json;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TE, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// Size in bytes of an answer that is read; all that OTLP answers is far below.
@@ -52,9 +56,42 @@ pub enum Answer {
     Refused(Refusal),
 }
 
+/// Holds a request as it is written: for gRPC the frame's head apart, so that what it frames need not be copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    head: Bytes,
+    content: Bytes,
+}
+
+impl Message {
+    /// Returns its size in bytes.
+    pub fn size_bytes(&self) -> usize {
+        self.head.len() + self.content.len()
+    }
+}
+
+impl Body for Message {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = if self.head.is_empty() { &mut self.content } else { &mut self.head };
+        let piece = std::mem::take(next);
+        Poll::Ready((!piece.is_empty()).then_some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.size_bytes() == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.size_bytes() as u64)
+    }
+}
+
 /// Holds connections to a destination.
 pub struct Client {
-    pool: Pool<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    pool: Pool<HttpsConnector<Gathering>, Message>,
     uris: [Uri; 3],
     headers: HeaderMap,
     protocol: Protocol,
@@ -76,9 +113,10 @@ impl Client {
         http.set_connect_timeout(Some(settings.timeout));
         let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(config).https_or_http();
         let is_grpc = settings.protocol == Protocol::Grpc;
+        let connector = Gathering { connector: http, is_gathering: is_grpc };
         let connector = match is_grpc {
-            true => builder.enable_http2().wrap_connector(http),
-            false => builder.enable_all_versions().wrap_connector(http),
+            true => builder.enable_http2().wrap_connector(connector),
+            false => builder.enable_all_versions().wrap_connector(connector),
         };
         let pool = Pool::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -98,7 +136,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Cause::Malformed`] when it has no form in JSON.
-    pub fn encode(&self, signal: Signal, payload: &Payload) -> Result<Bytes, Refusal> {
+    pub fn encode(&self, signal: Signal, payload: &Payload) -> Result<Message, Refusal> {
         let packed = match (self.protocol, &payload.packed) {
             (Protocol::Json, _) => {
                 let mut text = String::new();
@@ -111,21 +149,19 @@ impl Client {
             _ => self.coding.deflate(&payload.plain),
         };
         if self.protocol != Protocol::Grpc {
-            return Ok(packed);
+            return Ok(Message { head: Bytes::new(), content: packed });
         }
         let Ok(size) = u32::try_from(packed.len()) else {
             return Err(Refusal::new(Cause::TooLarge, "the request has 4 GiB or more"));
         };
-        let mut framed = BytesMut::with_capacity(packed.len() + 5);
-        framed.put_u8(u8::from(self.coding != Coding::Identity));
-        framed.put_u32(size);
-        framed.put_slice(&packed);
-        Ok(framed.freeze())
+        let mut head = vec![u8::from(self.coding != Coding::Identity)];
+        head.extend_from_slice(&size.to_be_bytes());
+        Ok(Message { head: head.into(), content: packed })
     }
 
     /// Sends an encoded request once.
-    pub async fn attempt(&self, signal: Signal, body: Bytes, forwarded: &Forwarded) -> Answer {
-        let mut request = Request::new(Full::new(body));
+    pub async fn attempt(&self, signal: Signal, message: Message, forwarded: &Forwarded) -> Answer {
+        let mut request = Request::new(message);
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uris[signal as usize].clone();
         *request.headers_mut() = self.headers.clone();
@@ -138,7 +174,7 @@ impl Client {
         }
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Answer {
+    async fn exchange(&self, request: Request<Message>) -> Answer {
         let response = match self.pool.request(request).await {
             Ok(response) => response,
             Err(error) => return later(chain(&error)),

@@ -1,11 +1,13 @@
 //! Requests to a destination: a bounded queue, workers that send, and retries until it says yes or no for good.
 //!
 //! Delivery is at least once: an answer that gets lost makes a duplicate. Read in order: [`settings`], [`queue`],
-//! [`client`] (one attempt), this file (all attempts).
+//! [`gather`] (how requests are written), [`client`] (one attempt), this file (all attempts).
 
 pub mod settings;
 
 pub mod queue;
+
+pub mod gather;
 
 pub mod client;
 
@@ -139,12 +141,12 @@ impl Destination {
 
     async fn try_until(&self, queued: &Queued, is_waited_for: bool) -> Delivery {
         let entry = &queued.entry;
-        let body = self.client().encode(entry.signal, &entry.payload)?;
+        let message = self.client().encode(entry.signal, &entry.payload)?;
         let give_up_at = Instant::from_std(queued.since) + self.settings.retry.elapsed_max;
         let mut backoff = self.settings.retry.initial;
         loop {
-            self.account.wire_bytes.add(body.len() as u64);
-            let (after, reason) = match self.client().attempt(entry.signal, body.clone(), &entry.headers).await {
+            self.account.wire_bytes.add(message.size_bytes() as u64);
+            let (after, reason) = match self.client().attempt(entry.signal, message.clone(), &entry.headers).await {
                 Answer::Accepted(partial) => {
                     self.recovered();
                     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

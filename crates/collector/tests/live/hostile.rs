@@ -285,6 +285,58 @@ async fn tls_and_certificates_of_clients_hold_in_both_directions() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_tls_is_closed_and_others_come_in() {
+    let ours = Authority::new();
+    let sink = Sink::start().await;
+    let mut last = settings(vec![destination("sink", sink.address, Protocol::Grpc)]);
+    last.ports[0].tls = Some(ours.server(true));
+    last.limits.header_timeout = Duration::from_millis(300);
+    let (last, _) = start(last).await;
+    let address = last.addresses()[0];
+    let record_of = |size: u16, content: &[u8]| [&[22, 3, 1], &size.to_be_bytes()[..], content].concat();
+    let garbage = [
+        Vec::new(),
+        b"POST /v1/logs HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n".to_vec(),
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        vec![0xFF; 100_000],
+        // Records that are announced and do not come, are larger than may be, or are empty without end.
+        record_of(512, &[1, 0, 1, 252, 3, 3]),
+        record_of(u16::MAX, &[1; 1_000]),
+        record_of(0, &[]).repeat(1_000),
+        record_of(40, &[1; 40]),
+    ];
+    for said in &garbage {
+        let mut stream = TcpStream::connect(address).await.expect("connects");
+        // One who is closed while speaking has been answered.
+        let _ = stream.write_all(said).await;
+        let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut Vec::new())).await;
+        drop(read.unwrap_or_else(|_| panic!("still open after {} bytes", said.len())));
+    }
+    assert_eq!(metric(&last, "dtq_connections_cut_total"), garbage.len() as u64);
+    assert_eq!(metric(&last, "dtq_connections_open"), 0);
+    let (first, sender) = start(over_tls(address, Protocol::Grpc, ours.client(true))).await;
+    assert!(sender.logs(&["a".to_owned()]).await.is_taken());
+    first.stop().await;
+    last.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_has_a_bound_of_records() {
+    let sink = Sink::start().await;
+    let mut settings = settings(vec![destination("sink", sink.address, Protocol::Grpc)]);
+    settings.limits.records_max = 3;
+    let (collector, sender) = start(settings).await;
+    let of = |count: usize| logs(&vec![String::new(); count]);
+    let reply = sender.raw(false, "/v1/logs", &[PROTOBUF], of(4)).await;
+    assert_eq!((reply.status, reply.headers.contains_key("retry-after")), (413, false), "{reply:?}");
+    let reply = sender.raw(true, grpc_path(Signal::Logs), &[GRPC], framed(0, &of(4))).await;
+    assert_eq!(reply.grpc, Some(8));
+    assert!(sender.raw(false, "/v1/logs", &[PROTOBUF], of(3)).await.is_taken());
+    assert_eq!(metric(&collector, "dtq_refused_requests_total{cause=\"too_large\"}"), 2);
+    collector.stop().await;
+}
+
 #[tokio::test]
 async fn what_cannot_begin_says_which_file_or_port() {
     let mut settings = settings(vec![destination("sink", "127.0.0.1:1".parse().unwrap(), Protocol::Grpc)]);

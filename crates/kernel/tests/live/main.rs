@@ -57,6 +57,10 @@ mod cgroup;
 
 mod relay;
 
+mod inlet;
+
+mod rsyslog;
+
 mod sockets;
 
 mod host;

@@ -19,13 +19,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Holds the filter of a rule set in the kernel, and what it counts.
-struct Filtered {
-    program: Program,
+pub struct Filtered {
+    pub program: Program,
     counters: Counters,
 }
 
 impl Filtered {
-    fn new(condition: &str, format: Format, front: Front) -> Self {
+    pub fn new(condition: &str, format: Format, front: Front) -> Self {
         let yaml =
             format!("apiVersion: dtq/v1\nrules:\n  - {{name: noise, to: drop, kql: 'logs | where {condition}'}}\n");
         let (read, diagnostics) = file::read("rules.yaml", yaml.as_bytes(), &NoFiles, &file::Options::default());
@@ -47,7 +47,7 @@ impl Filtered {
     }
 
     /// Returns how many payloads it dropped, and how many it kept for any reason.
-    fn decided(&self) -> (u64, u64) {
+    pub fn decided(&self) -> (u64, u64) {
         let dropped = self.count(Filter::dropped_position()).records;
         let all: u64 = (0..Filter::rule_position(0)).map(|position| self.count(position).records).sum();
         (dropped, all - dropped)
@@ -56,7 +56,7 @@ impl Filtered {
 
 /// Relays what is sent to an address until `count` messages are decided and all that were kept have come; puts one filter
 /// in the place of the other all the time. Returns what came.
-fn relay(
+pub fn relay(
     address: &Address,
     filters: &[Filtered],
     count: u64,

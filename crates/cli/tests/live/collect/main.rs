@@ -22,8 +22,14 @@ mod looking;
 
 mod commands;
 
+mod service;
+
 mod http2;
 
 mod hostile;
 
 mod memory;
+
+mod security;
+
+mod datagrams;

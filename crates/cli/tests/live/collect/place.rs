@@ -6,6 +6,7 @@ use crate::started::{DEADLINE, Started, eventually};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 use tempfile::TempDir;
 
@@ -60,14 +61,39 @@ impl Place {
 
     /// Starts `dtq collect` here.
     pub fn start(&self) -> Running {
-        let started =
-            Started::start_until(&["collect", "--config", &self.argument("collect.yaml")], "shows its state on ");
-        let address_behind = |mark: &str, ends: char| -> SocketAddr {
+        self.start_as(&[], &[])
+    }
+
+    /// Does the same with variables of the environment.
+    pub fn start_with(&self, environment: &[(&str, &str)]) -> Running {
+        self.start_as(&[], environment)
+    }
+
+    /// Does the same with more arguments.
+    pub fn start_as(&self, more: &[&str], environment: &[(&str, &str)]) -> Running {
+        let configuration = self.argument("collect.yaml");
+        let mut command = common::command(&[&["collect", "--config", &configuration], more].concat());
+        command.envs(environment.iter().copied()).stdin(Stdio::null());
+        Self::running(command)
+    }
+
+    /// Does the same behind a command that becomes the one behind it.
+    pub fn start_behind(&self, wrapper: &[&str]) -> Running {
+        let inner = common::command(&["collect", "--config", &self.argument("collect.yaml")]);
+        let mut command = Command::new(wrapper[0]);
+        command.args(&wrapper[1..]).arg(inner.get_program()).args(inner.get_args()).current_dir(common::root());
+        command.stdin(Stdio::null());
+        Self::running(command)
+    }
+
+    /// Starts a command that runs `dtq collect`.
+    pub fn running(command: Command) -> Running {
+        let started = Started::spawn_until(command, "shows its state on ");
+        let address_behind = |mark: &str| -> SocketAddr {
             let (_, rest) = started.said.split_once(mark).unwrap();
-            rest.split(ends).next().unwrap().parse().unwrap()
+            rest.split([' ', '/', '"']).next().unwrap().parse().unwrap()
         };
-        let address = address_behind("listens on ", ' ');
-        let admin = address_behind("shows its state on http://", '/');
+        let (address, admin) = (address_behind("listens on "), address_behind("shows its state on http://"));
         Running { process: started, address, admin }
     }
 

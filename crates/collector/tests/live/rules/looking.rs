@@ -166,6 +166,36 @@ fn a_tap_that_nobody_reads_does_not_hold_up_requests() {
 }
 
 #[test]
+fn a_request_that_would_cost_too_much_is_not_looked_at() {
+    let place = Place::new(RULES);
+    let bounds = Bounds { sample_records: 5, sample_request_bytes: 2_000, ..place.settings().bounds };
+    let (rules, _owed) = Rules::start(Settings { bounds, ..place.settings() }).unwrap();
+    let mut client = listen(&place, tap("logs | project Body"));
+    let mut top = place.client();
+    assert!(top.ask(&Request::Top(TopRequest { window_ms: 100, ..TopRequest::default() })).unwrap().ok);
+    let large = "x".repeat(3_000);
+    for one in [request(&[(9, "many"); 6]), request(&[(9, large.as_str())]), request(&[(9, "small")])] {
+        assert!(!left(&one, &judge(&rules, &one)).is_empty());
+    }
+    assert_eq!(next_rows(&mut client, 1), [serde_json::json!({"Body": "small"})]);
+    let start = Instant::now();
+    let counts = loop {
+        let line = next_line(&mut client, start);
+        if let Some(counts) = line.get("counts") {
+            break counts.clone();
+        }
+    };
+    assert_eq!((&counts["too_large"], &counts["records"]), (&2.into(), &1.into()));
+    let mut seen = (0, 0);
+    while seen.0 + seen.1 < 3 {
+        let line = next_line(&mut top, start);
+        let count = |key: &str| line["top"][key].as_u64().unwrap_or(0);
+        seen = (seen.0 + count("too_large"), seen.1 + count("records"));
+    }
+    assert_eq!(seen, (2, 1));
+}
+
+#[test]
 fn a_tap_shows_no_more_than_its_rate() {
     let place = Place::new(RULES);
     let (rules, _owed) = place.start();
