@@ -8,6 +8,7 @@ use crate::rules::governor::Governor;
 use crate::rules::protocol::{Answer, Request};
 use crate::rules::settings::Bounds;
 use crate::rules::store::make_folder;
+use crate::rules::view::yield_to_judging;
 use crate::rules::{tap, top};
 use serde::Serialize;
 use std::fs::{self, Permissions};
@@ -147,18 +148,26 @@ fn serve(stream: &UnixStream, governor: &Arc<Governor>, bounds: &Bounds, ends: &
             }
         };
         let served = panic::catch_unwind(AssertUnwindSafe(|| match &request {
-            Request::Tap(wanted) => tap::serve(stream, governor, who, wanted, ends),
-            Request::Top(wanted) => top::serve(stream, governor, who, wanted, ends),
+            Request::Tap(wanted) => apart(|| tap::serve(stream, governor, who, wanted, ends)),
+            Request::Top(wanted) => apart(|| top::serve(stream, governor, who, wanted, ends)),
             _ => say(stream, &obey(governor, who, &request)),
         }));
         let failed = "obeying it failed; this is a mistake in dtq";
         served.unwrap_or_else(|_| say(stream, &Answer::refused(failed, Vec::new())))?;
-        // Who looked has a thread that waits for all others: no orders are taken on it.
-        if matches!(request, Request::Tap(_) | Request::Top(_)) {
-            return Ok(());
-        }
     }
     Ok(())
+}
+
+/// Does something on a thread that takes processor time last: without privileges a thread cannot go back to what it had,
+/// and orders are not to wait.
+fn apart(act: impl FnOnce() -> io::Result<()> + Send) -> io::Result<()> {
+    std::thread::scope(|scope| {
+        let looking = std::thread::Builder::new().name("dtq-look".into()).spawn_scoped(scope, || {
+            yield_to_judging();
+            act()
+        })?;
+        looking.join().unwrap_or_else(|panic| panic::resume_unwind(panic))
+    })
 }
 
 fn obey(governor: &Governor, who: Who, request: &Request) -> Answer {

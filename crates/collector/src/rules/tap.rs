@@ -9,7 +9,7 @@ use crate::rules::control::say;
 use crate::rules::governor::Governor;
 use crate::rules::protocol::{Answer, Denial, TapRequest};
 use crate::rules::sample::Listener;
-use crate::rules::view::{Point, Reader, View, yield_to_judging};
+use crate::rules::view::{Point, Reader, View};
 use dtq_engine::{Engine, Options, Query};
 use dtq_ir::RelKind;
 use dtq_record::otlp::Signal;
@@ -59,7 +59,6 @@ pub(crate) fn serve(
     let columns: Vec<&str> = query.columns().iter().map(|column| column.name.as_str()).collect();
     say(stream, &Answer::with(json!({ "columns": columns })))?;
     let rate = wanted.rate.unwrap_or(RATE).clamp(1, RATE_MAX);
-    yield_to_judging();
     let reader = Reader::new(governor);
     let state = RefCell::new(State::new(tapped, reader, rate));
     let live = Live { stream, ends, state, limits: governor.limits.clone() };

@@ -9,7 +9,7 @@ use crate::rules::governor::Governor;
 use crate::rules::leaders::Leaders;
 use crate::rules::pattern::pattern;
 use crate::rules::protocol::{Answer, TopRequest};
-use crate::rules::view::{Point, Reader, View, yield_to_judging};
+use crate::rules::view::{Point, Reader, View};
 use dtq_record::otlp::Signal;
 use dtq_record::stream::Row;
 use dtq_record::tables;
@@ -64,7 +64,6 @@ pub(crate) fn serve(
         records: 0,
         bytes: 0,
     };
-    yield_to_judging();
     let mut before = (0, 0);
     let (mut end, mut beat) = (Instant::now() + window, Instant::now() + BEAT);
     while !ends.load(Ordering::Acquire) {

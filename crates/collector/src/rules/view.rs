@@ -93,7 +93,7 @@ impl View {
 
 /// Takes processor time only where the thread that judges, and those that receive and send, leave some.
 ///
-/// Of the thread that calls it: it has to end afterwards, for without privileges there is no way back.
+/// Of the thread that calls it; it has to end afterwards, for without privileges there is no way back.
 pub(crate) fn yield_to_judging() {
     const NICE: i32 = 10;
     // Where that is refused, listening costs what it costs.

@@ -157,13 +157,16 @@ fn bombs_are_refused_and_memory_stays_within_its_bounds() {
     running.end();
 }
 
+/// What it is, where it goes, as what, the body, and the statuses that are right.
+type Case<'c> = (&'c str, &'c str, (&'c str, &'c str), Vec<u8>, &'c [u16]);
+
 #[test]
 fn what_decodes_and_is_nonsense_passes_or_is_refused_and_never_harms() {
     let place = Place::new(RULES);
     let running = place.start();
     let spans = crate::peers::spans(&["GET /"]);
     let deep = |depth| request(&field(2, &nested(depth)));
-    let cases: Vec<(&str, &str, (&str, &str), Vec<u8>, &[u16])> = vec![
+    let cases: Vec<Case<'_>> = vec![
         // Spans as logs: the same field numbers down to records; the insides are the destination's to judge.
         ("spans as logs", "/v1/logs", PROTOBUF, spans.clone(), &[200]),
         ("logs as metrics", "/v1/metrics", PROTOBUF, logs(&[(9, "a")]), &[200, 400]),

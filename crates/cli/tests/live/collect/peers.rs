@@ -79,8 +79,11 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-/// Reads the head of a message and its body.
-fn read_message(reader: &mut impl BufRead) -> Option<(String, Vec<(String, String)>, Vec<u8>)> {
+/// The first line of a message, its header and its body.
+type Parts = (String, Vec<(String, String)>, Vec<u8>);
+
+/// Reads a message of HTTP/1.1.
+fn read_message(reader: &mut impl BufRead) -> Option<Parts> {
     let (mut first, mut headers) = (String::new(), Vec::new());
     if reader.read_line(&mut first).ok()? == 0 {
         return None;
@@ -140,11 +143,14 @@ pub fn get(address: SocketAddr, path: &str) -> Reply {
     read_reply(stream).expect("an answer")
 }
 
+/// A path and a body.
+type Request = (String, Vec<u8>);
+
 /// Takes every request, and keeps its path and bytes.
 #[derive(Clone)]
 pub struct Sink {
     pub address: SocketAddr,
-    taken: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    taken: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Sink {
