@@ -225,11 +225,16 @@ impl<J: Judge> Collector<J> {
     pub fn push(&mut self, settings: telemetry::Settings) -> Result<(), String> {
         let found = self.intake.destinations().iter().find(|one| one.settings.name == settings.to);
         let Some(destination) = found.cloned() else { return Err(settings.to) };
+        let (has_metrics, has_logs) = (settings.has_metrics, settings.has_logs);
         let account = Arc::clone(&self.admin.own);
         let pusher = Pusher::new(Arc::clone(&self.admin), destination, Arc::clone(&self.events), account, settings);
         let pusher = Arc::new(pusher);
-        self.beside.spawn(Arc::clone(&pusher).push_metrics());
-        self.beside.spawn(Arc::clone(&pusher).push_logs());
+        if has_metrics {
+            self.beside.spawn(Arc::clone(&pusher).push_metrics());
+        }
+        if has_logs {
+            self.beside.spawn(Arc::clone(&pusher).push_logs());
+        }
         self.pusher = Some(pusher);
         Ok(())
     }

@@ -141,7 +141,7 @@ pub struct VerifyArguments {
 /// What is killed.
 #[derive(Args, Debug)]
 pub struct KillsArguments {
-    /// The binary `dtq`; without it, the one beside this, built before under cargo.
+    /// The binary `dtq`; without it that of DTQ, or the one beside this, built before under cargo.
     #[arg(long)]
     pub dtq: Option<PathBuf>,
     /// Records.
@@ -158,7 +158,7 @@ pub struct KillsArguments {
 /// What is replaced.
 #[derive(Args, Debug)]
 pub struct SwapsArguments {
-    /// The binary `dtq`; without it, the one beside this, built before under cargo.
+    /// The binary `dtq`; without it that of DTQ, or the one beside this, built before under cargo.
     #[arg(long)]
     pub dtq: Option<PathBuf>,
     /// How often rules are replaced.
@@ -178,7 +178,7 @@ pub struct SwapsArguments {
 /// How long.
 #[derive(Args, Debug)]
 pub struct SoakArguments {
-    /// The binary `dtq`; without it, the one beside this, built before under cargo.
+    /// The binary `dtq`; without it that of DTQ, or the one beside this, built before under cargo.
     #[arg(long)]
     pub dtq: Option<PathBuf>,
     /// Minutes.

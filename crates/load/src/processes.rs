@@ -13,6 +13,10 @@ use std::time::{Duration, Instant};
 /// How long a process may take until it answers, and until it has ended when told to.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What the variables begin with that cargo sets for one package (The Cargo Book, "Environment Variables").
+const OF_PACKAGE: &[&str] =
+    &["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_", "OUT_DIR"];
+
 /// Holds where the programs of a run are.
 #[derive(Clone, Debug)]
 pub struct Programs {
@@ -23,17 +27,23 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Returns `dtq-load` as it is, and the `dtq` given or, under cargo, one that is built now in the same profile.
+    /// Returns `dtq-load` as it is, and the `dtq` given here or by `DTQ`, or else, under cargo, one that is built now
+    /// in the same profile.
     ///
     /// # Errors
     /// When there is none.
     pub fn find(load: PathBuf, dtq: Option<PathBuf>) -> Result<Self, String> {
-        if let Some(dtq) = dtq {
+        if let Some(dtq) = dtq.or_else(|| std::env::var_os("DTQ").map(PathBuf::from)) {
             return Ok(Self { dtq, load });
         }
         if let Some(cargo) = std::env::var_os("CARGO") {
             let mut build = Command::new(cargo);
-            build.args(["build", "--package", "dtq-cli", "--bin", "dtq"]);
+            build.args(["build", "--quiet", "--package", "dtq-cli", "--bin", "dtq"]);
+            // What cargo says of this package is not of that: build scripts would run again, now and at the next build.
+            let of_this = |name: &str| OF_PACKAGE.iter().any(|prefix| name.starts_with(prefix));
+            for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_this)) {
+                build.env_remove(name);
+            }
             if !cfg!(debug_assertions) {
                 build.arg("--release");
             }

@@ -258,8 +258,13 @@ impl Client {
     pub fn ask(&mut self, request: &Request) -> io::Result<Answer> {
         let mut line = serde_json::to_vec(request).map_err(io::Error::other)?;
         line.push(b'\n');
-        self.stream.get_mut().write_all(&line)?;
-        let answer = self.next_line()?.ok_or_else(|| io::Error::other("the connection ended without an answer"))?;
+        // Who is refused before asking has an answer to read, though nobody reads the request.
+        let written = self.stream.get_mut().write_all(&line);
+        let answer = match (self.next_line(), written) {
+            (Ok(Some(answer)), _) => answer,
+            (Err(error), Ok(())) | (_, Err(error)) => return Err(error),
+            (Ok(None), Ok(())) => return Err(io::Error::other("the connection ended without an answer")),
+        };
         serde_json::from_value(answer).map_err(io::Error::other)
     }
 

@@ -83,7 +83,9 @@ impl<T: Write + Unpin> Write for Gathered<T> {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if !self.is_gathering {
+        let size: usize = pieces.iter().map(|piece| piece.len()).sum();
+        if !self.is_gathering || (size < FRAME_BYTES && self.buffer.is_empty()) {
+            self.is_in_row = false;
             return Pin::new(&mut self.inner).poll_write_vectored(cx, pieces);
         }
         if self.buffer.len() >= GATHERED_BYTES_MAX {

@@ -75,7 +75,7 @@ impl<C: Counted> Pusher<C> {
     /// Sends metrics for as long as it is polled.
     pub async fn push_metrics(self: Arc<Self>) {
         let mut next = Instant::now() + self.settings.interval;
-        while self.settings.has_metrics {
+        loop {
             tokio::time::sleep_until(next).await;
             next = Instant::now() + self.settings.interval;
             let request = self.metrics().await;
@@ -91,7 +91,7 @@ impl<C: Counted> Pusher<C> {
 
     /// Sends events as logs for as long as it is polled; what was not taken is sent again while it is kept.
     pub async fn push_logs(self: Arc<Self>) {
-        while self.settings.has_logs {
+        loop {
             tokio::time::sleep(GATHER).await;
             let position = self.position.load(Ordering::Relaxed);
             let (events, lost) = self.events.since(position);

@@ -119,7 +119,10 @@ fn rsyslogd_reads_only_what_the_filter_on_its_socket_keeps() {
         assert!(begin.elapsed() < DEADLINE, "{} of {}", lines_of(&out).len(), expected.len());
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert_eq!(lines_of(&out), expected);
+    let (mut came, mut wanted) = (lines_of(&out), expected.clone());
+    came.sort();
+    wanted.sort();
+    assert_eq!(came, wanted);
     assert_eq!(filter.decided(), (count - expected.len() as u64, expected.len() as u64));
 }
 
@@ -155,5 +158,10 @@ fn what_rsyslogd_forwards_is_filtered_where_it_arrives() {
         let line = String::from_utf8_lossy(bytes).trim().to_owned();
         line.rsplit_once(": ").map(|(_, text)| text.to_owned()).unwrap_or(line)
     };
-    assert_eq!(came.iter().map(text).collect::<Vec<_>>(), kept(count));
+    // Each once; rsyslogd may have several workers, and their messages overtake each other.
+    let mut came: Vec<String> = came.iter().map(text).collect();
+    let mut expected = kept(count);
+    came.sort();
+    expected.sort();
+    assert_eq!(came, expected);
 }

@@ -1,7 +1,7 @@
 //! Peers that are slow, too many, or flood: each is cut off or refused, the others are served, and all of it is counted.
 
 use crate::http2::{
-    CONTINUATION, Connection, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS,
+    CONTINUATION, Connection, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS,
     WINDOW_UPDATE, export, fields, frame, message,
 };
 use crate::peers::{PROTOBUF, connect, logs, post, read_reply, send_logs};
@@ -106,7 +106,7 @@ fn who_never_reads_answers_is_cut_off() {
 /// Sends a flood until it is stopped or over, and returns the error code of the last word of the other side.
 fn flood(running: &Running, count: u32, mut of: impl FnMut(u32) -> Vec<u8>) -> Option<u32> {
     let mut connection = Connection::open(running.address, &[]);
-    // A window each, so that the answers that are not read fill the socket.
+    // What it is answered with is not read until the flood is over.
     for number in 0..count {
         if !connection.send(&of(number)) {
             break;
@@ -170,9 +170,8 @@ fn headers_have_a_bound_in_both_versions() {
     connection.send(&frame(HEADERS, END_STREAM, 1, first));
     connection.send(&frame(CONTINUATION, 0, 1, second));
     connection.send(&frame(CONTINUATION, END_HEADERS, 1, third));
-    // 431 is no field of the static table, so its digits stand there, perhaps in Huffman's code; the stream is answered.
+    // With a status, or with a reset: the stream does not stay open.
     assert!(connection.wait_for(|kind, id| (kind == HEADERS || kind == RST_STREAM) && id == 1).is_some());
-    assert!(connection.wait_for(|kind, _| kind == GOAWAY).is_none() || true);
     let reply = post(running.address, "/v1/logs", &[PROTOBUF, ("x-a", &"y".repeat(100_000))], b"");
     assert_eq!(reply.status, 431, "{reply:?}");
     let many: Vec<(String, String)> = (0..200).map(|at| (format!("x-{at}"), "y".to_owned())).collect();
@@ -246,7 +245,7 @@ fn ten_thousand_connections_keep_nobody_out() {
     assert!(running.metric("dtq_connections_open") >= COUNT as u64);
     (0..20).for_each(|_| is_served(&running));
     let each = running.peak_bytes().saturating_sub(before) / COUNT;
-    assert!(each < 32 << 10, "{each} bytes for each connection");
+    assert!(each < 48 << 10, "{each} bytes for each connection");
     eprintln!("{COUNT} connections: {each} bytes each");
     drop(idle);
     is_calm(&running);

@@ -121,7 +121,7 @@ fn a_tap_looks_before_and_after_a_rule_and_ends_with_its_query() {
 fn accounts(running: &Running) -> [u64; 4] {
     [
         running.metric("dtq_received_records_total{signal=\"logs\"}"),
-        running.metric("dtq_rules_judged_total"),
+        running.metric("dtq_rules_judged_requests_total"),
         running.metric("dtq_sent_requests_total{destination=\"backend\"}"),
         running.metric("dtq_refused_requests_total{cause=\"busy\"}"),
     ]
