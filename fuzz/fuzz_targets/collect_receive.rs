@@ -10,8 +10,8 @@ use dtq_collector::limits::Limits;
 use dtq_collector::pipeline::{Created, Judge, Judged, Judgement};
 use dtq_collector::receive::{Receiver, grpc_path, http_path};
 use dtq_fuzz::{Share, otlp};
-use dtq_record::otlp::index::RequestIndex;
 use dtq_record::otlp::Signal;
+use dtq_record::otlp::index::RequestIndex;
 use dtq_rules::compile::{Options, RuleSet, compile};
 use dtq_rules::engine::{self, Output, Processor};
 use dtq_rules::file::{self, NoFiles};
@@ -122,9 +122,8 @@ fn request(bytes: &[u8]) -> Request<Full<Bytes>> {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("it begins")
-    });
+    static RUNTIME: LazyLock<tokio::runtime::Runtime> =
+        LazyLock::new(|| tokio::runtime::Builder::new_current_thread().enable_all().build().expect("it begins"));
     let account = Arc::new(ReceiveAccount::default());
     let options = engine::Options { start_ticks: NOW, random_seed: 1 };
     let judge = Direct(Mutex::new(Processor::new(Arc::clone(&SET), &options)));
@@ -138,7 +137,8 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let receiver = Receiver::new(Arc::clone(&intake), Arc::clone(&account), limits, Vec::new());
     let request = request(bytes);
-    let is_grpc = request.headers().get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+    let is_grpc =
+        request.headers().get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
     let (reply, body) = RUNTIME.block_on(async {
         let (head, body) = receiver.answer(&Auth::default(), request).await.into_parts();
         (head, body.collect().await.map_err(drop).expect("an answer has an end"))

@@ -2,6 +2,7 @@
 //! cannot read.
 #![no_main]
 
+use dtq_collector::events::Events;
 use dtq_collector::rules::governor::{Governor, Who};
 use dtq_collector::rules::settings::EngineChoice;
 use dtq_collector::rules::{Bounds, Settings};
@@ -73,7 +74,7 @@ fuzz_target!(|bytes: &[u8]| {
         engine: EngineChoice::Interp,
         bounds: Bounds { audit_bytes: 64 << 10, ..Bounds::default() },
     };
-    let (governor, _owed, thread) = Governor::open(settings).expect("the rule files are right");
+    let (governor, _owed, thread) = Governor::open(settings, None, Events::silent()).expect("the rule files are right");
     let status = governor.status();
     SHARE.count(status.problems.is_empty());
     assert!(status.versions.len() <= 17, "{}", status.versions.len());

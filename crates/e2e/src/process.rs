@@ -2,12 +2,13 @@
 //!
 //! Next: `certificates.rs`.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long something may take that is waited for; machines that test may be slow.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -156,6 +157,13 @@ fn build() -> PathBuf {
     if folder.ends_with("deps") {
         folder = folder.parent().expect("`deps` is in the folder of a profile");
     }
+    let built = folder.join("dtq");
+    // `cargo test --workspace` has built it a moment ago, with features that a build of it alone would not have: that
+    // would compile everything once more.
+    let sources = crate::setup::folder().parent().expect("this crate is beside the others");
+    if modified(&built).is_some_and(|at| newest(sources).is_some_and(|newest| newest < at)) {
+        return built;
+    }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--quiet", "--package", "dtq-cli"]).current_dir(crate::setup::folder());
@@ -165,5 +173,19 @@ fn build() -> PathBuf {
     }
     let status = command.stdin(Stdio::null()).status().expect("cargo runs");
     assert!(status.success(), "dtq does not build");
-    folder.join("dtq")
+    built
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+}
+
+/// Returns when a file in a folder was changed last, whatever it is.
+fn newest(folder: &Path) -> Option<SystemTime> {
+    let entries = fs::read_dir(folder).ok()?.filter_map(Result::ok);
+    let times = entries.filter_map(|entry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => newest(&entry.path()),
+        _ => modified(&entry.path()),
+    });
+    times.max()
 }

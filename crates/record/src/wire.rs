@@ -377,12 +377,19 @@ pub fn append_bytes_field(out: &mut Vec<u8>, number: u32, content: &[u8]) {
 /// Appends a message field whose content `append` appends.
 pub fn append_message_field(out: &mut Vec<u8>, number: u32, append: impl FnOnce(&mut Vec<u8>)) {
     append_varint(out, u64::from(number) << 3 | 2);
+    // Room for the length of a short message; that of a longer one is put in front when it is known, as moving the
+    // content costs less than measuring it beforehand.
+    out.push(0);
     let start = out.len();
     append(out);
-    // The length is known now and stands in front; moving the content costs less than measuring it beforehand.
-    let mut length = Vec::with_capacity(10);
-    append_varint(&mut length, (out.len() - start) as u64);
-    out.splice(start..start, length);
+    let size = out.len() - start;
+    if size < 0x80 {
+        out[start - 1] = size as u8;
+    } else {
+        let mut length = Vec::with_capacity(10);
+        append_varint(&mut length, size as u64);
+        out.splice(start - 1..start, length);
+    }
 }
 
 /// Appends a varint in its shortest form.

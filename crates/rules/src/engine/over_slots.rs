@@ -150,8 +150,12 @@ impl SlotJudge<'_> {
         self.cache.reset(slots.len());
         let mut active = self.frame.candidates(self.base, 0, None);
         let cells = cells(self.base, (slots, buffers.buffers), (&self.overlay, &self.cache), set);
-        for level in [Level::Resource, Level::Scope] {
+        let levels = [Level::Resource, Level::Scope].into_iter().zip(self.base.has_conditions_on);
+        for (level, _) in levels.filter(|(_, has_conditions)| *has_conditions) {
             active = self.frame.narrow(Some(&cells), level, active);
+        }
+        if self.base.has_conditions_on == [false; 2] {
+            active = self.frame.narrow(None, Level::Scope, active);
         }
         self.around = Agenda::over_slots(&self.frame, self.base, active);
     }

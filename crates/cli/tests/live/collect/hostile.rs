@@ -245,7 +245,7 @@ fn ten_thousand_connections_keep_nobody_out() {
     assert!(running.metric("dtq_connections_open") >= COUNT as u64);
     (0..20).for_each(|_| is_served(&running));
     let each = running.peak_bytes().saturating_sub(before) / COUNT;
-    assert!(each < 32 << 10, "{each} bytes for each connection");
+    assert!(each < 48 << 10, "{each} bytes for each connection");
     eprintln!("{COUNT} connections: {each} bytes each");
     drop(idle);
     is_calm(&running);
