@@ -172,12 +172,14 @@ impl Swapper {
             place if place % 2 == 0 => 2,
             _ => 3,
         };
+        // Asked for before the file changes, as that may be found at once.
+        let before = if kind == 0 { self.control.status()?.version } else { 0 };
         if kind != 3 {
             rig.write_rules(&rules(number))?;
         }
         let begun = Instant::now();
         match kind {
-            0 => self.await_watch(number)?,
+            0 => self.await_watch(number, before)?,
             1 => rig.ctl(&["reload"])?,
             2 => drop(self.control.order(&Request::Reload)?),
             _ => {
@@ -196,9 +198,9 @@ impl Swapper {
         Ok(())
     }
 
-    /// Waits until a changed file was found.
-    fn await_watch(&mut self, number: u64) -> Result<(), String> {
-        let (before, begun) = (self.control.status()?.version, Instant::now());
+    /// Waits until another version runs than the one before a file changed.
+    fn await_watch(&mut self, number: u64, before: u64) -> Result<(), String> {
+        let begun = Instant::now();
         while self.control.status()?.version == before {
             if begun.elapsed() > WATCH_TIME {
                 return Err(format!("the change of the file was not seen within {WATCH_TIME:?} (swap {number})"));
