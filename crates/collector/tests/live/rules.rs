@@ -23,7 +23,7 @@ mod common {
     use tempfile::TempDir;
 
     /// Until when something has to have happened.
-    pub const DEADLINE: Duration = Duration::from_secs(20);
+    pub const DEADLINE: Duration = Duration::from_secs(90);
 
     pub struct Place {
         pub folder: TempDir,

@@ -282,7 +282,6 @@ fn top_ends_after_one_window() {
     let mut client = place.client();
     assert!(client.ask(&Request::Top(TopRequest { window_ms: 100, once: true, ..TopRequest::default() })).unwrap().ok);
     assert_eq!(client.next_line().unwrap().unwrap()["top"]["records"], 0);
-    // Who looked has a thread that waits for all others, so the connection ends with it.
-    assert!(!matches!(client.next_line(), Ok(Some(_))));
-    assert!(place.client().ask(&Request::Status).unwrap().ok);
+    // The connection goes on to other things.
+    assert!(client.ask(&Request::Status).unwrap().ok);
 }
