@@ -114,7 +114,8 @@ fn the_collector_waits_as_long_as_it_is_told_and_hears_of_partial_success() {
     let test = "the_collector_waits_as_long_as_it_is_told_and_hears_of_partial_success";
     let Some(binary) = or_skip(test, Part::Collector) else { return };
     for (kind, out) in [("otlp", "http/protobuf"), ("otlphttp", "grpc")] {
-        let wait = Duration::from_secs(2);
+        // Longer than dtq would wait itself.
+        let wait = Duration::from_secs(3);
         let sink = Sink::with([Act::Unavailable(Some(wait)), Act::Take, Act::Partial(1, "too old".to_owned())]);
         let folder = tempfile::tempdir().unwrap();
         let collect = collect(folder.path(), &sink, out, "limits: {request_timeout: 1s}\n");
