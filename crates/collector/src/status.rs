@@ -119,16 +119,32 @@ impl Refusal {
         if let Some(after) = self.retry_after {
             append_message_field(&mut out, 3, |any| {
                 append_bytes_field(any, 1, RETRY_INFO.as_bytes());
-                append_message_field(any, 2, |info| {
-                    append_message_field(info, 1, |duration| {
-                        append_varint_field(duration, 1, after.as_secs());
-                        append_varint_field(duration, 2, u64::from(after.subsec_nanos()));
-                    });
-                });
+                append_message_field(any, 2, |info| append_retry_info(info, after));
             });
         }
         out
     }
+
+    /// Returns when to try again as a `google.rpc.RetryInfo`, if at all.
+    pub fn to_retry_info(&self) -> Option<Vec<u8>> {
+        self.retry_after.map(|after| {
+            let mut out = Vec::new();
+            append_retry_info(&mut out, after);
+            out
+        })
+    }
+
+    /// Returns the seconds after which to try again, if at all: at least one, and no less than was meant.
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after.map(|after| after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0)).max(1))
+    }
+}
+
+fn append_retry_info(info: &mut Vec<u8>, after: Duration) {
+    append_message_field(info, 1, |duration| {
+        append_varint_field(duration, 1, after.as_secs());
+        append_varint_field(duration, 2, u64::from(after.subsec_nanos()));
+    });
 }
 
 /// Returns the message of a `google.rpc.Status`, and when it wants to be asked again; what cannot be read is not there.

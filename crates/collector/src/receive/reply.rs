@@ -112,6 +112,12 @@ fn refuse_grpc(refusal: &Refusal) -> Response<ReplyBody> {
     headers.insert("grpc-message", HeaderValue::from_str(&message).expect("what is encoded is printable ASCII"));
     let details = STANDARD_NO_PAD.encode(refusal.to_status());
     headers.insert("grpc-status-details-bin", HeaderValue::from_str(&details).expect("base64 is printable ASCII"));
+    if let Some(info) = refusal.to_retry_info() {
+        // Where the exporter for gRPC of the Python SDK looks, which does not read the details.
+        let info = STANDARD_NO_PAD.encode(info);
+        let info = HeaderValue::from_str(&info).expect("base64 is printable ASCII");
+        headers.insert("google.rpc.retryinfo-bin", info);
+    }
     headers.insert("grpc-accept-encoding", HeaderValue::from_static(Coding::ACCEPTED));
     response
 }
@@ -121,8 +127,8 @@ fn refuse_http(form: Form, refusal: &Refusal, body: Bytes) -> Response<ReplyBody
     let body = ReplyBody { data: Some(body), trailers: None };
     let mut response = respond(status, form.content_type(), body);
     let headers = response.headers_mut();
-    if let Some(after) = refusal.retry_after {
-        headers.insert(RETRY_AFTER, number(after.as_secs().max(1)));
+    if let Some(seconds) = refusal.retry_after_seconds() {
+        headers.insert(RETRY_AFTER, number(seconds));
     }
     match refusal.cause {
         Cause::Unauthenticated => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer, Basic"))),

@@ -132,6 +132,8 @@ async fn a_long_wait_is_handed_on_to_the_sender() {
         let reply = sender.send(Protocol::Grpc, Coding::Gzip, Signal::Logs, &plain, &[]).await;
         assert_eq!(reply.grpc, Some(14));
         assert!(reply.headers.contains_key("grpc-status-details-bin"), "says when");
+        // RetryInfo {retry_delay {seconds: 3600, nanos: 0}}, as Python's exporter reads it.
+        assert_eq!(reply.headers["google.rpc.retryinfo-bin"], "CgUIkBwQAA");
         collector.stop().await;
     }
 }
