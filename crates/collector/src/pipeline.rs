@@ -4,7 +4,6 @@
 
 use crate::coding::Coding;
 use crate::telemetry::family::Family;
-use crate::telemetry::text;
 use bytes::Bytes;
 use dtq_record::otlp::Signal;
 use std::sync::Arc;
@@ -23,11 +22,6 @@ pub trait Judge: Send + Sync + 'static {
     /// Returns what it counts; may take a while.
     fn families(&self) -> Vec<Family> {
         Vec::new()
-    }
-
-    /// Appends what it counts, in the text format of Prometheus.
-    fn append_metrics(&self, out: &mut String) {
-        text::append(out, &self.families());
     }
 
     /// Returns what an operator should look at, without waiting.

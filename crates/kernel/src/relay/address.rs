@@ -93,7 +93,17 @@ impl Address {
     fn refusal(&self, error: Errno) -> RelayError {
         match error {
             Errno::ADDRINUSE => RelayError::InUse { address: self.clone() },
-            error => RelayError::System { tried: "binding the address", error: error.into() },
+            error => {
+                let tried = match error {
+                    Errno::NOENT => "binding the address (its folder has to be made first)",
+                    Errno::ACCESS | Errno::PERM => {
+                        "binding the address (a path needs write access to its folder, a port below 1024 \
+                         CAP_NET_BIND_SERVICE)"
+                    }
+                    _ => "binding the address",
+                };
+                RelayError::System { tried, error: error.into() }
+            }
         }
     }
 }

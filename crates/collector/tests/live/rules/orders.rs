@@ -4,6 +4,7 @@ use crate::common::*;
 use dtq_collector::pipeline::Judge;
 use dtq_collector::rules::protocol::{Request, RuleList};
 use dtq_collector::rules::{Rules, Settings};
+use dtq_collector::telemetry::text::append;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 const NO_DEBUG: &str = "  - {name: no-debug, to: drop, kql: logs | where SeverityNumber between (1 .. 8)}\n";
@@ -224,7 +225,7 @@ fn what_rules_owe_comes_at_the_end() {
     let (rules, mut owed) = place.start();
     let _ = judge(&rules, &request(&[(9, "one")]));
     let mut text = String::new();
-    rules.append_metrics(&mut text);
+    append(&mut text, &rules.families());
     assert!(text.contains("dtq_rule_active{rule=\"count\"} 1\n"), "{text}");
     let last = runtime().block_on(rules.finish());
     assert_eq!(last.iter().map(|one| one.signal).collect::<Vec<_>>(), [dtq_record::otlp::Signal::Metrics]);
