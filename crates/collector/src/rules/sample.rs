@@ -1,15 +1,17 @@
 //! Live requests to those who look at them: bounded rings that the judging thread fills while somebody listens.
 //!
-//! The judging thread never waits here: where a ring is full, or just being emptied, the request is left out of it and
-//! counted. A request in a ring is shared, not copied. Next: `store.rs`.
+//! The judging thread never waits here: a ring has no lock, and where it is full the request is left out of it and counted.
+//! A request in a ring is shared, not copied. Next: `store.rs`.
 
 use crate::rules::settings::Bounds;
 use bytes::Bytes;
+use crossbeam_queue::ArrayQueue;
 use dtq_record::otlp::Signal;
-use std::collections::VecDeque;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
 
 /// Holds the rings of all who listen.
 #[derive(Debug)]
@@ -17,24 +19,35 @@ pub struct Samples {
     /// How many listen: where there are none, nothing else is looked at.
     count: AtomicUsize,
     rings: Mutex<Vec<Arc<Ring>>>,
+    /// Requests that no ring got, because a listener came or went.
+    passed: AtomicU64,
     listeners_max: usize,
     requests_max: usize,
     bytes_max: usize,
 }
 
 /// Holds the requests that wait for one listener.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Ring {
-    waiting: Mutex<Waiting>,
-    arrived: Condvar,
+    waiting: ArrayQueue<(Signal, Bytes)>,
+    /// Bytes of the requests that wait.
+    size: AtomicUsize,
+    listener: Thread,
     dropped: AtomicU64,
     offered: AtomicU64,
 }
 
-#[derive(Debug, Default)]
-struct Waiting {
-    requests: VecDeque<(Signal, Bytes)>,
-    size: usize,
+impl Ring {
+    /// Takes a request if there is room for it.
+    fn push(&self, signal: Signal, request: &Bytes, bytes_max: usize) -> bool {
+        let size = request.len();
+        let fits = self.size.fetch_add(size, Ordering::Relaxed).saturating_add(size) <= bytes_max;
+        let is_taken = fits && self.waiting.push((signal, request.clone())).is_ok();
+        if !is_taken {
+            self.size.fetch_sub(size, Ordering::Relaxed);
+        }
+        is_taken
+    }
 }
 
 impl Samples {
@@ -43,6 +56,7 @@ impl Samples {
         Self {
             count: AtomicUsize::new(0),
             rings: Mutex::default(),
+            passed: AtomicU64::new(0),
             listeners_max: bounds.listeners,
             requests_max: bounds.sample_requests,
             bytes_max: bounds.sample_bytes,
@@ -58,27 +72,21 @@ impl Samples {
             return;
         }
         // Only listeners that come or go hold this lock.
-        let Ok(rings) = self.rings.try_lock() else { return };
+        let Ok(rings) = self.rings.try_lock() else {
+            self.passed.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
         for ring in rings.iter() {
             ring.offered.fetch_add(1, Ordering::Relaxed);
-            let is_taken = ring.waiting.try_lock().is_ok_and(|mut waiting| {
-                let size = waiting.size.saturating_add(request.len());
-                let has_room = waiting.requests.len() < self.requests_max && size <= self.bytes_max;
-                if has_room {
-                    waiting.requests.push_back((signal, request.clone()));
-                    waiting.size = size;
-                }
-                has_room
-            });
-            if is_taken {
-                ring.arrived.notify_one();
+            if ring.push(signal, request, self.bytes_max) {
+                ring.listener.unpark();
             } else {
                 ring.dropped.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
 
-    /// Begins to listen, until the listener is dropped.
+    /// Begins to listen on the calling thread, until the listener is dropped.
     ///
     /// # Errors
     /// When too many listen.
@@ -87,35 +95,52 @@ impl Samples {
         if rings.len() >= self.listeners_max {
             return Err(format!("{} look at live traffic already; end one of them first", rings.len()));
         }
-        let ring = Arc::new(Ring::default());
+        let ring = Arc::new(Ring {
+            waiting: ArrayQueue::new(self.requests_max.max(1)),
+            size: AtomicUsize::new(0),
+            listener: std::thread::current(),
+            dropped: AtomicU64::new(0),
+            offered: AtomicU64::new(0),
+        });
         rings.push(Arc::clone(&ring));
         self.count.store(rings.len(), Ordering::Relaxed);
-        Ok(Listener { samples: Arc::clone(self), ring })
+        let passed = self.passed.load(Ordering::Relaxed);
+        Ok(Listener { samples: Arc::clone(self), ring, passed, stays_on_its_thread: PhantomData })
     }
 }
 
-/// Takes requests out of a ring.
+/// Takes requests out of a ring, on the thread that began to listen: that is the one that is woken.
 #[derive(Debug)]
 pub struct Listener {
     samples: Arc<Samples>,
     ring: Arc<Ring>,
+    /// Requests that no ring had got before.
+    passed: u64,
+    stays_on_its_thread: PhantomData<*const ()>,
 }
 
 impl Listener {
     /// Returns the next request, or `None` when none came in time.
     pub fn next(&self, time: Duration) -> Option<(Signal, Bytes)> {
-        let waiting = self.ring.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_empty = |waiting: &mut Waiting| waiting.requests.is_empty();
-        let waited = self.ring.arrived.wait_timeout_while(waiting, time, is_empty);
-        let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let (signal, request) = waiting.requests.pop_front()?;
-        waiting.size -= request.len();
-        Some((signal, request))
+        let start = Instant::now();
+        loop {
+            if let Some((signal, request)) = self.ring.waiting.pop() {
+                self.ring.size.fetch_sub(request.len(), Ordering::Relaxed);
+                return Some((signal, request));
+            }
+            let left = time.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return None;
+            }
+            std::thread::park_timeout(left);
+        }
     }
 
     /// Returns how many requests came, and how many of them were left out.
     pub fn counts(&self) -> (u64, u64) {
-        (self.ring.offered.load(Ordering::Relaxed), self.ring.dropped.load(Ordering::Relaxed))
+        let passed = self.samples.passed.load(Ordering::Relaxed) - self.passed;
+        let (offered, dropped) = (&self.ring.offered, &self.ring.dropped);
+        (offered.load(Ordering::Relaxed) + passed, dropped.load(Ordering::Relaxed) + passed)
     }
 }
 
