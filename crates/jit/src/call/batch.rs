@@ -31,7 +31,7 @@ impl Module {
         // SAFETY: as in `scan`.
         let scan = unsafe { transmute::<*const u8, ScanFn>(address) };
         let asked: SmallVec<[Asked<'_>; ASKS_MAX]> =
-            batch.asks.iter().map(|ask| Asked::new(ask, slots.len())).collect();
+            batch.asks.iter().enumerate().map(|(at, ask)| Asked::new(ask, 1 << at, slots.len())).collect();
         let asked = &asked[..];
         let mut frame = self.frame(context, &NoSubqueries);
         let is_entered = asked.iter().all(|one| one.has_same_frame(&asked[0]));
@@ -63,6 +63,8 @@ impl Module {
 /// Holds a condition of a batch, ready to be called over as many slots as its batch has.
 struct Asked<'a> {
     function: ConditionFn,
+    /// What is set where it is true.
+    bit: u8,
     mask: u8,
     bits: u8,
     module: &'a Module,
@@ -74,7 +76,7 @@ impl<'a> Asked<'a> {
     ///
     /// # Panics
     /// If it reads more slots, or is none over slots.
-    fn new(ask: &'a Ask<'a>, slot_count: usize) -> Self {
+    fn new(ask: &'a Ask<'a>, bit: u8, slot_count: usize) -> Self {
         let (module, id) = ask.condition.parts();
         let entry = module.entry(id);
         check_slots(&entry.needs, slot_count);
@@ -82,7 +84,7 @@ impl<'a> Asked<'a> {
         // SAFETY: as in `run_condition`.
         let function = unsafe { transmute::<*const u8, ConditionFn>(address) };
         let Ask { mask, bits, subqueries, .. } = *ask;
-        Self { function, mask, bits, module, subqueries }
+        Self { function, bit, mask, bits, module, subqueries }
     }
 
     /// Says whether another is called with the same constants and looks up the same, as far as that is known.
@@ -109,7 +111,7 @@ unsafe fn ask_all<'a>(
     buffers: &BufferTable<'_>,
 ) -> Option<u8> {
     let mut bits = 0;
-    for (at, Asked { function, mask, bits: wanted, module, subqueries }) in asked.iter().enumerate() {
+    for Asked { function, bit, mask, bits: wanted, module, subqueries } in asked {
         if bits & mask != *wanted {
             continue;
         }
@@ -119,7 +121,7 @@ unsafe fn ask_all<'a>(
         }
         // SAFETY: as in `run_condition`; there are enough slots, as the caller promises.
         match i64::from(unsafe { function(frame, slots.as_ptr().cast(), buffers) }) {
-            status::TRUE => bits |= 1 << at,
+            status::TRUE => bits |= bit,
             status::FALSE | status::NULL => {}
             _ => {
                 frame.forget_fault();
