@@ -181,10 +181,10 @@ impl Frame<'_> {
             Action::Replace { writes } => self.replace(position, writes, &judged, unit, work).map(|()| None),
             Action::Logs { columns } => {
                 let heads = self.heads_of(unit)?;
-                self.make_logs(position, columns, rows(judged), &heads, unit.time_ticks).map(|()| None)
+                self.make_logs(position, columns, rows(judged), &heads, unit.said_ticks).map(|()| None)
             }
             Action::Measure(measure) => {
-                self.measure(position, measure, rows(judged), unit.time_ticks)?;
+                self.measure(position, measure, rows(judged), unit.said_ticks)?;
                 Ok(measure.output.is_consumed.then_some(Fate::Consumed))
             }
             Action::Window(window) => {
@@ -333,14 +333,14 @@ impl Frame<'_> {
                 unreachable!("a table that a rule fills is keyed");
             };
             let inserted = keyed.borrow_mut().insert(key, row.clone(), time_ticks, for_ticks);
-            self.row_changed(table, &row, true);
+            if !inserted.is_late {
+                self.row_changed(table, &row, true);
+            }
             let gone = inserted.replaced.iter().chain(&inserted.expired).chain(&inserted.evicted);
             gone.for_each(|row| self.row_changed(table, row, false));
             let account = &mut self.state.accounts[position];
+            account.late += u64::from(inserted.is_late);
             account.evicted += inserted.evicted.len() as u64;
-            if let Content::Keyed(keyed) = &self.tables.0[table].content {
-                self.state.accounts[position].state_bytes = keyed.borrow().counts().bytes as u64;
-            }
         }
     }
 

@@ -10,6 +10,7 @@ use crate::engine::state::{KEYS_MAX, bounds, key_shape};
 use crate::file::rule::{MetricColumn, MetricKind, MetricsOutput, Temporality};
 use crate::state::aggregate::spec::{DEFAULT_BOUNDS, DEFAULT_CARDINALITY_MAX};
 use crate::state::aggregate::{AggregationKind, MetricSpec, Number, ResourceAggregators, ResourceBounds, SpanContext};
+use crate::state::clock::latest_ticks;
 use crate::state::window::{ClosedWindow, WindowSpec, Windows};
 use dtq_exec::{Feed, Group, Grouping};
 use dtq_interp::{RowIdentity, Subqueries};
@@ -241,6 +242,7 @@ impl Frame<'_> {
             let Some(MetricState::Windowed(windows)) = &mut self.state.metrics[window.measure.state] else {
                 unreachable!("a rule of windows has their state");
             };
+            let start = windows.begun(start, latest_ticks(self.arrival_ticks));
             let group_bytes = grouping.group_bytes();
             let entry = windows.entry(start, RowIdentity(keys), time_ticks, group_bytes, || grouping.start());
             // A late row is counted by the windows.
@@ -300,6 +302,8 @@ impl Frame<'_> {
             return Ok(());
         };
         let now = tick.unwrap_or(*made_ticks);
+        // Wall clocks are set back at times; no points until it is as late again would be worse than an interval cut short.
+        *made_ticks = (*made_ticks).min(now);
         if !is_last && now.saturating_sub(*made_ticks) < *interval_ticks {
             return Ok(());
         }
