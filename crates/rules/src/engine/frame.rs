@@ -206,8 +206,12 @@ impl<'s> Frame<'s> {
         time_ticks
     }
 
-    /// Removes from tables and recorders what would be over had the time of records not stood still until now.
+    /// Removes from tables and recorders what would be over had the time of records not stood still until now, and keys of
+    /// rates that nobody asks for.
     pub(crate) fn idle_out(&mut self, now: i64) {
+        for limiter in self.state.limiters.iter_mut().flatten() {
+            limiter.tick(now);
+        }
         let Some(passed) = self.state.clock.passed(now) else { return };
         self.end_tables(|table| table.idle_out(passed));
         self.state.recorders.iter_mut().for_each(|recorder| drop(recorder.idle_out(passed)));
