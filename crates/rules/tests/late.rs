@@ -136,6 +136,69 @@ fn a_stall_in_a_backlog_moves_no_time_of_what_follows() {
 }
 
 #[test]
+fn a_stall_in_a_backlog_holds_nothing_for_longer() {
+    let mut processor = processor(RING);
+    assert!(!passes(&mut processor, LATE, DEBUG, WALL));
+    processor.tick(WALL + 30 * SECOND);
+    assert!(!passes(&mut processor, LATE + SECOND, DEBUG, WALL + 30 * SECOND));
+    assert!(passes(&mut processor, LATE + 60 * SECOND, 13, WALL + 31 * SECOND));
+    assert_eq!(processor.totals().held, 1);
+    assert!(passes(&mut processor, LATE + 61 * SECOND, 13, WALL + 32 * SECOND));
+    assert_eq!((processor.totals().held, processor.totals().evicted), (0, 2));
+}
+
+#[test]
+fn what_a_sequence_owes_comes_at_the_time_of_records_when_it_ends_by_wall_time() {
+    let mut processor = processor(
+        "apiVersion: dtq/v1
+rules:
+  - name: sequences
+    to: table:sequences
+    for: 5m
+    idle: 2m
+    key: SeverityNumber
+    kql: |
+      logs
+      | serialize
+      | scan partition by SeverityNumber declare (n: long = 0) with (step s output=last: true => n = s.n + 1;)
+      | project SeverityNumber, n
+",
+    );
+    assert!(passes(&mut processor, LATE, 1, WALL));
+    [0, 2].into_iter().for_each(|minute| drop(processor.tick(WALL + minute * MINUTE)));
+    assert_eq!(account(&processor, "sequences").matched, 1);
+    // The next one ends by the time of records.
+    assert!(passes(&mut processor, LATE + SECOND, 2, WALL + 2 * MINUTE));
+    assert!(passes(&mut processor, LATE + SECOND + 2 * MINUTE, 3, WALL + 2 * MINUTE));
+    let account = account(&processor, "sequences");
+    assert_eq!((account.matched, account.late), (2, 0));
+}
+
+#[test]
+fn what_a_sequence_owes_fills_no_rate_with_wall_time() {
+    let mut processor = processor(
+        "apiVersion: dtq/v1
+rules:
+  - name: sequences
+    to: logs
+    idle: 2m
+    above: {rate: 1/m, burst: 1}
+    kql: |
+      logs
+      | serialize
+      | scan partition by SeverityNumber declare (n: long = 0) with (step s output=last: true => n = s.n + 1;)
+      | project Body = n
+",
+    );
+    assert!(passes(&mut processor, LATE, 1, WALL));
+    [0, 2].into_iter().for_each(|minute| drop(processor.tick(WALL + minute * MINUTE)));
+    assert!(passes(&mut processor, LATE + SECOND, 2, WALL + 2 * MINUTE));
+    assert!(passes(&mut processor, LATE + SECOND + 3 * MINUTE, 3, WALL + 2 * MINUTE));
+    let account = account(&processor, "sequences");
+    assert_eq!((account.matched, account.within_rate, account.created), (2, 2, 0));
+}
+
+#[test]
 fn a_clock_that_stands_still_keeps_nothing_for_good() {
     let mut processor = processor(AFTER_ERRORS);
     assert!(passes(&mut processor, LATE, ERROR, WALL));
@@ -192,6 +255,10 @@ fn points_made_at_wall_time_move_no_time_of_records() {
     for: 5m
     key: MetricName
     kql: metrics | project MetricName
+  - name: fatal-after-points
+    to: drop
+    tiers: [collector]
+    kql: logs | where SeverityNumber == 24 | where \"n\" in ((seen | project MetricName))
 "
     );
     let mut processor = processor(&measured);
@@ -199,6 +266,33 @@ fn points_made_at_wall_time_move_no_time_of_records() {
     assert_eq!(processor.tick(WALL + 2 * SECOND).emissions.len(), 1);
     assert_eq!(account(&processor, "seen").matched, 1);
     assert!(passes(&mut processor, LATE + MINUTE, DEBUG, WALL + 3 * SECOND));
+    // Nor are their rows there for longer than others.
+    assert!(!passes(&mut processor, LATE + 4 * MINUTE, 24, WALL + 4 * SECOND));
+    assert!(passes(&mut processor, LATE + 6 * MINUTE, 24, WALL + 5 * SECOND));
+}
+
+#[test]
+fn windows_of_points_made_at_wall_time_close_by_it() {
+    let mut processor = processor(
+        "apiVersion: dtq/v1
+rules:
+  - name: measured
+    to: metrics
+    interval: 1s
+    metrics: {n: {name: n, type: sum}}
+    kql: logs | project n = 1
+  - name: together
+    to: metrics
+    metrics: {n: {name: together, type: sum}}
+    kql: metrics | summarize n = sum(MetricValue) by bin(Timestamp, 1m)
+",
+    );
+    for second in 0..90 {
+        apply(&mut processor, Some(LATE + second * SECOND), ERROR, WALL + second * SECOND);
+        processor.tick(WALL + second * SECOND);
+    }
+    let account = account(&processor, "together");
+    assert_eq!((account.created, account.late), (1, 0));
 }
 
 #[test]

@@ -324,6 +324,7 @@ impl Frame<'_> {
         time_ticks: i64,
     ) {
         let rule = &self.set.rules[position];
+        let time_ticks = self.state.clock.reached(time_ticks, self.arrival_ticks);
         for mut row in rows {
             let key = match rule.has_key {
                 true => RowIdentity(row.split_off(rule.columns.len())),
@@ -353,12 +354,13 @@ impl Frame<'_> {
         work: &Work<'_>,
     ) -> Result<Option<Fate>, Fault> {
         let key = key_of(&self.set.rules[position], judged);
-        if self.state.recorders[recorder].is_open(&key, unit.time_ticks) {
+        let time_ticks = self.state.clock.reached(unit.time_ticks, self.arrival_ticks);
+        if self.state.recorders[recorder].is_open(&key, time_ticks) {
             return Ok(None);
         }
         let record = self.current(unit, work.overlay)?;
         let held = wrap::held(unit, self.heads_of(unit)?, &record);
-        self.state.recorders[recorder].hold(key, held, unit.time_ticks);
+        self.state.recorders[recorder].hold(key, held, time_ticks);
         Ok(Some(Fate::Held))
     }
 
@@ -370,7 +372,8 @@ impl Frame<'_> {
         unit: &Unit<'_>,
     ) -> Result<(), Fault> {
         self.check_depth()?;
-        let flushed = self.state.recorders[recorder].flush(key, unit.time_ticks, after_ticks, cooldown_ticks);
+        let time_ticks = self.state.clock.reached(unit.time_ticks, self.arrival_ticks);
+        let flushed = self.state.recorders[recorder].flush(key, time_ticks, after_ticks, cooldown_ticks);
         let from = self.set.recorders[recorder].filled_by + 1;
         for held in &flushed.records {
             let (signal, request) = wrap::released(held).map_err(|error| crate::engine::cells::malformed(&error))?;

@@ -224,12 +224,11 @@ impl<'s> Frame<'s> {
         let resource = pass.index.resources()[pass.resource].resource;
         let resource = resource.map_or(&[][..], |place| place.content(pass.request));
         let resource = fate.versions.first().map_or(resource, |version| &version.message);
-        let base = self.set.base(RuleSet::base_of(pass.signal));
         let mut metric = u32::MAX;
         let mut left = 0;
         let mut unit = Unit {
             signal: pass.signal,
-            base,
+            base: self.set.base(RuleSet::base_of(pass.signal)),
             request: pass.request,
             index: pass.index,
             position: 0,

@@ -137,7 +137,8 @@ impl Frame<'_> {
     pub(crate) fn end_due_partitions(&mut self, position: usize, now_ticks: i64, is_last: bool) {
         if let Some(states) = &mut self.state.scans[position] {
             let ended = if is_last { states.shutdown() } else { states.tick(now_ticks) };
-            self.end_partitions(position, ended, now_ticks);
+            let time_ticks = self.state.clock.of_made(None, now_ticks);
+            self.end_partitions(position, ended, time_ticks);
         }
     }
 
@@ -146,7 +147,8 @@ impl Frame<'_> {
         if let (Some(states), Some(scan)) = (&mut self.state.scans[position], &new.scan) {
             let evicted = states.set_spec(scan_spec(new, scan)).expect("only compatible partitions move");
             self.state.accounts[position].evicted += evicted.len() as u64;
-            self.end_partitions(position, evicted, now_ticks);
+            let time_ticks = self.state.clock.of_made(None, now_ticks);
+            self.end_partitions(position, evicted, time_ticks);
         }
     }
 

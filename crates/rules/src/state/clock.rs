@@ -45,14 +45,19 @@ impl RecordClock {
         time_ticks
     }
 
-    /// Returns the time of a record that rules made, which moves nothing: its own, and no later than records are by now.
-    ///
-    /// Points are made by wall time, of records that may be long past.
+    /// Returns the time of what rules made, which moves nothing: its own, or that of the records by now.
     pub(crate) fn of_made(&mut self, own_ticks: Option<i64>, now: i64) -> i64 {
-        match (own_ticks, self.passed(now)) {
-            (Some(own_ticks), passed) => own_ticks.min(passed.unwrap_or_else(|| latest_ticks(now))),
-            (None, passed) => passed.unwrap_or(now),
+        match own_ticks {
+            Some(own_ticks) => own_ticks.min(latest_ticks(now)),
+            None => self.passed(now).unwrap_or(now),
         }
+    }
+
+    /// Returns a time, or that of the records by now where that is not as late.
+    ///
+    /// Points are made by wall time, of records that may be long past; a row of theirs must not end those of records.
+    pub(crate) fn reached(&mut self, time_ticks: i64, now: i64) -> i64 {
+        time_ticks.min(self.passed(now).unwrap_or(i64::MAX))
     }
 
     /// Returns the greatest time of a record; `None` before the first.
