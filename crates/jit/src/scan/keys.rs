@@ -82,8 +82,6 @@ impl Emitter<'_, '_> {
             return;
         }
         let [start, size, end, left, key_size] = self.enter(block);
-        let fits = self.compare(IntCC::UnsignedLessThanOrEqual, end, walk.end);
-        self.require(fits);
         let content = self.add(key_size, 2);
         let has_key = self.compare(IntCC::UnsignedLessThanOrEqual, content, size);
         self.require(has_key);
@@ -110,6 +108,9 @@ impl Emitter<'_, '_> {
         }
         for (items, block) in sizes.into_values().zip(blocks) {
             self.enter::<0>(block);
+            // Where one ends beyond the message that is read past, the loop notices.
+            let fits = self.compare(IntCC::UnsignedLessThanOrEqual, pair.end, walk.end);
+            self.require(fits);
             let key = self.add(pair.start, 2);
             let found: Vec<(&KeyItem, Block)> = items.into_iter().map(|item| (item, self.block(0))).collect();
             self.match_key(key, &found, other);

@@ -7,7 +7,7 @@ use crate::engine::written::EDITS_MAX;
 use crate::native::edits::{EditPlan, EditedKeys, KeyEdit, Node};
 use dtq_record::otlp::assemble::Cut;
 use dtq_record::otlp::key_places::{KEYS_EDITED_MAX, KeyPlace};
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 /// Holds what rules write into a record, in their order, before it is known what of it is there already.
 #[derive(Default)]
@@ -110,8 +110,16 @@ impl KeyEdits {
         editors.clear();
         cuts.clear();
         becomes.clear();
-        let mut places: SmallVec<[Option<KeyPlace<'_>>; 4]> = smallvec![None; keys.places.keys().len()];
-        keys.places.find(record, self.touched, &mut places)?;
+        let count = keys.places.keys().len();
+        let (mut few, mut many): ([Option<KeyPlace<'_>>; 4], Vec<_>) = ([None; 4], Vec::new());
+        let places = match few.get_mut(..count) {
+            Some(few) => few,
+            None => {
+                many.resize(count, None);
+                &mut many[..]
+            }
+        };
+        keys.places.find(record, self.touched, places)?;
         let end = record.len() as u32;
         let cut = |key: usize, put| {
             let (start, end) = places[key].as_ref().map_or((end, end), |place| (place.start, place.end));
