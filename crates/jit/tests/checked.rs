@@ -148,6 +148,15 @@ impl Rows {
     }
 }
 
+/// Searches of a text for a literal.
+const SEARCHES: &[&str] = &[
+    "string_column contains_cs 'e'",
+    "string_column !contains_cs ''",
+    "string_column contains 'ELEVEN'",
+    "dynamic_column !contains 'E'",
+    "tostring(dynamic_column) contains_cs 'letter'",
+];
+
 /// Gives the cells of a checked record.
 struct RecordCells<'a> {
     records: &'a CheckedRecords,
@@ -220,7 +229,7 @@ fn text(choices: &mut Choices<'_>) -> String {
     let first = plain(choices, depth);
     match choices.below(8) {
         0..=2 => first,
-        3 => format!("({first} and string_column contains_cs 'e')"),
+        3 => format!("({first} and {})", choices.pick(SEARCHES)),
         4 => format!("({first} and dynamic_column contains 'E' and {})", comparison(choices)),
         5 => format!("iff({first}, {}, false)", hot_condition(choices, 1)),
         6 => format!("({first} and {})", hot_condition(choices, 1)),

@@ -3,6 +3,7 @@
 //! A condition that begins with comparisons becomes two passes: one that notes where these hold, without a branch or a
 //! call, and one that asks the rest of the noted records alone. Next: `columns`, `plain`, `lanes`.
 
+use super::columns::TEXT_TAGS;
 use super::lanes::LANES;
 use super::{Columns, Lowering, Params, emit};
 use crate::edit::SlotChoice;
@@ -10,6 +11,7 @@ use crate::frame::Frame;
 use crate::function::Needs;
 use crate::layout::CELL_SIZE;
 use crate::pools::Pools;
+use crate::search::{Literal, Search};
 use crate::target::Refusal;
 use crate::unit::{Input, Report, enter};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -97,9 +99,10 @@ impl<'a, 'f> Passes<'a, 'f> {
     }
 
     /// Decides a condition of all records, or only notes which may be true.
-    pub fn decide(self, expr: ExprId) -> Result<Needs, Refusal> {
-        if let Some((plain, _)) = self.split(expr) {
-            return self.note(&plain);
+    pub fn decide(mut self, expr: ExprId) -> Result<Needs, Refusal> {
+        if let Some((plain, rest)) = self.split(expr) {
+            let search = self.lowering.only_search(&rest)?;
+            return self.note(&plain, search);
         }
         let is_plain = self.lowering.is_plain(expr);
         self.each(1, is_plain, |lowering, out, offset| lowering.outcome_to(expr, out, offset))
@@ -142,7 +145,7 @@ impl<'a, 'f> Passes<'a, 'f> {
     }
 
     /// Writes the positions of the records of which some comparisons hold.
-    fn note(mut self, plain: &[ExprId]) -> Result<Needs, Refusal> {
+    fn note(mut self, plain: &[ExprId], search: Option<Search>) -> Result<Needs, Refusal> {
         let zero = self.lowering.int(types::I64, 0);
         let begin = [zero, self.first, self.positions];
         let begin = if self.has_lanes { self.note_by_lanes(plain)? } else { begin };
@@ -157,7 +160,8 @@ impl<'a, 'f> Passes<'a, 'f> {
         })?;
         let written = self.lowering.b.ins().isub(end, self.positions);
         let noted = self.lowering.b.ins().ushr_imm_u(written, POSITION_SHIFT);
-        self.lowering.needs.leaves = true;
+        self.lowering.needs.leaves = search.is_none();
+        self.lowering.needs.search = search;
         self.lowering.return_count(noted)
     }
 
@@ -236,6 +240,35 @@ impl Lowering<'_, '_> {
         let Some((first, second, is_second_asked)) = pair else { return into.push(operand) };
         self.take_apart(Operand { expr: first, is_asked }, depth - 1, into);
         self.take_apart(Operand { expr: second, is_asked: is_second_asked }, depth - 1, into);
+    }
+
+    /// Returns the search of a text in a slot for a literal that conditions are, when they are that alone.
+    fn only_search(&mut self, conditions: &[ExprId]) -> Result<Option<Search>, Refusal> {
+        let program = self.program;
+        let [id] = conditions else { return Ok(None) };
+        let ExprKind::Call { function, args, .. } = &program.expr(*id).kind else { return Ok(None) };
+        let [text, literal] = args.as_slice() else { return Ok(None) };
+        let (Some(slot), Some(literal)) = (self.text_slot(*text), self.constant_text(*literal)) else {
+            return Ok(None);
+        };
+        let literal = match function.name.trim_start_matches('!') {
+            "contains_cs" => Literal::Exact(self.pools.finder(&literal)),
+            "contains" => Literal::Folded(self.pools.folded(&literal)),
+            _ => return Ok(None),
+        };
+        self.need_slot(slot)?;
+        self.grant_tags(slot, TEXT_TAGS);
+        self.report.inlined(function.name);
+        Ok(Some(Search { slot, literal, is_negated: function.name.starts_with('!') }))
+    }
+
+    /// Returns the slot of a string or dynamic whose text an expression is, where that stands in one.
+    fn text_slot(&self, id: ExprId) -> Option<u32> {
+        let id = match &self.program.expr(id).kind {
+            ExprKind::Call { function, args, .. } if function.name == "tostring" => args[0],
+            _ => id,
+        };
+        self.plain_slot(id).filter(|_| self.is_textual(id))
     }
 
     /// Returns one of two numbers: the first where all of some comparisons are true.

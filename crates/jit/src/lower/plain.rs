@@ -172,7 +172,7 @@ impl Lowering<'_, '_> {
     }
 
     /// Returns the slot of an expression that is a column in one.
-    fn plain_slot(&self, id: ExprId) -> Option<u32> {
+    pub(super) fn plain_slot(&self, id: ExprId) -> Option<u32> {
         match self.program.expr(id).kind {
             ExprKind::Column(index) => match self.inputs.get(index as usize) {
                 Some(Input::Slot(slot)) => Some(*slot),
