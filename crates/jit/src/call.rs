@@ -363,9 +363,9 @@ impl Module {
         out: &mut [u8],
     ) -> (usize, Option<Fault>) {
         let entry = self.fitting(id, records);
-        let part = if entry.confirm.is_some() { NOTED_MAX } else { out.len().max(1) };
+        let part = if entry.is_noting() { NOTED_MAX } else { out.len().max(1) };
         let mut positions = std::mem::take(&mut context.positions);
-        positions.resize(if entry.confirm.is_some() { NOTED_MAX } else { 0 }, 0);
+        positions.resize(if entry.is_noting() { NOTED_MAX } else { 0 }, 0);
         let (mut done, count) = (0, out.len());
         for room in out.chunks_mut(part) {
             let mut frame = self.frame(context, subqueries);
@@ -390,11 +390,16 @@ impl Module {
     ) -> usize {
         let count = out.len();
         let first = (entry, EntryPoint::Checked);
-        let Some(confirm) = entry.confirm else {
-            return self.run_checked(first, (frame, walk), positions, (out, count));
-        };
         let noted = self.run_checked(first, (frame, walk), positions, (out, count));
+        if !entry.is_noting() {
+            return noted;
+        }
         out.fill(0);
+        let Some(confirm) = entry.confirm else {
+            let search = entry.needs.search.expect("what is noted is searched, or confirmed by code");
+            search.decide(&self.tables, walk, &positions[..noted], out);
+            return count;
+        };
         let confirm = (self.entry(confirm), EntryPoint::Confirm);
         let confirmed = self.run_checked(confirm, (frame, walk), positions, (out, noted));
         if confirmed < noted { positions[confirmed] as usize } else { count }

@@ -14,6 +14,27 @@ use smallvec::SmallVec;
 
 const _: () = assert!(Frame::NUMBERS_SIZE == 32);
 
+/// Holds for each number of four bits the positions of those that are set, in order, and zeros behind them.
+#[repr(C, align(16))]
+struct SetBits([[u32; 4]; 16]);
+
+static SET_BITS: SetBits = {
+    let mut table = [[0; 4]; 16];
+    let mut number = 0;
+    while number < table.len() {
+        let (mut bit, mut count) = (0, 0);
+        while bit < 4 {
+            if number >> bit & 1 != 0 {
+                table[number][count] = bit;
+                count += 1;
+            }
+            bit += 1;
+        }
+        number += 1;
+    }
+    SetBits(table)
+};
+
 /// Holds what one call needs besides its inputs; generated code reads its beginning and hands it to helpers.
 #[repr(C)]
 pub struct Frame<'a> {
@@ -25,6 +46,8 @@ pub struct Frame<'a> {
     values: *const Cell,
     /// How many values the call holds.
     held_count: u64,
+    /// Address of the positions of the bits that are set in a number of four.
+    set_bits: &'static SetBits,
     tables: &'a Tables,
     context: &'a mut NativeContext,
     subqueries: &'a dyn Subqueries,
@@ -40,6 +63,9 @@ impl<'a> Frame<'a> {
     /// Offset of the count of held values, 8 bytes.
     pub const HELD_COUNT: i32 = std::mem::offset_of!(Frame<'_>, held_count) as i32;
 
+    /// Offset of the address of [`SetBits`].
+    pub const SET_BITS: i32 = std::mem::offset_of!(Frame<'_>, set_bits) as i32;
+
     /// Returns the frame of a call, over the views and cells of texts and values that live as long as the tables.
     #[inline]
     pub(crate) fn new(
@@ -49,7 +75,7 @@ impl<'a> Frame<'a> {
     ) -> Self {
         context.held.clear();
         let (texts, values) = (texts.as_ptr(), values.as_ptr());
-        Frame { helpers: &HELPERS, texts, values, held_count: 0, tables, context, subqueries }
+        Frame { helpers: &HELPERS, texts, values, held_count: 0, set_bits: &SET_BITS, tables, context, subqueries }
     }
 
     /// Returns a frame as a call has it, for tests that stand in for generated code.

@@ -2,6 +2,7 @@
 //!
 //! Holds no code and calls none. Next: [`crate::call`].
 
+use crate::search::Search;
 use cranelift_codegen::ir::{AbiParam, Signature, types};
 use cranelift_codegen::isa::CallConv;
 
@@ -63,6 +64,8 @@ pub struct Needs {
     pub leaves: bool,
     /// The tags that it takes for granted, as bits by their numbers, of slots by their positions: of others, all.
     pub tags: Vec<u32>,
+    /// What decides the records whose positions it writes, when that is a search.
+    pub search: Option<Search>,
 }
 
 /// Holds where a function lies in the code of its module, and how it is entered.
@@ -78,4 +81,11 @@ pub struct Entry {
     pub fallback: Option<FunctionId>,
     /// What decides the records whose positions it has written.
     pub confirm: Option<FunctionId>,
+}
+
+impl Entry {
+    /// Says whether it writes positions, of which something else decides the rest.
+    pub fn is_noting(&self) -> bool {
+        self.confirm.is_some() || self.needs.search.is_some()
+    }
 }

@@ -4,7 +4,7 @@
 //! with a reason, never approximated. Generated code has no instruction that can trap and no reference to anything: it
 //! reads what `call` hands in, and calls the functions of one fixed table, which it is handed too. Read in order:
 //! `refusal`, `entry`, `context` (what callers and code hand each other), `target`, `layout`, `operand`, `pools`, `lower`
-//! (expressions to the code generator's language), `module` (functions to bytes), `helpers`, `records`, `function`,
+//! (expressions to the code generator's language), `module` (functions to bytes), `helpers`, `records`, `search`, `function`,
 //! `frame`, `call` (bytes to calls), `unit`, `many`, `edit`, `scan`, `batch`.
 //!
 //! # Features
@@ -42,6 +42,9 @@ mod helpers;
 
 #[cfg(feature = "cranelift")]
 mod records;
+
+#[cfg(feature = "cranelift")]
+mod search;
 
 #[cfg(feature = "cranelift")]
 mod function;

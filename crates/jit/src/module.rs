@@ -106,6 +106,11 @@ impl ModuleBuilder {
         Ok(FunctionId(self.entries.len() as u32 - 1))
     }
 
+    /// Says whether the target compares 64 bits in lanes of vectors.
+    pub fn has_lanes(&self) -> bool {
+        self.target.has_lanes()
+    }
+
     /// Says whether a function leaves before what is slow.
     pub fn leaves(&self, id: FunctionId) -> bool {
         self.entries[id.0 as usize].needs.leaves

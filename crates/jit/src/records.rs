@@ -59,6 +59,11 @@ impl<'r> ColumnWalk<'r> {
         Self { records, step, buffers: BufferTable::new(&records.buffers()), start }
     }
 
+    /// Returns their slots at a position, and those of records behind them.
+    pub fn column(&self, slot: usize) -> &'r [Slot] {
+        &self.records.column(slot)[self.start..]
+    }
+
     /// Returns where the first of them begins.
     pub fn first(&self) -> *const Slot {
         self.records.columns().0[self.start..].as_ptr()

@@ -107,6 +107,12 @@ impl Target {
         self.isa.clone()
     }
 
+    /// Says whether it compares 64 bits in lanes of vectors: every aarch64, and x86-64 since 2008.
+    pub(crate) fn has_lanes(&self) -> bool {
+        let is_sse42 = |flag: &settings::Value| flag.name == "has_sse42" && flag.as_bool() == Some(true);
+        self.isa.triple().architecture.to_string() != "x86_64" || self.isa.isa_flags().iter().any(is_sse42)
+    }
+
     /// Returns room to generate code in.
     pub(crate) fn take_scratch(&self) -> Box<Scratch> {
         let kept = self.scratch.lock().ok().and_then(|mut kept| kept.take());

@@ -146,8 +146,9 @@ impl Unit {
         trust: Trust,
     ) -> Result<FunctionId, Refusal> {
         let checked = Checked { program, inputs, trust };
+        let has_lanes = self.module.has_lanes();
         self.module.define(EntryPoint::Checked, |builder| {
-            Passes::new(builder, checked, (&mut self.pools, &mut self.report)).decide(expr)
+            Passes::new(builder, checked, (&mut self.pools, &mut self.report)).in_lanes(has_lanes).decide(expr)
         })
     }
 

@@ -148,6 +148,15 @@ impl Rows {
     }
 }
 
+/// Searches of a text for a literal.
+const SEARCHES: &[&str] = &[
+    "string_column contains_cs 'e'",
+    "string_column !contains_cs ''",
+    "string_column contains 'ELEVEN'",
+    "dynamic_column !contains 'E'",
+    "tostring(dynamic_column) contains_cs 'letter'",
+];
+
 /// Gives the cells of a checked record.
 struct RecordCells<'a> {
     records: &'a CheckedRecords,
@@ -220,7 +229,7 @@ fn text(choices: &mut Choices<'_>) -> String {
     let first = plain(choices, depth);
     match choices.below(8) {
         0..=2 => first,
-        3 => format!("({first} and string_column contains_cs 'e')"),
+        3 => format!("({first} and {})", choices.pick(SEARCHES)),
         4 => format!("({first} and dynamic_column contains 'E' and {})", comparison(choices)),
         5 => format!("iff({first}, {}, false)", hot_condition(choices, 1)),
         6 => format!("({first} and {})", hot_condition(choices, 1)),
@@ -257,15 +266,18 @@ fn checked_records_decide_as_their_values() {
     );
 }
 
-/// Checks a condition of all records, as bytes and as what is chosen by it.
+/// Checks a condition of all records, as bytes, in one pass and in two, and as what is chosen by it.
 fn check_all(text: &str, records: &CheckedRecords) {
     let (program, expr) = expression(text).unwrap_or_else(|| panic!("{text}"));
     let interpreter = Interpreter::new(&program).expect("it is not nested too deeply");
     let holds = |at| interpreter.holds(expr, &RecordCells { records, at }, &mut context()) == Ok(true);
     let expected: Vec<bool> = (0..records.record_count()).map(holds).collect();
-    let (mut ctx, mut out) = (NativeContext::new(context()), vec![9; expected.len()]);
-    code(text).condition(0).decide_checked(&mut ctx, &NoSubqueries, records, &mut out);
-    assert_eq!(out, expected.iter().map(|holds| u8::from(*holds)).collect::<Vec<_>>(), "{text}");
+    let mut ctx = NativeContext::new(context());
+    for text in [text.to_owned(), format!("{text} and string_column !contains_cs 'is in no text'")] {
+        let mut out = vec![9; expected.len()];
+        code(&text).condition(0).decide_checked(&mut ctx, &NoSubqueries, records, &mut out);
+        assert_eq!(out, expected.iter().map(|holds| u8::from(*holds)).collect::<Vec<_>>(), "{text}");
+    }
     let arms = vec![(expr, SlotSource::Fixed(Slot::long(1)))];
     let choice = SlotChoice { arms, otherwise: SlotSource::Fixed(Slot::MISSING) };
     let compiler = Compiler::host().expect("tests run on a machine that has native code");
@@ -342,10 +354,15 @@ fn code(text: &str) -> Code {
 
 #[test]
 fn noted_records_are_decided_part_by_part() {
-    let code = code("int_column >= 5 and string_column contains_cs 'error'");
+    are_decided("int_column >= 5 and string_column contains_cs 'error'");
+    are_decided("int_column >= 5 and (string_column contains_cs 'error' or string_column contains_cs 'err.r')");
+}
+
+fn are_decided(text: &str) {
+    let code = code(text);
     let mut rows = Rows::default();
     let (yes, no) = (rows.view(Tag::String, b"an error"), rows.view(Tag::String, b"none"));
-    for count in [0, 1, 3, 1_023, 1_024, 1_025, 3_000] {
+    for count in [0, 1, 3, 4, 6, 1_023, 1_024, 1_025, 3_000] {
         rows.slots.clear();
         let mut expected = Vec::new();
         for at in 0..count {

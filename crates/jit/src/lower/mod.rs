@@ -3,7 +3,7 @@
 //! An expression is lowered where its value is needed: as a value, or as branches to where its outcome leads
 //! ([`branch`]). What has no instructions of its own becomes a call of the function's meaning ([`call`]). Operands are
 //! evaluated in the interpreter's order, and what the interpreter leaves out is left out. Read in order: [`emit`] (the
-//! small words), [`input`], [`columns`], [`branch`], [`plain`], [`nulls`], [`compare`], [`text`], [`arithmetic`], [`call`],
+//! small words), [`input`], [`columns`], [`branch`], [`plain`], [`lanes`], [`nulls`], [`compare`], [`text`], [`arithmetic`], [`call`],
 //! [`choice`], [`passes`].
 
 mod emit;
@@ -15,6 +15,8 @@ mod columns;
 mod branch;
 
 mod plain;
+
+mod lanes;
 
 mod nulls;
 
@@ -99,6 +101,9 @@ enum Known {
     /// The head and the payload of a slot of checked records, as they stand there.
     Head(u32),
     Payload(u32),
+    /// The heads and the payloads of a slot of two checked records, as lanes.
+    Heads(u32),
+    Payloads(u32),
 }
 
 /// Holds the parameters that a function works on.

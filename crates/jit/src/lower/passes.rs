@@ -1,13 +1,17 @@
 //! What is done with a checked record to counted loops over many.
 //!
 //! A condition that begins with comparisons becomes two passes: one that notes where these hold, without a branch or a
-//! call, and one that asks the rest of the noted records alone. Next: `columns`, `plain`.
+//! call, and one that asks the rest of the noted records alone. Next: `columns`, `plain`, `lanes`.
 
+use super::columns::TEXT_TAGS;
+use super::lanes::LANES;
 use super::{Columns, Lowering, Params, emit};
 use crate::edit::SlotChoice;
+use crate::frame::Frame;
 use crate::function::Needs;
 use crate::layout::CELL_SIZE;
 use crate::pools::Pools;
+use crate::search::{Literal, Search};
 use crate::target::Refusal;
 use crate::unit::{Input, Report, enter};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -22,6 +26,9 @@ const POSITION_SIZE: i64 = size_of::<u32>() as i64;
 /// Bits that a count of positions, and one of slots in a column, is shifted by to be one of bytes.
 const POSITION_SHIFT: i64 = POSITION_SIZE.trailing_zeros() as i64;
 const CELL_SHIFT: i64 = CELL_SIZE.trailing_zeros() as i64;
+
+/// Bits that a set of lanes is shifted by to be an offset in the table of what is set in which.
+const SET_BITS_SHIFT: i64 = (LANES as i64 * POSITION_SIZE).trailing_zeros() as i64;
 
 /// Records that a short loop goes over at a time: what it counts with is a third of its instructions.
 const TURNS: i32 = 4;
@@ -55,6 +62,8 @@ pub struct Checked<'a> {
 /// Writes the passes of a function over checked records.
 pub struct Passes<'a, 'f> {
     lowering: Lowering<'a, 'f>,
+    /// Whether several records are compared at once.
+    has_lanes: bool,
     /// Address of the first record's first slot.
     first: Clif,
     positions: Clif,
@@ -80,13 +89,20 @@ impl<'a, 'f> Passes<'a, 'f> {
         let params = Params { frame, input: first, buffers };
         let mut lowering = Lowering::new(builder, (checked.program, checked.inputs), pools, report, params);
         lowering.read_columns(Columns::new(step), checked.trust == Trust::Whole);
-        Self { lowering, first, positions, out, count }
+        Self { lowering, has_lanes: false, first, positions, out, count }
+    }
+
+    /// Compares several records at once, where the target can.
+    #[must_use]
+    pub fn in_lanes(self, has_lanes: bool) -> Self {
+        Self { has_lanes, ..self }
     }
 
     /// Decides a condition of all records, or only notes which may be true.
-    pub fn decide(self, expr: ExprId) -> Result<Needs, Refusal> {
-        if let Some((plain, _)) = self.split(expr) {
-            return self.note(&plain);
+    pub fn decide(mut self, expr: ExprId) -> Result<Needs, Refusal> {
+        if let Some((plain, rest)) = self.split(expr) {
+            let search = self.lowering.only_search(&rest)?;
+            return self.note(&plain, search);
         }
         let is_plain = self.lowering.is_plain(expr);
         self.each(1, is_plain, |lowering, out, offset| lowering.outcome_to(expr, out, offset))
@@ -118,7 +134,7 @@ impl<'a, 'f> Passes<'a, 'f> {
             let end = self.lowering.b.ins().iadd(self.out, bytes);
             values = self.lowering.counted(values, end, |lowering, [out, input]| {
                 lowering.input = input;
-                lowering.by_turns(*turns, |lowering, turn| emit(lowering, out, turn * size))?;
+                lowering.by_turns((*turns, 1), |lowering, turn| emit(lowering, out, turn * size))?;
                 lowering.release_held();
                 let out = lowering.b.ins().iadd_imm_s(out, i64::from(turns * size));
                 Ok([out, lowering.b.ins().iadd_imm_s(input, i64::from(turns * CELL_SIZE))])
@@ -129,29 +145,51 @@ impl<'a, 'f> Passes<'a, 'f> {
     }
 
     /// Writes the positions of the records of which some comparisons hold.
-    fn note(mut self, plain: &[ExprId]) -> Result<Needs, Refusal> {
+    fn note(mut self, plain: &[ExprId], search: Option<Search>) -> Result<Needs, Refusal> {
         let zero = self.lowering.int(types::I64, 0);
-        let mut values = [zero, self.first, self.positions];
-        for turns in [TURNS, 1] {
-            let end = self.lowering.b.ins().band_imm_s(self.count, -i64::from(turns));
-            values = self.lowering.counted(values, end, |lowering, [position, input, mut room]| {
-                lowering.input = input;
-                lowering.by_turns(turns, |lowering, turn| {
-                    let size = lowering.choose_by_all(plain, [POSITION_SIZE, 0])?;
-                    // Written each time, and written over where it does not count.
-                    let position = lowering.b.ins().iadd_imm_s(position, i64::from(turn));
-                    lowering.b.ins().istore32(emit::WRITTEN, position, room, 0);
-                    room = lowering.b.ins().iadd(room, size);
-                    Ok(())
-                })?;
-                let position = lowering.b.ins().iadd_imm_s(position, i64::from(turns));
-                Ok([position, lowering.b.ins().iadd_imm_s(input, i64::from(turns * CELL_SIZE)), room])
-            })?;
-        }
-        let written = self.lowering.b.ins().isub(values[2], self.positions);
+        let begin = [zero, self.first, self.positions];
+        let begin = if self.has_lanes { self.note_by_lanes(plain)? } else { begin };
+        let [_, _, end] = self.lowering.counted(begin, self.count, |lowering, [position, input, room]| {
+            lowering.input = input;
+            let size = lowering.choose_by_all(plain, [POSITION_SIZE, 0])?;
+            // Written each time, and written over where it does not count.
+            lowering.b.ins().istore32(emit::WRITTEN, position, room, 0);
+            let next = [(position, 1), (input, i64::from(CELL_SIZE))];
+            let [position, input] = next.map(|(value, step)| lowering.b.ins().iadd_imm_s(value, step));
+            Ok([position, input, lowering.b.ins().iadd(room, size)])
+        })?;
+        let written = self.lowering.b.ins().isub(end, self.positions);
         let noted = self.lowering.b.ins().ushr_imm_u(written, POSITION_SHIFT);
-        self.lowering.needs.leaves = true;
+        self.lowering.needs.leaves = search.is_none();
+        self.lowering.needs.search = search;
         self.lowering.return_count(noted)
+    }
+
+    /// Writes the positions of those of all whole groups of [`LANES`] records; returns position and slots of the record
+    /// behind them, and where the next position is written.
+    fn note_by_lanes(&mut self, plain: &[ExprId]) -> Result<[Clif; 3], Refusal> {
+        let count = self.lowering.b.ins().band_imm_s(self.count, -i64::from(LANES));
+        let size = self.lowering.b.ins().ishl_imm_u(count, CELL_SHIFT);
+        let end = self.lowering.b.ins().iadd(self.first, size);
+        let set_bits = self.lowering.b.ins().load(types::I64, emit::FIXED, self.lowering.frame, Frame::SET_BITS);
+        let group = self.lowering.first_group();
+        let begin = [self.first, self.positions, group];
+        let [input, room, _] = self.lowering.counted(begin, end, |lowering, [input, room, group]| {
+            lowering.input = input;
+            let bits = lowering.bits_of_all(plain)?;
+            let entry = lowering.b.ins().ishl_imm_u(bits, SET_BITS_SHIFT);
+            let entry = lowering.b.ins().iadd(set_bits, entry);
+            let chosen = lowering.b.ins().load(types::I32X4, emit::FIXED, entry, 0);
+            let positions = lowering.b.ins().iadd(chosen, group);
+            // Room for four is written, which there is: before it are no more positions than records in front of these.
+            lowering.b.ins().store(emit::OUTPUT, positions, room, 0);
+            let chosen = lowering.b.ins().popcnt(bits);
+            let size = lowering.b.ins().ishl_imm_u(chosen, POSITION_SHIFT);
+            let room = lowering.b.ins().iadd(room, size);
+            let input = lowering.b.ins().iadd_imm_s(input, i64::from(LANES * CELL_SIZE));
+            Ok([input, room, lowering.next_group(group)])
+        })?;
+        Ok([count, input, room])
     }
 
     /// Decides the rest of a condition, of which [`Passes::decide`] has only noted which records may be true.
@@ -204,6 +242,35 @@ impl Lowering<'_, '_> {
         self.take_apart(Operand { expr: second, is_asked: is_second_asked }, depth - 1, into);
     }
 
+    /// Returns the search of a text in a slot for a literal that conditions are, when they are that alone.
+    fn only_search(&mut self, conditions: &[ExprId]) -> Result<Option<Search>, Refusal> {
+        let program = self.program;
+        let [id] = conditions else { return Ok(None) };
+        let ExprKind::Call { function, args, .. } = &program.expr(*id).kind else { return Ok(None) };
+        let [text, literal] = args.as_slice() else { return Ok(None) };
+        let (Some(slot), Some(literal)) = (self.text_slot(*text), self.constant_text(*literal)) else {
+            return Ok(None);
+        };
+        let literal = match function.name.trim_start_matches('!') {
+            "contains_cs" => Literal::Exact(self.pools.finder(&literal)),
+            "contains" => Literal::Folded(self.pools.folded(&literal)),
+            _ => return Ok(None),
+        };
+        self.need_slot(slot)?;
+        self.grant_tags(slot, TEXT_TAGS);
+        self.report.inlined(function.name);
+        Ok(Some(Search { slot, literal, is_negated: function.name.starts_with('!') }))
+    }
+
+    /// Returns the slot of a string or dynamic whose text an expression is, where that stands in one.
+    fn text_slot(&self, id: ExprId) -> Option<u32> {
+        let id = match &self.program.expr(id).kind {
+            ExprKind::Call { function, args, .. } if function.name == "tostring" => args[0],
+            _ => id,
+        };
+        self.plain_slot(id).filter(|_| self.is_textual(id))
+    }
+
     /// Returns one of two numbers: the first where all of some comparisons are true.
     fn choose_by_all(&mut self, exprs: &[ExprId], [yes, no]: [i64; 2]) -> Result<Clif, Refusal> {
         let [mut chosen, no] = [yes, no].map(|number| self.same_small(types::I64, number));
@@ -240,8 +307,9 @@ impl Lowering<'_, '_> {
         body: impl FnOnce(&mut Self, [Clif; COUNT]) -> Result<[Clif; COUNT], Refusal>,
     ) -> Result<[Clif; COUNT], Refusal> {
         let (again, done) = (self.b.create_block(), self.b.create_block());
-        let values = begin.map(|_| self.b.append_block_param(again, types::I64));
-        let last = begin.map(|_| self.b.append_block_param(done, types::I64));
+        let types = begin.map(|value| self.b.func.dfg.value_type(value));
+        let values = types.map(|ty| self.b.append_block_param(again, ty));
+        let last = types.map(|ty| self.b.append_block_param(done, ty));
         let is_any = self.b.ins().icmp(IntCC::UnsignedLessThan, begin[0], end);
         let begin = begin.map(BlockArg::Value);
         let ahead = self.b.ins().brif(is_any, again, &begin, done, &begin);
@@ -259,19 +327,20 @@ impl Lowering<'_, '_> {
         Ok(last)
     }
 
-    /// Writes the same for several records of columns, behind one another.
-    fn by_turns(
+    /// Writes the same for several records of columns, behind one another, so many in each turn.
+    pub(super) fn by_turns(
         &mut self,
-        turns: i32,
+        (turns, width): (i32, i32),
         mut emit: impl FnMut(&mut Self, i32) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
+        let begin = self.record_offset;
         for turn in 0..turns {
             let mark = self.known.len();
-            self.record_offset = turn * CELL_SIZE;
+            self.record_offset = begin + turn * width * CELL_SIZE;
             emit(self, turn)?;
             self.known.truncate(mark);
         }
-        self.record_offset = 0;
+        self.record_offset = begin;
         Ok(())
     }
 

@@ -26,7 +26,7 @@ const PLAIN_DEPTH_MAX: u32 = 8;
 const PLAIN_LEAVES_MAX: u32 = 12;
 
 /// Bytes that one load of a text takes: of a short literal, and of others.
-const WORD_SIZE: usize = 8;
+pub(super) const WORD_SIZE: usize = 8;
 const LOAD_SIZE: usize = 16;
 
 /// Where each byte of 16 comes from whose halves change places.
@@ -36,24 +36,24 @@ const CROSSED: [u8; LOAD_SIZE] = [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5
 pub(super) const LITTLE: MemFlagsData = MemFlagsData::new().with_endianness(Endianness::Little);
 
 /// A comparison of a slot with a constant.
-enum Leaf {
+pub(super) enum Leaf {
     Text(u32, Comparison),
     Number(u32, NumberTest),
 }
 
 /// Holds how a number in a slot is compared.
 #[derive(Clone, Copy)]
-struct NumberTest {
+pub(super) struct NumberTest {
     /// The tags that are taken for granted; none for a column of one type.
-    tags: Option<u32>,
+    pub tags: Option<u32>,
     /// Whether only the lower half of an integer counts.
-    is_int: bool,
-    relation: Relation,
+    pub is_int: bool,
+    pub relation: Relation,
 }
 
 /// How a number in a slot relates to a constant.
 #[derive(Clone, Copy)]
-enum Relation {
+pub(super) enum Relation {
     Integer(Order, i64),
     Real(Order, f64),
     /// A null equals no number.
@@ -140,7 +140,8 @@ impl Lowering<'_, '_> {
         }
     }
 
-    fn leaf(&self, id: ExprId) -> Option<Leaf> {
+    /// Returns the comparison that an expression is, where it is one of a slot with a constant.
+    pub(super) fn leaf(&self, id: ExprId) -> Option<Leaf> {
         if let Some(comparison) = self.literal_comparison(id) {
             let slot = self.plain_slot(comparison.text)?;
             return comparison.is_inline().then_some(Leaf::Text(slot, comparison));
@@ -171,7 +172,7 @@ impl Lowering<'_, '_> {
     }
 
     /// Returns the slot of an expression that is a column in one.
-    fn plain_slot(&self, id: ExprId) -> Option<u32> {
+    pub(super) fn plain_slot(&self, id: ExprId) -> Option<u32> {
         match self.program.expr(id).kind {
             ExprKind::Column(index) => match self.inputs.get(index as usize) {
                 Some(Input::Slot(slot)) => Some(*slot),
@@ -300,7 +301,7 @@ impl Lowering<'_, '_> {
     }
 
     /// Returns 8 bytes twice.
-    fn same_word(&mut self, word: i64) -> Clif {
+    pub(super) fn same_word(&mut self, word: i64) -> Clif {
         let mut bytes = [0; LOAD_SIZE];
         bytes.chunks_exact_mut(WORD_SIZE).for_each(|half| half.copy_from_slice(&word.to_le_bytes()));
         self.same_bytes(bytes)
@@ -371,19 +372,25 @@ impl Lowering<'_, '_> {
         if size == 0 {
             return Ok(Outcome { first, second: None, is_both: is_there });
         }
-        let arena = self.trusted_arena().expect("what is plain is over checked records");
-        let payload = self.payload(slot)?;
-        let mut start = self.b.ins().iadd(arena, payload);
-        if *place == Place::End {
-            let length = self.b.ins().ushr_imm_u(head, 32);
-            let before = self.b.ins().iadd_imm_s(length, -size);
-            // A text that is too short is read from where it begins.
-            let least = self.int(types::I64, 0);
-            let before = self.b.ins().smax(before, least);
-            start = self.b.ins().iadd(start, before);
-        }
+        let start = self.text_start(slot, *place, size)?;
         let second = Some(self.has_bytes(start, literal.as_bytes(), *is_folded, is_there));
         Ok(Outcome { first, second, is_both: is_there })
+    }
+
+    /// Returns where a literal of so many bytes would begin in a text; of one that is too short, where that begins.
+    pub(super) fn text_start(&mut self, slot: u32, place: Place, size: i64) -> Result<Clif, Refusal> {
+        let arena = self.trusted_arena().expect("what is plain is over checked records");
+        let payload = self.payload(slot)?;
+        let start = self.b.ins().iadd(arena, payload);
+        if place != Place::End {
+            return Ok(start);
+        }
+        let head = self.head(slot)?;
+        let length = self.b.ins().ushr_imm_u(head, 32);
+        let before = self.b.ins().iadd_imm_s(length, -size);
+        let least = self.int(types::I64, 0);
+        let before = self.b.ins().smax(before, least);
+        Ok(self.b.ins().iadd(start, before))
     }
 
     /// Returns whether a text is as long as a literal, or long enough; the opposite where that is asked for.
@@ -458,12 +465,12 @@ impl Lowering<'_, '_> {
 }
 
 /// Returns the head of a text of so many bytes in checked records.
-fn text_head(size: i64) -> i64 {
+pub(super) fn text_head(size: i64) -> i64 {
     i64::from(tag::STRING) | (Buffer::Arena as i64) << 8 | size << 32
 }
 
 /// Returns bytes, the bits that letters are compared in lower case with, and the bits that count; with zeros behind.
-fn padded<const SIZE: usize>(bytes: &[u8], is_folded: bool) -> [[u8; SIZE]; 3] {
+pub(super) fn padded<const SIZE: usize>(bytes: &[u8], is_folded: bool) -> [[u8; SIZE]; 3] {
     let (mut word, mut case_bits, mut mask) = ([0; SIZE], [0; SIZE], [0; SIZE]);
     for (index, byte) in bytes.iter().enumerate() {
         case_bits[index] = if is_folded && byte.is_ascii_alphabetic() { CASE_BIT } else { 0 };

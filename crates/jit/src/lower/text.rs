@@ -66,7 +66,7 @@ impl Lowering<'_, '_> {
         args.get(index).and_then(|id| self.constant_text(*id))
     }
 
-    fn is_textual(&self, id: ExprId) -> bool {
+    pub(super) fn is_textual(&self, id: ExprId) -> bool {
         matches!(self.program.expr(id).ty, Type::String | Type::Dynamic)
     }
 
