@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant as Deadline;
 
 /// What an entry takes besides its bytes, so that many small ones are bounded, too.
 const ENTRY_BYTES: usize = 512;
@@ -23,6 +24,15 @@ pub type Delivery = Result<PartialSuccess, Refusal>;
 
 /// Headers of a request that go on with it.
 pub type Forwarded = Arc<[(HeaderName, HeaderValue)]>;
+
+/// Holds who waits for what becomes of a request.
+#[derive(Debug)]
+pub struct Waiter {
+    /// Takes what became of it.
+    pub answer: oneshot::Sender<Delivery>,
+    /// When it waits no longer.
+    pub until: Deadline,
+}
 
 /// Holds a request for a destination.
 #[derive(Debug)]
@@ -34,7 +44,7 @@ pub struct Entry {
     /// Headers that go on with it.
     pub headers: Forwarded,
     /// Who waits for what becomes of it; `None` when nobody does.
-    pub waiter: Option<oneshot::Sender<Delivery>>,
+    pub waiter: Option<Waiter>,
 }
 
 /// Holds an entry that is in the queue.
@@ -109,7 +119,8 @@ impl Queue {
             self.account.dropped.add(1);
             if let Some(waiter) = oldest.entry.waiter {
                 // Whoever waits is told that it was not delivered; that nobody waits any more is no matter.
-                let _ = waiter.send(Err(Refusal::new(Cause::Unavailable, "dropped from a full queue for newer data")));
+                let dropped = Refusal::new(Cause::Unavailable, "dropped from a full queue for newer data");
+                let _ = waiter.answer.send(Err(dropped));
             }
         }
     }
