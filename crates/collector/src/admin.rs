@@ -203,6 +203,7 @@ impl<J: Judge> Admin<J> {
         all.extend(self.of_destinations());
         all.extend(datagram::account::families(&self.datagrams));
         all.extend(self.of_process());
+        all.extend(self.seen.certificates.families());
         all.extend(self.intake.judge().families());
         all.extend(process::families());
         all
@@ -258,7 +259,6 @@ impl<J: Judge> Admin<J> {
             )
         };
         let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
-        let certificates = &self.seen.certificates;
         vec![
             Family::new("dtq_build_info", Kind::Gauge, "1, with the version.").with(version, 1),
             Family::single(
@@ -278,18 +278,6 @@ impl<J: Judge> Admin<J> {
                 Kind::Counter,
                 "Events that were never sent.",
                 self.own.lost_events.get(),
-            ),
-            Family::single(
-                "dtq_certificates_reloads_total",
-                Kind::Counter,
-                "Times new certificates were taken.",
-                certificates.reloads.get(),
-            ),
-            Family::single(
-                "dtq_certificates_refused",
-                Kind::Gauge,
-                "Ports and destinations whose new certificates cannot be used.",
-                certificates.troubles().len() as u64,
             ),
         ]
     }

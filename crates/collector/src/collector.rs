@@ -6,7 +6,7 @@
 use crate::account::ReceiveAccount;
 use crate::admin::{Admin, Seen};
 use crate::auth::Auth;
-use crate::certificates::{Certificates, Watched};
+use crate::certificates::{Certificates, Owner, Watched};
 use crate::datagram;
 use crate::events::Events;
 use crate::intake::{Ack, Intake};
@@ -313,19 +313,20 @@ impl<J: Judge> Collector<J> {
 fn watched(settings: &Settings, bound: &[Listener], destinations: &[Arc<Destination>]) -> Vec<Watched> {
     let ports = settings.ports.iter().zip(bound).filter_map(|(port, listener)| {
         let (tls, acceptor) = (port.tls.clone()?, listener.acceptor()?);
-        let paths = tls.paths();
+        let (paths, shown) = (tls.paths(), tls.certificate.clone());
         let reload = move || {
             let config = tls.load()?;
             *acceptor.write().unwrap_or_else(PoisonError::into_inner) = TlsAcceptor::from(config);
             Ok(())
         };
-        Some(Watched::new(format!("port {}", port.address), paths, Box::new(reload)))
+        Some(Watched::new(Owner::Port(port.address.to_string()), paths, Some(shown), Box::new(reload)))
     });
     let with_files = destinations.iter().filter(|one| !one.settings.tls.paths().is_empty());
     let destinations = with_files.map(|one| {
-        let (name, paths) = (format!("destination `{}`", one.settings.name), one.settings.tls.paths());
+        let (owner, tls) = (Owner::Destination(one.settings.name.clone()), &one.settings.tls);
+        let shown = tls.identity.as_ref().map(|(certificate, _)| certificate.clone());
         let destination = Arc::clone(one);
-        Watched::new(name, paths, Box::new(move || destination.reload()))
+        Watched::new(owner, tls.paths(), shown, Box::new(move || destination.reload()))
     });
     ports.chain(destinations).collect()
 }
