@@ -100,6 +100,8 @@ pub struct SendAccount {
     pub sent_bytes: Count,
     /// Bytes of requests written to it, compressed, every attempt.
     pub wire_bytes: Count,
+    /// Requests acknowledged that left together with others, as one.
+    pub merged: Count,
     /// Attempts after the first.
     pub retries: Count,
     /// Attempts that failed in a way that passes.

@@ -271,6 +271,7 @@ impl<J: Judge> Collector<J> {
         let deadline = Instant::now() + self.drain;
         // The sender is kept, so whoever watches sees the value.
         self.ends.send_replace(true);
+        self.intake.destinations().iter().for_each(|one| one.queue.hurry());
         let is_answered = finish(&mut self.listeners, deadline).await;
         let rest = tokio::time::timeout_at(deadline, self.intake.judge().finish()).await.unwrap_or_default();
         self.intake.queue_created(rest, &Arc::from([]));

@@ -1,0 +1,248 @@
+//! Requests that leave as one: which do, and what each of their senders is told.
+
+mod peers;
+
+use bytes::Bytes;
+use dtq_collector::coding::Coding;
+use dtq_collector::collector::Collector;
+use dtq_collector::pipeline::KeepAll;
+use dtq_collector::send::merge::Merge;
+use dtq_collector::send::settings::Protocol;
+use dtq_collector::send::{self};
+use dtq_collector::status::{Cause, PartialSuccess, Refusal};
+use dtq_record::otlp::Signal;
+use peers::{Act, Reply, Sender, Sink, Taken, bodies, destination, later, logs, metric, settings, start};
+use std::time::Duration;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// One request is on its way at a time, so that what comes meanwhile waits.
+fn one_at_a_time(sink: &Sink, protocol: Protocol) -> send::Settings {
+    let mut to = destination("sink", sink.address, protocol);
+    to.concurrency = 1;
+    to.merge = Some(Merge { bytes_max: 1 << 20, delay: Duration::ZERO, kept: Some(Coding::Gzip) });
+    to
+}
+
+async fn started(to: send::Settings) -> (Collector<KeepAll>, Sender) {
+    let mut settings = settings(vec![to]);
+    settings.limits.request_timeout = Duration::from_secs(60);
+    start(settings).await
+}
+
+fn counted(collector: &Collector<KeepAll>, name: &str) -> u64 {
+    metric(collector, &format!("{name}{{destination=\"sink\"}}"))
+}
+
+/// Waits until a count is what it is to become.
+async fn until(collector: &Collector<KeepAll>, name: &str, count: u64) {
+    let reached = async {
+        while counted(collector, name) != count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), reached).await;
+    waited.unwrap_or_else(|_| panic!("{name} is {} and not {count}", counted(collector, name)));
+}
+
+fn send(sender: &Sender, body: &str) -> JoinHandle<Reply> {
+    let (sender, bodies) = (sender.clone(), [body.to_owned()]);
+    tokio::spawn(async move { sender.logs(&bodies).await })
+}
+
+/// Sends one request that hangs at the sink, and others that wait behind it; lets them go, and returns what became of them.
+async fn behind_one(sink: &Sink, collector: &Collector<KeepAll>, sender: &Sender, count: u64) -> Vec<Reply> {
+    let first = send(sender, "first");
+    sink.attempts(1).await;
+    let mut others = Vec::new();
+    for number in 0..count {
+        others.push(send(sender, &number.to_string()));
+        // In order, so that it is known which is which.
+        until(collector, "dtq_queue_requests", number + 2).await;
+    }
+    sink.go_on();
+    assert!(first.await.expect("a sender does not panic").is_taken());
+    let mut replies = Vec::new();
+    for other in others {
+        replies.push(other.await.expect("a sender does not panic"));
+    }
+    replies
+}
+
+fn all_bodies(taken: &[Taken]) -> Vec<Vec<String>> {
+    taken.iter().filter(|one| one.signal == Signal::Logs).map(|one| bodies(&one.request)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_leaves_as_one_by_signal() {
+    for protocol in [Protocol::Grpc, Protocol::Protobuf, Protocol::Json] {
+        let sink = Sink::with([Act::Hang]).await;
+        let (collector, sender) = started(one_at_a_time(&sink, protocol)).await;
+        let first = send(&sender, "first");
+        sink.attempts(1).await;
+        let mut senders = JoinSet::new();
+        for number in 0..40 {
+            let sender = sender.clone();
+            let signal = if number % 4 == 3 { Signal::Spans } else { Signal::Logs };
+            senders.spawn(async move {
+                let plain = if signal == Signal::Spans { Bytes::new() } else { logs(&[number.to_string()]) };
+                sender.send(Protocol::Grpc, Coding::Identity, signal, &plain, &[]).await
+            });
+        }
+        until(&collector, "dtq_queue_requests", 41).await;
+        assert_eq!(sink.taken().len(), 0, "nobody is told before it is there");
+        sink.go_on();
+        assert!(first.await.unwrap().is_taken());
+        assert!(senders.join_all().await.iter().all(Reply::is_taken));
+        let taken = sink.taken();
+        assert_eq!(taken.len(), 3, "one that hung, one of each signal");
+        let mut numbers: Vec<usize> = all_bodies(&taken)[1].iter().map(|body| body.parse().unwrap()).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..40).filter(|number| number % 4 != 3).collect::<Vec<_>>());
+        assert_eq!(counted(&collector, "dtq_sent_requests_total"), 41);
+        assert_eq!(counted(&collector, "dtq_send_merged_requests_total"), 40);
+        assert_eq!(collector.stop().await.left, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_alike_or_leaves_as_it_came_leaves_alone() {
+    let sink = Sink::with([Act::Hang]).await;
+    let mut to = one_at_a_time(&sink, Protocol::Grpc);
+    to.merge = to.merge.map(|merge| Merge { bytes_max: 1_000, ..merge });
+    let mut settings = settings(vec![to]);
+    settings.limits.request_timeout = Duration::from_secs(60);
+    settings.forwarded = vec!["x-scope-orgid".parse().unwrap()];
+    let (collector, sender) = start(settings).await;
+    let first = send(&sender, "first");
+    sink.attempts(1).await;
+    let large = "x".repeat(600);
+    let cases = [
+        (Coding::Gzip, "", "gzip a"),
+        (Coding::Gzip, "", "gzip b"),
+        (Coding::Zstd, "", "zstd a"),
+        (Coding::Zstd, "", "zstd b"),
+        (Coding::Identity, "one", "one"),
+        (Coding::Identity, "two", "two"),
+        (Coding::Identity, "one", "one again"),
+        (Coding::Identity, "", &large),
+        (Coding::Identity, "", &large),
+    ];
+    let mut senders = JoinSet::new();
+    for (number, (coding, tenant, body)) in cases.into_iter().enumerate() {
+        let (sender, plain) = (sender.clone(), logs(&[body.to_owned()]));
+        senders.spawn(async move {
+            let more = [("x-scope-orgid", tenant)];
+            let more = if tenant.is_empty() { &[][..] } else { &more[..] };
+            sender.send(Protocol::Protobuf, coding, Signal::Logs, &plain, more).await
+        });
+        until(&collector, "dtq_queue_requests", number as u64 + 2).await;
+    }
+    sink.go_on();
+    assert!(first.await.unwrap().is_taken());
+    assert!(senders.join_all().await.iter().all(Reply::is_taken));
+    let taken = sink.taken();
+    let came: Vec<String> = all_bodies(&taken).iter().map(|bodies| bodies.join("+")).collect();
+    // Zstd is not what the destination is sent, so those are written anew, and together with what else fits.
+    let wanted = ["first", "gzip a", "gzip b", "zstd a+zstd b+LARGE", "one+one again", "two", "LARGE"];
+    assert_eq!(came, wanted.map(|one| one.replace("LARGE", &large)));
+    let of_one = taken.iter().find(|one| bodies(&one.request)[0] == "one").unwrap();
+    assert_eq!(of_one.headers["x-scope-orgid"], "one");
+    collector.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_rejected_of_the_one_is_shared_by_the_senders() {
+    let partial = PartialSuccess { rejected: 3, message: "too old".to_owned() };
+    let sink = Sink::with([Act::Hang, Act::Partial(partial)]).await;
+    let (collector, sender) = started(one_at_a_time(&sink, Protocol::Grpc)).await;
+    let replies = behind_one(&sink, &collector, &sender, 4).await;
+    let told: Vec<PartialSuccess> = replies.iter().map(|reply| PartialSuccess::read(&reply.body)).collect();
+    assert!(replies.iter().all(Reply::is_taken));
+    assert_eq!(told.iter().map(|one| one.rejected).collect::<Vec<_>>(), [0, 1, 1, 1]);
+    assert!(told[0].is_full());
+    assert!(told[1].message.starts_with("too old (of 4 requests sent as one 3 records"), "{told:?}");
+    assert_eq!(counted(&collector, "dtq_send_rejected_records_total"), 3);
+    assert_eq!(counted(&collector, "dtq_send_partial_requests_total"), 1);
+    collector.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_with_one_is_not_the_fault_of_the_others() {
+    let yes = || Act::Partial(PartialSuccess::default());
+    let wrong = || Act::Refuse(Refusal::new(Cause::RefusedData, "no time"));
+    // All five, the first three, the other two, and each of these.
+    let sink = Sink::with([Act::Hang, wrong(), yes(), wrong(), yes(), wrong()]).await;
+    let (collector, sender) = started(one_at_a_time(&sink, Protocol::Grpc)).await;
+    let replies = behind_one(&sink, &collector, &sender, 5).await;
+    let statuses: Vec<u16> = replies.iter().map(|reply| reply.status).collect();
+    assert_eq!(statuses, [200, 200, 200, 200, 400]);
+    assert_eq!(all_bodies(&sink.taken())[1..], [vec!["0", "1", "2"], vec!["3"]]);
+    assert_eq!(counted(&collector, "dtq_send_refused_requests_total"), 1);
+    assert_eq!(counted(&collector, "dtq_queue_requests"), 0);
+    collector.stop().await;
+
+    // What is not about the data is the same for all, and asked once.
+    let never = Act::Refuse(Refusal::new(Cause::RefusedHere, "no such tenant"));
+    let sink = Sink::with([Act::Hang, never]).await;
+    let (collector, sender) = started(one_at_a_time(&sink, Protocol::Grpc)).await;
+    let replies = behind_one(&sink, &collector, &sender, 5).await;
+    assert!(replies.iter().all(|reply| reply.status == 500), "{replies:?}");
+    assert_eq!(*sink.record.attempts.lock().unwrap(), 2);
+    collector.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_sender_is_told_to_come_again() {
+    let sink = Sink::with([Act::Hang, later(Duration::from_secs(3600))]).await;
+    let (collector, sender) = started(one_at_a_time(&sink, Protocol::Grpc)).await;
+    let replies = behind_one(&sink, &collector, &sender, 3).await;
+    for reply in replies {
+        assert_eq!((reply.status, &reply.headers["retry-after"]), (503, &"3600".parse().unwrap()));
+    }
+    assert_eq!(counted(&collector, "dtq_send_abandoned_requests_total"), 3);
+    collector.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_gone_is_left_out_of_the_next_attempt() {
+    let (address, record) = Sink::start().await.kill().await;
+    let mut to = destination("sink", address, Protocol::Grpc);
+    to.concurrency = 1;
+    // Nobody waits that long: what does not fit to what waits ends the wait.
+    to.merge = Some(Merge { bytes_max: 1 << 20, delay: Duration::from_secs(50), kept: None });
+    let (collector, sender) = started(to).await;
+    let (goes, stays) = (send(&sender, "goes"), send(&sender, "stays"));
+    until(&collector, "dtq_queue_requests", 2).await;
+    let other = sender.clone();
+    let spans = async move { other.send(Protocol::Grpc, Coding::Identity, Signal::Spans, &Bytes::new(), &[]).await };
+    let spans = tokio::spawn(spans);
+    let failed = async {
+        while counted(&collector, "dtq_send_failed_attempts_total") == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), failed).await.expect("nobody listens");
+    goes.abort();
+    until(&collector, "dtq_send_abandoned_requests_total", 1).await;
+    let sink = Sink::at(address, record).await;
+    assert!(stays.await.unwrap().is_taken());
+    assert_eq!(all_bodies(&sink.taken()), [vec!["stays"]]);
+    // The last waits for others until the end, which lets it go.
+    let ends = tokio::spawn(collector.stop());
+    assert!(spans.await.unwrap().is_taken());
+    assert_eq!(ends.await.unwrap().left, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_alone_leaves_when_its_delay_is_over() {
+    let sink = Sink::start().await;
+    let mut to = one_at_a_time(&sink, Protocol::Grpc);
+    to.merge = to.merge.map(|merge| Merge { delay: Duration::from_millis(20), ..merge });
+    to.concurrency = 4;
+    let (collector, sender) = started(to).await;
+    for number in 0..5 {
+        assert!(sender.logs(&[number.to_string()]).await.is_taken());
+    }
+    assert_eq!(counted(&collector, "dtq_send_merged_requests_total"), 0);
+    collector.stop().await;
+}
