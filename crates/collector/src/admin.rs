@@ -473,6 +473,7 @@ const SENT: &[Metric<SendAccount>] = &[
     ("dtq_sent_bytes_total", Kind::Counter, "Their bytes, not compressed.", |a| &a.sent_bytes),
     ("dtq_sent_wire_bytes_total", Kind::Counter, "Bytes written in all attempts, compressed.", |a| &a.wire_bytes),
     ("dtq_send_merged_requests_total", Kind::Counter, "Those of them that left as one with others.", |a| &a.merged),
+    ("dtq_send_split_requests_total", Kind::Counter, "Requests too large for it, sent in parts.", |a| &a.split),
     ("dtq_send_retries_total", Kind::Counter, "Attempts after the first.", |a| &a.retries),
     ("dtq_send_failed_attempts_total", Kind::Counter, "Attempts that failed in a way that passes.", |a| {
         &a.failed_attempts

@@ -1,14 +1,19 @@
 //! What is sent together to what becomes of each request: attempts until something is certain, or nobody waits any more.
 //!
 //! Requests that are sent as one stay apart in all else: each has its sender, its time, and its place in the queue until
-//! it is decided. One that is refused among others is found by sending halves. Next: `mod.rs`.
+//! it is decided. One that is refused among others is found by sending halves; one that is too large alone is sent in parts.
+//! Next: `mod.rs`.
 
 use super::Destination;
 use super::again::{Again, jittered};
 use super::client::Answer;
 use super::merge::{merged, record_count, shares};
 use super::queue::{Delivery, Queued};
+use super::split::halves;
+use crate::pipeline::Payload;
 use crate::status::{Cause, PartialSuccess, Refusal};
+use bytes::Bytes;
+use dtq_record::otlp::Signal;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -28,13 +33,16 @@ impl Destination {
     pub(super) async fn deliver(&self, group: Vec<Queued>) {
         let mut groups = vec![group];
         while let Some(mut group) = groups.pop() {
-            match self.try_until(&mut group).await {
+            match self.try_until(&mut group, None).await {
                 Outcome::Nobody => {}
                 Outcome::Taken(partial) => self.share(group, &partial),
                 // One of them may be what is wrong, or all together too large.
                 Outcome::Refused(refusal) if group.len() > 1 && is_about_data(refusal.cause) => {
                     groups.push(group.split_off(group.len().div_ceil(2)));
                     groups.push(group);
+                }
+                Outcome::Refused(refusal) if refusal.cause == Cause::TooLarge => {
+                    self.deliver_parts(group, refusal).await
                 }
                 Outcome::Refused(refusal) => {
                     group.into_iter().for_each(|one| self.finish(one, Err(refusal.clone())));
@@ -43,13 +51,42 @@ impl Destination {
         }
     }
 
+    /// Sends one request that is too large in parts; what is not taken of it is rejected, if anything is taken.
+    async fn deliver_parts(&self, mut group: Vec<Queued>, refusal: Refusal) {
+        let Some(one) = group.first() else { return };
+        let (signal, whole) = (one.entry.signal, one.entry.payload.plain.clone());
+        let mut parts = Parts::new(signal, whole, refusal);
+        if !parts.cut() {
+            return group.into_iter().for_each(|one| self.finish(one, Err(parts.refusal.clone())));
+        }
+        self.account.split.add(1);
+        while let Some(part) = parts.next() {
+            match self.try_until(&mut group, Some(&part)).await {
+                Outcome::Nobody => return,
+                Outcome::Taken(partial) => parts.take(partial),
+                Outcome::Refused(refusal) => parts.refuse(part, refusal),
+            }
+        }
+        let rejected = parts.rejected;
+        let delivery = parts.delivery(&self.settings.name);
+        if let Ok(told) = &delivery
+            && rejected > 0
+        {
+            self.note_partial(&PartialSuccess { rejected, message: told.message.clone() });
+        }
+        group.into_iter().for_each(|one| self.finish(one, delivery.clone()));
+    }
+
     /// Tells all senders of a request that was taken.
     fn share(&self, group: Vec<Queued>, partial: &PartialSuccess) {
         if group.len() > 1 {
             self.account.merged.add(group.len() as u64);
         }
         let is_shared = group.len() > 1 && partial.rejected > 0;
-        let records: Vec<u64> = group.iter().map(|one| if is_shared { record_count(one) } else { 0 }).collect();
+        let records: Vec<u64> = group
+            .iter()
+            .map(|one| if is_shared { record_count(one.entry.signal, &one.entry.payload.plain) } else { 0 })
+            .collect();
         for (one, partial) in group.into_iter().zip(shares(partial, &records)) {
             self.finish(one, Ok(partial));
         }
@@ -81,11 +118,13 @@ impl Destination {
         }
     }
 
-    /// Tries until something is certain; a sender whose time ends before the next attempt would is told so in time.
-    async fn try_until(&self, group: &mut Vec<Queued>) -> Outcome {
+    /// Tries until something is certain of some requests, or of a part of the only one; a sender whose time ends before the
+    /// next attempt would is told so in time.
+    async fn try_until(&self, group: &mut Vec<Queued>, part: Option<&Bytes>) -> Outcome {
         let Some(first) = group.first() else { return Outcome::Nobody };
         let (signal, headers) = (first.entry.signal, Arc::clone(&first.entry.headers));
-        let encode = |group: &[Queued]| self.client().encode(signal, &merged(group));
+        let payload = |group: &[Queued]| part.map_or_else(|| merged(group), |part| Payload::plain(part.clone()));
+        let encode = |group: &[Queued]| self.client().encode(signal, &payload(group));
         let mut message = match encode(group) {
             Ok(message) => message,
             Err(refusal) => return Outcome::Refused(refusal),
@@ -173,6 +212,79 @@ impl Destination {
         }
         group.retain(|one| !is_gone(one));
         self.account.abandoned.add((count - group.len()) as u64);
+    }
+}
+
+/// How often a request is cut at most, so that one that is never small enough does not keep a destination busy.
+const CUTS_MAX: usize = 64;
+
+/// A part smaller than that is not cut: a destination that finds it too large does not speak of its size, but of a quota.
+const CUT_BYTES_MIN: usize = 16 << 10;
+
+/// Holds what is left to send of a request that is too large, and what became of the rest.
+struct Parts {
+    signal: Signal,
+    /// The next last.
+    left: Vec<Bytes>,
+    cuts: usize,
+    told: Option<PartialSuccess>,
+    refusal: Refusal,
+    /// Records of parts that were refused.
+    rejected: u64,
+}
+
+impl Parts {
+    fn new(signal: Signal, whole: Bytes, refusal: Refusal) -> Self {
+        Self { signal, left: vec![whole], cuts: 0, told: None, refusal, rejected: 0 }
+    }
+
+    fn next(&mut self) -> Option<Bytes> {
+        self.left.pop()
+    }
+
+    /// Puts halves in the place of the next part, where it has any.
+    fn cut(&mut self) -> bool {
+        let next = self.left.last().filter(|next| self.cuts < CUTS_MAX && next.len() >= CUT_BYTES_MIN);
+        let Some([first, second]) = next.and_then(|next| halves(next)) else { return false };
+        self.left.pop();
+        self.left.extend([second, first]);
+        self.cuts += 1;
+        true
+    }
+
+    /// Notes that a part was taken.
+    fn take(&mut self, partial: PartialSuccess) {
+        let told = self.told.get_or_insert_default();
+        told.rejected += partial.rejected;
+        if !partial.message.is_empty() {
+            told.message = partial.message;
+        }
+    }
+
+    /// Notes that a part was refused: it is cut where it is too large, and nothing follows where others would fare the same.
+    fn refuse(&mut self, part: Bytes, refusal: Refusal) {
+        let is_for_all =
+            !is_about_data(refusal.cause) || part.len() < CUT_BYTES_MIN && refusal.cause == Cause::TooLarge;
+        self.left.push(part);
+        if refusal.cause == Cause::TooLarge && self.cut() {
+            return;
+        }
+        let first = if is_for_all { 0 } else { self.left.len() - 1 };
+        self.rejected += self.left.drain(first..).map(|part| record_count(self.signal, &part)).sum::<u64>();
+        self.refusal = refusal;
+    }
+
+    /// Returns what the sender of the whole is told: rejected records where something was taken, else why nothing was.
+    fn delivery(&mut self, destination: &str) -> Delivery {
+        let Some(mut told) = self.told.take() else { return Err(self.refusal.clone()) };
+        if self.rejected > 0 {
+            told.rejected += self.rejected;
+            told.message = format!(
+                "{} records of the parts that were sent to `{destination}`: {}",
+                self.rejected, self.refusal.message
+            );
+        }
+        Ok(told)
     }
 }
 

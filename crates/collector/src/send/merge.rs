@@ -1,7 +1,7 @@
 //! Requests that wait to one request, and what a destination says of it to what each of their senders is told.
 //!
 //! Two messages of protobuf one behind the other are one with the repeated fields of both, and a request is nothing but a
-//! list of resources: nothing is decoded, and a resource that several have stands there several times. Next: `again.rs`.
+//! list of resources: nothing is decoded, and a resource that several have stands there several times. Next: `split.rs`.
 //!
 //! # Source
 //! protobuf.dev, "Encoding", "Last One Wins": concatenation merges messages.
@@ -10,6 +10,7 @@ use super::queue::Queued;
 use crate::coding::Coding;
 use crate::pipeline::Payload;
 use crate::status::PartialSuccess;
+use dtq_record::otlp::Signal;
 use dtq_record::otlp::index::RequestIndex;
 use std::time::Duration;
 
@@ -52,10 +53,10 @@ pub fn merged(group: &[Queued]) -> Payload {
 }
 
 /// Returns how many records a request has.
-pub fn record_count(queued: &Queued) -> u64 {
-    let (mut index, entry) = (RequestIndex::default(), &queued.entry);
+pub fn record_count(signal: Signal, request: &[u8]) -> u64 {
+    let mut index = RequestIndex::default();
     // What was received or made here can be read.
-    index.read(entry.signal, &entry.payload.plain).map_or(0, |()| index.records().len() as u64)
+    index.read(signal, request).map_or(0, |()| index.records().len() as u64)
 }
 
 /// Returns what each sender is told of an answer to the request that theirs, with so many records, were merged to.

@@ -1,8 +1,8 @@
 //! Requests to a destination: a bounded queue, workers that send, and retries until it says yes or no for good.
 //!
 //! Delivery is at least once: an answer that gets lost makes a duplicate. Read in order: [`settings`], [`queue`],
-//! [`gather`] (how requests are written), [`client`] (one attempt), [`merge`] (several requests as one), `again.rs` and
-//! `delivery.rs` (all attempts), this file.
+//! [`gather`] (how requests are written), [`client`] (one attempt), [`merge`] (several requests as one), [`split`] (one
+//! as several), `again.rs` and `delivery.rs` (all attempts), this file.
 
 pub mod settings;
 
@@ -13,6 +13,8 @@ pub mod gather;
 pub mod client;
 
 pub mod merge;
+
+pub mod split;
 
 mod again;
 

@@ -1,4 +1,4 @@
-//! Requests that leave as one: which do, and what each of their senders is told.
+//! Requests that leave as one or in parts: which do, and what each of their senders is told.
 
 mod peers;
 
@@ -168,7 +168,6 @@ async fn what_was_rejected_of_the_one_is_shared_by_the_senders() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_wrong_with_one_is_not_the_fault_of_the_others() {
-    let yes = || Act::Partial(PartialSuccess::default());
     let wrong = || Act::Refuse(Refusal::new(Cause::RefusedData, "no time"));
     // All five, the first three, the other two, and each of these.
     let sink = Sink::with([Act::Hang, wrong(), yes(), wrong(), yes(), wrong()]).await;
@@ -244,5 +243,79 @@ async fn one_alone_leaves_when_its_delay_is_over() {
         assert!(sender.logs(&[number.to_string()]).await.is_taken());
     }
     assert_eq!(counted(&collector, "dtq_send_merged_requests_total"), 0);
+    collector.stop().await;
+}
+
+/// Returns the bodies of records of 10 KB each, with a number in front.
+fn large(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("{number} {}", "x".repeat(10_000))).collect()
+}
+
+fn numbers(taken: &[Taken]) -> Vec<Vec<String>> {
+    let number = |body: String| body.split(' ').next().unwrap_or_default().to_owned();
+    all_bodies(taken).into_iter().map(|bodies| bodies.into_iter().map(number).collect()).collect()
+}
+
+fn too_large() -> Act {
+    Act::Refuse(Refusal::new(Cause::TooLarge, "larger than 25 KB"))
+}
+
+fn yes() -> Act {
+    Act::Partial(PartialSuccess::default())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_too_large_is_sent_in_parts() {
+    for protocol in [Protocol::Grpc, Protocol::Protobuf] {
+        let partial = Act::Partial(PartialSuccess { rejected: 1, message: "too old".to_owned() });
+        // All five, the first three, two of these; what waits in between is waited for.
+        let sink = Sink::with([too_large(), too_large(), yes(), partial, later(Duration::ZERO)]).await;
+        let (collector, sender) = started(destination("sink", sink.address, protocol)).await;
+        let reply = sender.logs(&large(5)).await;
+        assert!(reply.is_taken(), "{reply:?}");
+        let told = PartialSuccess { rejected: 1, message: "too old".to_owned() };
+        assert_eq!(PartialSuccess::read(&reply.body), told);
+        assert_eq!(numbers(&sink.taken()), [vec!["0", "1"], vec!["2"], vec!["3", "4"]]);
+        let counts = ["dtq_sent_requests_total", "dtq_send_split_requests_total", "dtq_send_rejected_records_total"];
+        assert_eq!(counts.map(|name| counted(&collector, name)), [1, 1, 1]);
+        assert_eq!(counted(&collector, "dtq_send_refused_requests_total"), 0);
+        assert_eq!(collector.stop().await.left, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_is_too_large_alone_is_rejected_and_counted() {
+    let mut bodies = large(3);
+    bodies[1] = format!("1 {}", "x".repeat(40_000));
+    // All; the first two; the first of them; the second, which cannot be cut; the third.
+    let sink = Sink::with([too_large(), too_large(), yes(), too_large(), yes()]).await;
+    let (collector, sender) = started(destination("sink", sink.address, Protocol::Protobuf)).await;
+    let reply = sender.logs(&bodies).await;
+    let told = PartialSuccess::read(&reply.body);
+    assert!(reply.is_taken() && told.rejected == 1 && told.message.contains("1 records"), "{reply:?}");
+    assert_eq!(numbers(&sink.taken()), [vec!["0"], vec!["2"]]);
+    assert_eq!(counted(&collector, "dtq_send_rejected_records_total"), 1);
+    collector.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_destination_that_finds_everything_too_large_is_asked_a_few_times() {
+    let sink = Sink::with((0..100).map(|_| too_large())).await;
+    let (collector, sender) = started(destination("sink", sink.address, Protocol::Grpc)).await;
+    assert_eq!(sender.logs(&large(64)).await.status, 413);
+    // 64 records, 33, 17, 9, 5, 3, 2, 1, which is less than is cut.
+    assert_eq!(*sink.record.attempts.lock().unwrap(), 8);
+    assert_eq!(counted(&collector, "dtq_send_refused_requests_total"), 1);
+    // Small ones are not cut.
+    assert_eq!(sender.logs(&large(1)).await.status, 413);
+    assert_eq!(*sink.record.attempts.lock().unwrap(), 9);
+    collector.stop().await;
+    // What is refused for another reason is not tried part by part.
+    let never = Act::Refuse(Refusal::new(Cause::RefusedHere, "no such tenant"));
+    let sink = Sink::with([too_large(), yes(), never]).await;
+    let (collector, sender) = started(destination("sink", sink.address, Protocol::Grpc)).await;
+    let reply = sender.logs(&large(8)).await;
+    assert_eq!(PartialSuccess::read(&reply.body).rejected, 4, "{reply:?}");
+    assert_eq!(*sink.record.attempts.lock().unwrap(), 3);
     collector.stop().await;
 }
