@@ -11,7 +11,7 @@ use dtq_collector::send::settings::Protocol;
 use dtq_collector::send::{self};
 use dtq_collector::status::{Cause, PartialSuccess, Refusal};
 use dtq_record::otlp::Signal;
-use peers::{Act, Reply, Sender, Sink, Taken, bodies, destination, later, logs, metric, settings, start};
+use peers::{Act, Reply, Sender, Sink, Taken, bodies, destination, eventually, later, logs, metric, settings, start};
 use std::time::Duration;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -24,9 +24,7 @@ fn one_at_a_time(sink: &Sink, protocol: Protocol) -> send::Settings {
 }
 
 async fn started(to: send::Settings) -> (Collector<KeepAll>, Sender) {
-    let mut settings = settings(vec![to]);
-    settings.limits.request_timeout = Duration::from_secs(60);
-    start(settings).await
+    start(settings(vec![to])).await
 }
 
 fn counted(collector: &Collector<KeepAll>, name: &str) -> u64 {
@@ -35,13 +33,7 @@ fn counted(collector: &Collector<KeepAll>, name: &str) -> u64 {
 
 /// Waits until a count is what it is to become.
 async fn until(collector: &Collector<KeepAll>, name: &str, count: u64) {
-    let reached = async {
-        while counted(collector, name) != count {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let waited = tokio::time::timeout(Duration::from_secs(60), reached).await;
-    waited.unwrap_or_else(|_| panic!("{name} is {} and not {count}", counted(collector, name)));
+    eventually(&format!("{name} is {count}"), || counted(collector, name) == count).await;
 }
 
 fn send(sender: &Sender, body: &str) -> JoinHandle<Reply> {
@@ -110,7 +102,6 @@ async fn what_is_not_alike_or_leaves_as_it_came_leaves_alone() {
     let mut to = one_at_a_time(&sink, Protocol::Grpc);
     to.merge = to.merge.map(|merge| Merge { bytes_max: 1_000, ..merge });
     let mut settings = settings(vec![to]);
-    settings.limits.request_timeout = Duration::from_secs(60);
     settings.forwarded = vec!["x-scope-orgid".parse().unwrap()];
     let (collector, sender) = start(settings).await;
     let first = send(&sender, "first");
@@ -208,19 +199,14 @@ async fn who_has_gone_is_left_out_of_the_next_attempt() {
     let mut to = destination("sink", address, Protocol::Grpc);
     to.concurrency = 1;
     // Nobody waits that long: what does not fit to what waits ends the wait.
-    to.merge = Some(Merge { bytes_max: 1 << 20, delay: Duration::from_secs(50), kept: None });
+    to.merge = Some(Merge { bytes_max: 1 << 20, delay: Duration::from_secs(80), kept: None });
     let (collector, sender) = started(to).await;
     let (goes, stays) = (send(&sender, "goes"), send(&sender, "stays"));
     until(&collector, "dtq_queue_requests", 2).await;
     let other = sender.clone();
     let spans = async move { other.send(Protocol::Grpc, Coding::Identity, Signal::Spans, &Bytes::new(), &[]).await };
     let spans = tokio::spawn(spans);
-    let failed = async {
-        while counted(&collector, "dtq_send_failed_attempts_total") == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), failed).await.expect("nobody listens");
+    eventually("nobody listens", || counted(&collector, "dtq_send_failed_attempts_total") > 0).await;
     goes.abort();
     until(&collector, "dtq_send_abandoned_requests_total", 1).await;
     let sink = Sink::at(address, record).await;

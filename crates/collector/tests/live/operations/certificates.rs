@@ -1,6 +1,6 @@
 //! Certificates that are replaced while requests flow.
 
-use crate::peers::{Sink, destination, metric, settings, start};
+use crate::peers::{DEADLINE, Sink, destination, metric, settings, start};
 use dtq_collector::collector::Settings;
 use dtq_collector::send::settings::Protocol;
 use dtq_collector::tls::{ClientTls, ServerTls, Validity};
@@ -51,7 +51,7 @@ fn to(address: SocketAddr, ca: PathBuf, timeout: Duration) -> Settings {
     settings
 }
 
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = DEADLINE;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn new_connections_have_new_certificates_and_old_ones_stay_open() {
