@@ -33,6 +33,10 @@ impl Module {
         let asked: SmallVec<[Asked<'_>; ASKS_MAX]> =
             batch.asks.iter().map(|ask| Asked::new(ask, slots.len())).collect();
         let mut frame = self.frame(context, &NoSubqueries);
+        let is_entered = asked.iter().all(|one| one.has_same_frame(&asked[0]));
+        if let Some(first) = asked.first().filter(|_| is_entered) {
+            frame.enter(first.module.constants(), first.ask.subqueries);
+        }
         for (done, (record, out)) in records.iter().zip(out.iter_mut()).enumerate() {
             let message = record.place.content(request);
             // SAFETY: as in `scan`; places are numbers of 32 bits, so that no message is larger.
@@ -41,7 +45,7 @@ impl Module {
                 filled::DONE => {
                     buffers.set_record(message);
                     // SAFETY: they were made ready for these slots.
-                    unsafe { ask_all(&asked, &mut frame, slots, buffers) }
+                    unsafe { ask_all((&asked, is_entered), &mut frame, slots, buffers) }
                 }
                 filled::SETTLED => Some(0),
                 _ => None,
@@ -76,15 +80,26 @@ impl<'a> Asked<'a> {
         let function = unsafe { transmute::<*const u8, ConditionFn>(address) };
         Self { ask, module, function }
     }
+
+    /// Says whether another is called with the same constants and looks up the same, as far as that is known.
+    #[allow(
+        ambiguous_wide_pointer_comparisons,
+        reason = "what seems to differ is entered once more, no more than that"
+    )]
+    fn has_same_frame(&self, other: &Self) -> bool {
+        std::ptr::eq(self.module, other.module) && std::ptr::eq(self.ask.subqueries, other.ask.subqueries)
+    }
 }
 
 /// Calls the conditions of a batch; `None` when one leaves the record, or fails, which is forgotten.
+///
+/// The frame is entered once where all are called with the same.
 ///
 /// # Safety
 /// There are as many slots as the conditions were made ready for.
 #[inline]
 unsafe fn ask_all<'a>(
-    asked: &[Asked<'a>],
+    (asked, is_entered): (&[Asked<'a>], bool),
     frame: &mut Frame<'a>,
     slots: &[Slot],
     buffers: &BufferTable<'_>,
@@ -94,7 +109,10 @@ unsafe fn ask_all<'a>(
         if bits & ask.mask != ask.bits {
             continue;
         }
-        frame.enter(module.constants(), ask.subqueries);
+        match is_entered {
+            true => frame.release_held(),
+            false => frame.enter(module.constants(), ask.subqueries),
+        }
         // SAFETY: as in `run_condition`; there are enough slots, as the caller promises.
         match i64::from(unsafe { function(frame, slots.as_ptr().cast(), buffers) }) {
             status::TRUE => bits |= 1 << at,
