@@ -252,3 +252,43 @@ fn a_long_equals_what_it_wraps_around_to_as_an_int() {
     processor.apply(Signal::Logs, &request.encode_to_vec(), NOW, None);
     assert_eq!(processor.totals().dropped, 2);
 }
+
+#[test]
+fn a_measurement_that_its_metric_refuses_is_an_error_and_one_of_null_is_none() {
+    let text = "apiVersion: dtq/v1
+rules:
+  - name: sizes
+    to: metrics
+    consume: true
+    interval: 1s
+    metrics:
+      size: {name: size, type: sum}
+      severity: {name: severity, type: gauge}
+    kql: logs | project size = todouble(tostring(Body)), severity = SeverityNumber
+    tests:
+      - given: [{Body: '-1', SeverityNumber: 9}, {Body: '2', SeverityNumber: 5}, {Body: x}]
+        then:
+          matched: 3
+          consumed: 2
+          errors: 1
+          records: [{Body: '-1'}]
+          metrics:
+            - {MetricName: size, MetricType: Sum, MetricValue: 2}
+            - {MetricName: severity, MetricValue: 0}
+";
+    let (file, found) = file::read("rules.yaml", text.as_bytes(), &NoFiles, &file::Options::default());
+    assert!(file.is_complete, "{found:?}");
+    for test in dtq_rules::test::run(&[file], &dtq_rules::test::Options::default()).unwrap().remove(0).tests {
+        assert!(test.mismatches.is_empty(), "{:#?}", test.mismatches);
+    }
+    let mut processor = processor(text);
+    processor.apply(
+        Signal::Logs,
+        &[0x0A, 13, 0x12, 11, 0x12, 9, 0x2A, 7, 0x0A, 5, b'-', b'0', b'.', b'5', b' '],
+        NOW,
+        None,
+    );
+    let account = processor.accounts().remove(0);
+    let said = account.first_error.unwrap();
+    assert!(said.contains("the metric `size` cannot take -0.5: it is negative, and the metric only grows"), "{said}");
+}

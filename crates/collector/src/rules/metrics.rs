@@ -23,7 +23,9 @@ const COUNTERS: [Row; 13] = [
     ("consumed_records", "Records removed because a metric counts them.", |account| account.consumed),
     ("rerouted_records", "Records sent to a named output instead.", |account| account.rerouted),
     ("evicted_records", "Held records and rows lost for lack of room or time.", |account| account.evicted),
-    ("late_records", "Rows whose window was closed.", |account| account.late),
+    ("late_records", "Rows that came after their window was closed or their time in a table was over.", |account| {
+        account.late
+    }),
     ("within_rate_records", "Records within the rate of the rule.", |account| account.within_rate),
     ("error_records", "Records that the rule could not judge.", |account| account.errors),
 ];

@@ -5,7 +5,7 @@
 
 use super::{ConditionFn, EntryPoint, Frame, FunctionId, Module, ScanFn, check_slots, filled, status};
 use crate::batch::{ASKS_MAX, Ask, Batch};
-use crate::context::{NativeContext, NoSubqueries};
+use crate::context::{NativeContext, NoSubqueries, Subqueries};
 use crate::layout::BufferTable;
 use dtq_record::otlp::index::RecordEntry;
 use dtq_record::slot::Slot;
@@ -31,11 +31,12 @@ impl Module {
         // SAFETY: as in `scan`.
         let scan = unsafe { transmute::<*const u8, ScanFn>(address) };
         let asked: SmallVec<[Asked<'_>; ASKS_MAX]> =
-            batch.asks.iter().map(|ask| Asked::new(ask, slots.len())).collect();
+            batch.asks.iter().enumerate().map(|(at, ask)| Asked::new(ask, 1 << at, slots.len())).collect();
+        let asked = &asked[..];
         let mut frame = self.frame(context, &NoSubqueries);
         let is_entered = asked.iter().all(|one| one.has_same_frame(&asked[0]));
         if let Some(first) = asked.first().filter(|_| is_entered) {
-            frame.enter(first.module.constants(), first.ask.subqueries);
+            frame.enter(first.module.constants(), first.subqueries);
         }
         for (done, (record, out)) in records.iter().zip(out.iter_mut()).enumerate() {
             let message = record.place.content(request);
@@ -45,7 +46,7 @@ impl Module {
                 filled::DONE => {
                     buffers.set_record(message);
                     // SAFETY: they were made ready for these slots.
-                    unsafe { ask_all((&asked, is_entered), &mut frame, slots, buffers) }
+                    unsafe { ask_all((asked, is_entered), &mut frame, slots, buffers) }
                 }
                 filled::SETTLED => Some(0),
                 _ => None,
@@ -61,9 +62,13 @@ impl Module {
 
 /// Holds a condition of a batch, ready to be called over as many slots as its batch has.
 struct Asked<'a> {
-    ask: &'a Ask<'a>,
-    module: &'a Module,
     function: ConditionFn,
+    /// What is set where it is true.
+    bit: u8,
+    mask: u8,
+    bits: u8,
+    module: &'a Module,
+    subqueries: &'a dyn Subqueries,
 }
 
 impl<'a> Asked<'a> {
@@ -71,14 +76,15 @@ impl<'a> Asked<'a> {
     ///
     /// # Panics
     /// If it reads more slots, or is none over slots.
-    fn new(ask: &'a Ask<'a>, slot_count: usize) -> Self {
+    fn new(ask: &'a Ask<'a>, bit: u8, slot_count: usize) -> Self {
         let (module, id) = ask.condition.parts();
         let entry = module.entry(id);
         check_slots(&entry.needs, slot_count);
         let address = module.address(entry, EntryPoint::Condition);
         // SAFETY: as in `run_condition`.
         let function = unsafe { transmute::<*const u8, ConditionFn>(address) };
-        Self { ask, module, function }
+        let Ask { mask, bits, subqueries, .. } = *ask;
+        Self { function, bit, mask, bits, module, subqueries }
     }
 
     /// Says whether another is called with the same constants and looks up the same, as far as that is known.
@@ -87,7 +93,7 @@ impl<'a> Asked<'a> {
         reason = "what seems to differ is entered once more, no more than that"
     )]
     fn has_same_frame(&self, other: &Self) -> bool {
-        std::ptr::eq(self.module, other.module) && std::ptr::eq(self.ask.subqueries, other.ask.subqueries)
+        std::ptr::eq(self.module, other.module) && std::ptr::eq(self.subqueries, other.subqueries)
     }
 }
 
@@ -105,17 +111,17 @@ unsafe fn ask_all<'a>(
     buffers: &BufferTable<'_>,
 ) -> Option<u8> {
     let mut bits = 0;
-    for (at, Asked { ask, module, function }) in asked.iter().enumerate() {
-        if bits & ask.mask != ask.bits {
+    for Asked { function, bit, mask, bits: wanted, module, subqueries } in asked {
+        if bits & mask != *wanted {
             continue;
         }
         match is_entered {
             true => frame.release_held(),
-            false => frame.enter(module.constants(), ask.subqueries),
+            false => frame.enter(module.constants(), *subqueries),
         }
         // SAFETY: as in `run_condition`; there are enough slots, as the caller promises.
         match i64::from(unsafe { function(frame, slots.as_ptr().cast(), buffers) }) {
-            status::TRUE => bits |= 1 << at,
+            status::TRUE => bits |= bit,
             status::FALSE | status::NULL => {}
             _ => {
                 frame.forget_fault();

@@ -188,24 +188,28 @@ impl Sought {
     /// Returns where the first field from a position on begins that has none of the common forms, or is an attribute with
     /// a key of a size that is looked for, or is at the end of the record.
     #[inline(never)]
-    fn beyond_common(&self, record: &[u8], mut at: usize) -> usize {
-        while let Some(first) = record.get(at..).and_then(<[u8]>::first_chunk) {
+    fn beyond_common(&self, record: &[u8], at: usize) -> usize {
+        let mut rest = &record[at..];
+        while let Some(first) = rest.first_chunk() {
             let word = u32::from_le_bytes(*first);
-            let second = word >> 8 & 0xFF;
             let size = if word & 0x80FF_80FF == self.head {
-                let key_size = word >> 24;
-                let is_other = self.sizes >> (key_size % SIZES) & 1 == 0;
-                if is_other & (key_size + 2 <= second) { 2 + second } else { 0 }
+                let (size, key_size) = (word >> 8 & 0xFF, word >> 24);
+                if self.sizes >> (key_size % SIZES) & 1 != 0 || key_size + 2 > size {
+                    break;
+                }
+                2 + size
             } else {
-                size_of_common(word, self.head)
+                match size_of_common(word, self.head) {
+                    0 => break,
+                    size => size,
+                }
             };
-            let end = at + size as usize;
-            if size == 0 || end > record.len() {
-                break;
+            match rest.get(size as usize..) {
+                Some(behind) => rest = behind,
+                None => break,
             }
-            at = end;
         }
-        at
+        record.len() - rest.len()
     }
 }
 

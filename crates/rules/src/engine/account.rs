@@ -34,7 +34,7 @@ pub struct Account {
     /// Held records that were lost for lack of room or time; rows of a table, and partitions of a scan, that had to go
     /// for lack of room.
     pub evicted: u64,
-    /// Rows whose window was closed before they came.
+    /// Rows whose window was closed before they came, or whose time in a table was over.
     pub late: u64,
     /// Records within `above`, on which the rule did not act although they match.
     pub within_rate: u64,

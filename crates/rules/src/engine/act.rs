@@ -181,10 +181,10 @@ impl Frame<'_> {
             Action::Replace { writes } => self.replace(position, writes, &judged, unit, work).map(|()| None),
             Action::Logs { columns } => {
                 let heads = self.heads_of(unit)?;
-                self.make_logs(position, columns, rows(judged), &heads, unit.time_ticks).map(|()| None)
+                self.make_logs(position, columns, rows(judged), &heads, unit.said_ticks).map(|()| None)
             }
             Action::Measure(measure) => {
-                self.measure(position, measure, rows(judged), unit.time_ticks)?;
+                self.measure(position, measure, rows(judged), unit.said_ticks)?;
                 Ok(measure.output.is_consumed.then_some(Fate::Consumed))
             }
             Action::Window(window) => {
@@ -324,6 +324,7 @@ impl Frame<'_> {
         time_ticks: i64,
     ) {
         let rule = &self.set.rules[position];
+        let time_ticks = self.state.clock.reached(time_ticks, self.arrival_ticks);
         for mut row in rows {
             let key = match rule.has_key {
                 true => RowIdentity(row.split_off(rule.columns.len())),
@@ -333,14 +334,14 @@ impl Frame<'_> {
                 unreachable!("a table that a rule fills is keyed");
             };
             let inserted = keyed.borrow_mut().insert(key, row.clone(), time_ticks, for_ticks);
-            self.row_changed(table, &row, true);
+            if !inserted.is_late {
+                self.row_changed(table, &row, true);
+            }
             let gone = inserted.replaced.iter().chain(&inserted.expired).chain(&inserted.evicted);
             gone.for_each(|row| self.row_changed(table, row, false));
             let account = &mut self.state.accounts[position];
+            account.late += u64::from(inserted.is_late);
             account.evicted += inserted.evicted.len() as u64;
-            if let Content::Keyed(keyed) = &self.tables.0[table].content {
-                self.state.accounts[position].state_bytes = keyed.borrow().counts().bytes as u64;
-            }
         }
     }
 
@@ -353,12 +354,13 @@ impl Frame<'_> {
         work: &Work<'_>,
     ) -> Result<Option<Fate>, Fault> {
         let key = key_of(&self.set.rules[position], judged);
-        if self.state.recorders[recorder].is_open(&key, unit.time_ticks) {
+        let time_ticks = self.state.clock.reached(unit.time_ticks, self.arrival_ticks);
+        if self.state.recorders[recorder].is_open(&key, time_ticks) {
             return Ok(None);
         }
         let record = self.current(unit, work.overlay)?;
         let held = wrap::held(unit, self.heads_of(unit)?, &record);
-        self.state.recorders[recorder].hold(key, held, unit.time_ticks);
+        self.state.recorders[recorder].hold(key, held, time_ticks);
         Ok(Some(Fate::Held))
     }
 
@@ -370,7 +372,8 @@ impl Frame<'_> {
         unit: &Unit<'_>,
     ) -> Result<(), Fault> {
         self.check_depth()?;
-        let flushed = self.state.recorders[recorder].flush(key, unit.time_ticks, after_ticks, cooldown_ticks);
+        let time_ticks = self.state.clock.reached(unit.time_ticks, self.arrival_ticks);
+        let flushed = self.state.recorders[recorder].flush(key, time_ticks, after_ticks, cooldown_ticks);
         let from = self.set.recorders[recorder].filled_by + 1;
         for held in &flushed.records {
             let (signal, request) = wrap::released(held).map_err(|error| crate::engine::cells::malformed(&error))?;

@@ -9,15 +9,13 @@ use crate::engine::frame::Frame;
 use crate::engine::metrics::MetricState;
 use crate::engine::outcome::{Outcome, Output};
 use crate::engine::processor::Processor;
+use crate::state::clock::latest_ticks;
 use dtq_interp::RowIdentity;
 use dtq_record::stream::Row;
 use dtq_source::Code;
 use dtq_value::Value;
 use dtq_value::scalar::Fault;
 use std::sync::Arc;
-
-/// How far record time may run ahead of the time of arrival: a clock that is wrong must not close the windows of others.
-const AHEAD_MAX_TICKS: i64 = 60 * 10_000_000;
 
 /// Holds what was counted for a rule under one key.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +65,7 @@ impl Processor {
             CountedRow::Window { start_ticks, .. } => *start_ticks,
             CountedRow::Measurements(_) => i64::MIN,
         });
-        let latest_ticks = arrival_ticks.saturating_add(AHEAD_MAX_TICKS);
+        let latest_ticks = latest_ticks(arrival_ticks);
         let mut times: Vec<(usize, i64)> = Vec::new();
         for one in counted {
             let rule = one.rule;
@@ -102,8 +100,7 @@ impl Frame<'_> {
         }
         match (&rule.action, counted.row) {
             (Action::Window(window), CountedRow::Window { start_ticks, keys, results, .. }) => {
-                let now = start_ticks.min(latest_ticks);
-                self.add_results(counted.rule, window, (start_ticks, now), keys, &results)
+                self.add_results(counted.rule, window, (start_ticks, latest_ticks), keys, &results)
             }
             (Action::Measure(measure), CountedRow::Measurements(row)) => self.add_sums(counted.rule, measure, row),
             _ => Err(Fault::new(Code::E3009, "it is of another kind than the rule")),
@@ -114,7 +111,7 @@ impl Frame<'_> {
         &mut self,
         position: usize,
         window: &WindowRule,
-        (start_ticks, now): (i64, i64),
+        (start_ticks, latest_ticks): (i64, i64),
         keys: Vec<Value>,
         results: &[Value],
     ) -> Result<(), Fault> {
@@ -123,8 +120,9 @@ impl Frame<'_> {
         let Some(MetricState::Windowed(windows)) = &mut self.state.metrics[window.measure.state] else {
             unreachable!("a rule of windows has their state");
         };
+        let start_ticks = windows.begun(start_ticks, latest_ticks);
         let group_bytes = grouping.group_bytes();
-        let entry = windows.entry(start_ticks, RowIdentity(keys), now, group_bytes, || grouping.start());
+        let entry = windows.entry(start_ticks, RowIdentity(keys), start_ticks, group_bytes, || grouping.start());
         // A late row is counted by the windows.
         let Ok(group) = entry else { return Ok(()) };
         match group.absorb(results) {

@@ -18,6 +18,7 @@ use crate::engine::trace::EditLog;
 use crate::engine::wrap::HeadMaker;
 use crate::native::NativeSet;
 use crate::state::scan::EndedPartition;
+use crate::state::table::KeyedTable;
 use dtq_exec::{Feed, Grouping};
 use dtq_interp::{Cells, Evaluator, Interpreter, Members, Subqueries};
 use dtq_ir::{ExprId, RelKind};
@@ -107,6 +108,8 @@ pub(crate) struct Unit<'r> {
     pub(crate) kind: Option<Kind>,
     /// Its time as state sees it, in ticks.
     pub(crate) time_ticks: i64,
+    /// Its time as what is made of it says, in ticks: its own, at most a minute after it arrived, or when it arrived.
+    pub(crate) said_ticks: i64,
 }
 
 impl<'s> Frame<'s> {
@@ -189,17 +192,38 @@ impl<'s> Frame<'s> {
         Ok(())
     }
 
-    /// Removes rows whose time is over from all tables.
-    pub(crate) fn expire_tables(&mut self, now: i64) {
+    /// Takes note of a record that came and returns its time; what is over by then leaves tables and recorders.
+    pub(crate) fn note_time(&mut self, own_ticks: Option<i64>) -> i64 {
+        if self.depth > 0 {
+            return self.state.clock.of_made(own_ticks, self.arrival_ticks);
+        }
+        let before = self.state.clock.watermark();
+        let time_ticks = self.state.clock.note(own_ticks, self.arrival_ticks);
+        if self.state.clock.watermark() != before {
+            self.end_tables(|table| table.expire(time_ticks));
+            self.state.recorders.iter_mut().for_each(|recorder| drop(recorder.expire(time_ticks)));
+        }
+        time_ticks
+    }
+
+    /// Removes from tables and recorders what would be over had the time of records not stood still until now, and keys of
+    /// rates that nobody asks for.
+    pub(crate) fn idle_out(&mut self, now: i64) {
+        for limiter in self.state.limiters.iter_mut().flatten() {
+            limiter.tick(now);
+        }
+        let Some(passed) = self.state.clock.passed(now) else { return };
+        self.end_tables(|table| table.idle_out(passed));
+        self.state.recorders.iter_mut().for_each(|recorder| drop(recorder.idle_out(passed)));
+    }
+
+    fn end_tables(&mut self, mut end: impl FnMut(&mut KeyedTable) -> Vec<Row>) {
         for table in 0..self.tables.0.len() {
             let removed = match &self.tables.0[table].content {
-                Content::Keyed(keyed) => keyed.borrow_mut().expire(now),
+                Content::Keyed(keyed) => end(&mut keyed.borrow_mut()),
                 Content::Fixed(_) => continue,
             };
             removed.iter().for_each(|row| self.row_changed(table, row, false));
-        }
-        for recorder in &mut self.state.recorders {
-            recorder.expire(now);
         }
     }
 

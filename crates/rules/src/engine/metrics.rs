@@ -9,7 +9,10 @@ use crate::engine::notice::{Excess, NoticeKind};
 use crate::engine::state::{KEYS_MAX, bounds, key_shape};
 use crate::file::rule::{MetricColumn, MetricKind, MetricsOutput, Temporality};
 use crate::state::aggregate::spec::{DEFAULT_BOUNDS, DEFAULT_CARDINALITY_MAX};
-use crate::state::aggregate::{AggregationKind, MetricSpec, Number, ResourceAggregators, ResourceBounds, SpanContext};
+use crate::state::aggregate::{
+    AggregationKind, MetricSpec, Number, Refusal, ResourceAggregators, ResourceBounds, SpanContext,
+};
+use crate::state::clock::latest_ticks;
 use crate::state::window::{ClosedWindow, WindowSpec, Windows};
 use dtq_exec::{Feed, Group, Grouping};
 use dtq_interp::{RowIdentity, Subqueries};
@@ -49,8 +52,6 @@ pub(crate) enum MetricState {
         interval_ticks: i64,
         /// When points were made last.
         made_ticks: i64,
-        /// Measurements without a number.
-        unmeasured: u64,
     },
     /// Of windows.
     Windowed(Box<Windows<Group>>),
@@ -66,7 +67,6 @@ impl MetricState {
             aggregators: aggregators.collect(),
             interval_ticks: interval_of(&measure.output),
             made_ticks: now_ticks,
-            unmeasured: 0,
         }
     }
 
@@ -194,7 +194,10 @@ fn stream_temporality(temporality: Temporality) -> StreamTemporality {
 }
 
 impl Frame<'_> {
-    /// Records the measurements of rows.
+    /// Records the measurements of rows; null measures nothing.
+    ///
+    /// # Errors
+    /// The first measurement that its metric refuses, when all others were recorded.
     pub(crate) fn measure(
         &mut self,
         position: usize,
@@ -203,24 +206,23 @@ impl Frame<'_> {
         time_ticks: i64,
     ) -> Result<(), Fault> {
         let columns = &self.set.rules[position].columns;
+        let mut refused = None;
         for row in rows {
             let resource: Arc<[u8]> = Arc::from(resource_message(measure, columns, &row)?);
             let attributes = attributes(measure, columns, &row);
             let (trace_id, span_id) = (id_of(columns, &row, "TraceId"), id_of(columns, &row, "SpanId"));
             let context = (!trace_id.is_empty()).then_some(SpanContext { trace_id: &trace_id, span_id: &span_id });
-            let Some(MetricState::Measuring { aggregators, unmeasured, .. }) = &mut self.state.metrics[measure.state]
-            else {
+            let Some(MetricState::Measuring { aggregators, .. }) = &mut self.state.metrics[measure.state] else {
                 unreachable!("a rule of measurements has their state");
             };
             for (aggregator, at) in aggregators.iter_mut().zip(&measure.values) {
-                match number_of(&row[*at]) {
-                    // Refusals are counted by the aggregator.
-                    Some(number) => drop(aggregator.record(&resource, &attributes, number, time_ticks, context)),
-                    None => *unmeasured += 1,
+                let Some(number) = number_of(&row[*at]) else { continue };
+                if let Err(refusal) = aggregator.record(&resource, &attributes, number, time_ticks, context) {
+                    refused.get_or_insert_with(|| refused_fault(aggregator.spec(), &row[*at], refusal));
                 }
             }
         }
-        Ok(())
+        refused.map_or(Ok(()), Err)
     }
 
     /// Adds rows to the groups of their windows.
@@ -241,6 +243,7 @@ impl Frame<'_> {
             let Some(MetricState::Windowed(windows)) = &mut self.state.metrics[window.measure.state] else {
                 unreachable!("a rule of windows has their state");
             };
+            let start = windows.begun(start, latest_ticks(self.arrival_ticks));
             let group_bytes = grouping.group_bytes();
             let entry = windows.entry(start, RowIdentity(keys), time_ticks, group_bytes, || grouping.start());
             // A late row is counted by the windows.
@@ -300,6 +303,8 @@ impl Frame<'_> {
             return Ok(());
         };
         let now = tick.unwrap_or(*made_ticks);
+        // Wall clocks are set back at times; no points until it is as late again would be worse than an interval cut short.
+        *made_ticks = (*made_ticks).min(now);
         if !is_last && now.saturating_sub(*made_ticks) < *interval_ticks {
             return Ok(());
         }
@@ -427,6 +432,17 @@ fn stream_of(column: &MetricColumn) -> MetricStream {
         is_monotonic,
         points: Vec::new(),
     }
+}
+
+fn refused_fault(spec: &MetricSpec, value: &Value, refusal: Refusal) -> Fault {
+    let why = match refusal {
+        Refusal::NotFinite => "it is no finite number",
+        Refusal::Negative => "it is negative, and the metric only grows",
+        Refusal::NotInteger => "it is no integer",
+    };
+    let value = format::text(value);
+    let message = format!("the metric `{}` cannot take {}: {why}", spec.name, String::from_utf8_lossy(&value));
+    Fault::new(Code::E3009, message)
 }
 
 fn number_of(value: &Value) -> Option<Number> {

@@ -308,7 +308,7 @@ impl Processor {
             frame.observer = Some(observer);
         }
         frame.note_expired_rules();
-        frame.expire_tables(now_ticks);
+        frame.idle_out(now_ticks);
         // In order: what a rule gives goes to the rules after it.
         for position in 0..set.rules.len() {
             frame.end_due_partitions(position, now_ticks, due != Due::ByNow);
@@ -347,7 +347,7 @@ impl Processor {
 
     /// Returns the accounts, one a rule in effective order; bytes and nanoseconds as their fields say.
     pub fn accounts(&self) -> Vec<Account> {
-        (0..self.set.rules.len()).map(|position| self.state.account(&self.set, position)).collect()
+        (0..self.set.rules.len()).map(|position| self.state.account(&self.set, &self.tables, position)).collect()
     }
 
     /// Returns the counts of all rules together.

@@ -14,6 +14,7 @@ use crate::engine::overlay::Overlay;
 use crate::engine::resource::{ResourceFate, enter_version};
 use crate::engine::trace::Subject;
 use crate::file::rule::Mode;
+use crate::state::clock::latest_ticks;
 use dtq_jit::BufferTable;
 use dtq_record::WireError;
 use dtq_record::otlp::Signal;
@@ -223,12 +224,11 @@ impl<'s> Frame<'s> {
         let resource = pass.index.resources()[pass.resource].resource;
         let resource = resource.map_or(&[][..], |place| place.content(pass.request));
         let resource = fate.versions.first().map_or(resource, |version| &version.message);
-        let base = self.set.base(RuleSet::base_of(pass.signal));
         let mut metric = u32::MAX;
         let mut left = 0;
         let mut unit = Unit {
             signal: pass.signal,
-            base,
+            base: self.set.base(RuleSet::base_of(pass.signal)),
             request: pass.request,
             index: pass.index,
             position: 0,
@@ -237,6 +237,7 @@ impl<'s> Frame<'s> {
             buffers: Buffers { resource, scope: scope_message, ..Buffers::default() },
             kind: None,
             time_ticks: self.arrival_ticks,
+            said_ticks: self.arrival_ticks,
         };
         let lane = agenda.lane().filter(|_| pass.unreadable.first().is_none());
         if let Some(lane) = lane {
@@ -303,8 +304,9 @@ impl<'s> Frame<'s> {
             None => self.fill(unit, pass.slots),
         };
         if let Some(slot) = unit.base.time_slot {
-            unit.time_ticks = self.record_time(unit, slot, pass);
-            self.expire_tables(unit.time_ticks);
+            let own_ticks = self.own_time(unit, slot, pass);
+            unit.time_ticks = self.note_time(own_ticks);
+            unit.said_ticks = own_ticks.map_or(self.arrival_ticks, |own| own.min(latest_ticks(self.arrival_ticks)));
         }
         let mut work = Work { slots: pass.slots, cache: pass.cache, overlay: pass.overlay, editors: SmallVec::new() };
         let mut turns = agenda.turns(filled.is_ok(), work.slots, &unit.buffers, pass.marked);
@@ -361,13 +363,12 @@ impl<'s> Frame<'s> {
         self.observe_record(&Seen { unit, came, left, overlay, slots, editors: &editors, taken, from: pass.from });
     }
 
-    /// Returns the time of a record as state sees it: its own, at most a minute after the request came.
-    fn record_time(&mut self, unit: &Unit<'_>, slot: u32, pass: &Pass<'_>) -> i64 {
-        const AHEAD_MAX_TICKS: i64 = 60 * 10_000_000;
+    /// Returns the time that a record itself gives.
+    fn own_time(&mut self, unit: &Unit<'_>, slot: u32, pass: &Pass<'_>) -> Option<i64> {
         let cells = self.cells(unit, pass.slots, pass.cache, pass.overlay);
         match cells.slot(slot) {
-            Ok(Value::DateTime(ticks)) => ticks.min(self.arrival_ticks.saturating_add(AHEAD_MAX_TICKS)),
-            _ => self.arrival_ticks,
+            Ok(Value::DateTime(ticks)) => Some(ticks),
+            _ => None,
         }
     }
 

@@ -77,7 +77,8 @@ impl Frame<'_> {
                 resource: pass.resource,
                 buffers,
                 kind: None,
-                time_ticks: self.arrival_ticks,
+                time_ticks: self.state.clock.of_made(None, self.arrival_ticks),
+                said_ticks: self.arrival_ticks,
             };
             let conditions = (0..set.rules[rule].conditions.len()).map(|at| at as u16).collect();
             let active = Active { rule, conditions, is_never: false, is_of_record: false };

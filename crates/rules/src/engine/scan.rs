@@ -28,7 +28,7 @@ pub(crate) struct Remembered {
 
 struct Source {
     heads: Heads,
-    time_ticks: i64,
+    said_ticks: i64,
 }
 
 impl Remembered {
@@ -88,7 +88,7 @@ impl Frame<'_> {
                 // Also of a row that failed, which some steps may have taken.
                 if scan.keeps_source && remembered.steps.bytes() > 0 {
                     let heads = self.heads.borrow_mut().heads(unit).map_err(|error| malformed(&error))?;
-                    remembered.source = Some(Source { heads, time_ticks: unit.time_ticks });
+                    remembered.source = Some(Source { heads, said_ticks: unit.said_ticks });
                 }
                 rows
             };
@@ -137,7 +137,8 @@ impl Frame<'_> {
     pub(crate) fn end_due_partitions(&mut self, position: usize, now_ticks: i64, is_last: bool) {
         if let Some(states) = &mut self.state.scans[position] {
             let ended = if is_last { states.shutdown() } else { states.tick(now_ticks) };
-            self.end_partitions(position, ended, now_ticks);
+            let time_ticks = self.state.clock.of_made(None, now_ticks);
+            self.end_partitions(position, ended, time_ticks);
         }
     }
 
@@ -146,7 +147,8 @@ impl Frame<'_> {
         if let (Some(states), Some(scan)) = (&mut self.state.scans[position], &new.scan) {
             let evicted = states.set_spec(scan_spec(new, scan)).expect("only compatible partitions move");
             self.state.accounts[position].evicted += evicted.len() as u64;
-            self.end_partitions(position, evicted, now_ticks);
+            let time_ticks = self.state.clock.of_made(None, now_ticks);
+            self.end_partitions(position, evicted, time_ticks);
         }
     }
 
@@ -203,7 +205,7 @@ impl Frame<'_> {
         let Judged::Rows(rows) = judged else { unreachable!("it was just made") };
         match (&rule.action, source) {
             (Action::Logs { columns }, Some(source)) => {
-                self.make_logs(position, columns, rows, &source.heads, source.time_ticks)
+                self.make_logs(position, columns, rows, &source.heads, source.said_ticks)
             }
             (Action::Logs { .. }, None) => Err(Fault::new(Code::E3009, "where its rows came from could not be read")),
             (Action::Measure(measure), _) => self.measure(position, measure, rows, time_ticks),

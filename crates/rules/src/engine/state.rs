@@ -13,6 +13,7 @@ use crate::engine::notice::{Notice, NoticeKind};
 use crate::engine::scan::Remembered;
 use crate::engine::tables::{Content, LiveTable, Tables};
 use crate::state::bounds::{Bounds, KeyShape};
+use crate::state::clock::RecordClock;
 use crate::state::rate::{Rate, RateLimiter, RateSpec};
 use crate::state::recorder::Recorder;
 use crate::state::scan::{ScanSpec, ScanStates};
@@ -46,6 +47,8 @@ pub(crate) struct State {
     pub(crate) scans: Vec<Option<ScanStates<Remembered>>>,
     pub(crate) recorders: Vec<Recorder>,
     pub(crate) metrics: Vec<Option<MetricState>>,
+    /// What tables and recorders go by.
+    pub(crate) clock: RecordClock,
     pub(crate) accounts: Vec<Account>,
     /// By standard table, in the order of `Base::ALL`.
     pub(crate) flows: Vec<Flow>,
@@ -90,6 +93,7 @@ impl State {
             scans: set.rules.iter().map(scan_states).collect(),
             recorders: set.recorders.iter().map(|recorder| Recorder::new(recorder.spec.clone())).collect(),
             metrics,
+            clock: RecordClock::default(),
             accounts: vec![Account::default(); set.rules.len()],
             flows: vec![flow; Base::ALL.len()],
             is_disabled: vec![false; set.rules.len()],
@@ -107,7 +111,7 @@ impl State {
     }
 
     /// Returns the account of a rule.
-    pub(crate) fn account(&self, set: &RuleSet, position: usize) -> Account {
+    pub(crate) fn account(&self, set: &RuleSet, tables: &Tables, position: usize) -> Account {
         let rule = &set.rules[position];
         let flow = &self.flows[base_position(rule.base)];
         let sum = |counts: &[(u64, u64)]| counts.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
@@ -124,6 +128,7 @@ impl State {
                 account.evicted += counts.evicted + counts.discarded;
                 account.state_bytes += counts.held_bytes as u64;
             }
+            Action::Table { table, .. } => account.state_bytes += tables.bytes(*table),
             Action::Measure(measure) => self.metric_account(measure.state, &mut account),
             Action::Window(window) => self.metric_account(window.measure.state, &mut account),
             _ => {}

@@ -69,10 +69,12 @@ impl Processor {
         let made = emissions.iter().filter(|emission| emission.destination.is_none());
         self.state.totals.bytes_out += made.map(|emission| emission.request.len() as u64).sum::<u64>();
         let mut tables = state::tables(&set);
-        move_tables(&mut self.tables, &mut tables, &set);
+        let evicted = move_tables(&mut self.tables, &mut tables, &set);
         let seed = self.state.native.scalar.next_random();
         let mut state = State::new(&set, now_ticks, seed);
         move_state(&mut self.state, &old, &mut state, &set, &moves);
+        evicted.into_iter().for_each(|(rule, rows)| state.accounts[rule].evicted += rows);
+        begin_at(state.clock.watermark(), &mut tables, &mut state);
         (self.set, self.tables, self.state) = (set, tables, state);
         // Until there is native code of the new set.
         self.native = None;
@@ -161,23 +163,37 @@ impl Frame<'_> {
     }
 }
 
-fn move_tables(old: &mut Tables, new: &mut Tables, set: &RuleSet) {
+/// Moves the rows of tables; returns how many had no more room, by the new rule that fills their table.
+fn move_tables(old: &mut Tables, new: &mut Tables, set: &RuleSet) -> Vec<(usize, u64)> {
+    let mut evicted = Vec::new();
     for (table, definition) in new.0.iter_mut().zip(&set.looked_up) {
         let Some(rule) = definition.filled_by else { continue };
         let spec = table_spec(definition, &set.rules[rule]);
         let before = old.0.iter_mut().find(|before| before.name == table.name);
         let Some(Content::Keyed(keyed)) = before.map(|before| &mut before.content) else { continue };
-        if keyed.get_mut().is_compatible(&spec) {
-            // What no longer has room is counted as evicted by the table.
-            let _ = keyed.get_mut().set_spec(spec.clone());
+        if let Ok(rows) = keyed.get_mut().set_spec(spec.clone()) {
+            evicted.push((rule, rows.len() as u64));
             let empty = Box::new(RefCell::new(KeyedTable::new(spec)));
             table.content = Content::Keyed(std::mem::replace(keyed, empty));
         }
     }
+    evicted
+}
+
+/// Tells tables and recorders that are new the time of the records so far, so that what is late for others is for them.
+fn begin_at(watermark: Option<i64>, tables: &mut Tables, state: &mut State) {
+    let Some(watermark) = watermark else { return };
+    for table in &mut tables.0 {
+        if let Content::Keyed(keyed) = &mut table.content {
+            keyed.get_mut().expire(watermark);
+        }
+    }
+    state.recorders.iter_mut().for_each(|recorder| drop(recorder.expire(watermark)));
 }
 
 fn move_state(old: &mut State, old_set: &RuleSet, new: &mut State, set: &RuleSet, moves: &Moves) {
     new.totals = old.totals;
+    new.clock = old.clock;
     new.has_reported_malformed = old.has_reported_malformed;
     new.has_reported_budget = old.has_reported_budget;
     new.notices = std::mem::take(&mut old.notices);
@@ -228,7 +244,7 @@ fn move_state(old: &mut State, old_set: &RuleSet, new: &mut State, set: &RuleSet
 
 /// Returns the account that a rule begins with: that of the rule it replaces, without what moving parts count themselves.
 fn baseline(old: &State, set: &RuleSet, before: usize, moves: &Moves) -> Account {
-    let mut account = old.account(set, before);
+    let mut account = old.account(set, &Tables::default(), before);
     account.held = 0;
     account.state_bytes = 0;
     account.partitions = 0;

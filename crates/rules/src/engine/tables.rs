@@ -37,6 +37,14 @@ impl Tables {
         tables.iter().map(version).fold(0, u64::wrapping_add)
     }
 
+    /// Returns how many bytes the rows of a table that a rule fills take; 0 where there is no such table.
+    pub(crate) fn bytes(&self, table: usize) -> u64 {
+        match self.0.get(table).map(|table| &table.content) {
+            Some(Content::Keyed(table)) => table.borrow().counts().bytes as u64,
+            Some(Content::Fixed(_)) | None => 0,
+        }
+    }
+
     /// Returns all rows of a table, in the order in which they came.
     pub(crate) fn rows(&self, table: usize) -> Vec<Row> {
         match &self.0[table].content {

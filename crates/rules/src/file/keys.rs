@@ -283,7 +283,7 @@ pub const KEYS: &[Key] = &[
     key(Place::Then, "rerouted", OPTIONAL, COUNT, "not looked at", "1", "Records that went to a named output instead."),
     key(Place::Then, "held", OPTIONAL, COUNT, "not looked at", "1", "Records that a recorder took."),
     key(Place::Then, "evicted", OPTIONAL, COUNT, "not looked at", "1", "Held records, rows of a table and partitions of `scan` that had to go for lack of room or, of records, time."),
-    key(Place::Then, "late", OPTIONAL, COUNT, "not looked at", "1", "Records that came after their window had closed."),
+    key(Place::Then, "late", OPTIONAL, COUNT, "not looked at", "1", "Records that came after their window had closed, and rows whose time in a table was over when they came."),
     key(Place::Then, "errors", OPTIONAL, COUNT, "not looked at", "1", "Records that the rule could not judge."),
     key(Place::Then, "records", OPTIONAL, ROWS, "not looked at", "[{Body: hi}]", "All records that come out, in order; only the columns written are compared."),
     key(Place::Then, "metrics", OPTIONAL, ROWS, "not looked at", "[{MetricName: errors, MetricValue: 3}]", "All points that rules make, in order; only the columns written are compared."),

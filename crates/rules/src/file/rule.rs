@@ -432,7 +432,7 @@ pub enum Count {
     Held,
     /// Held records, rows of a table and partitions that had to go.
     Evicted,
-    /// Records that came after their window closed.
+    /// Records that came after their window closed, and rows whose time in a table was over when they came.
     Late,
     /// Records that the rule could not judge.
     Errors,

@@ -22,7 +22,8 @@ impl Activity {
     /// Takes note of wall time, and says whether no record came for the idle time.
     pub(crate) fn is_idle(&mut self, now: i64, idle_ticks: i64) -> bool {
         let last_ticks = match self.last_ticks {
-            Some(last_ticks) if !self.is_seen => last_ticks,
+            // Wall clocks are set back at times.
+            Some(last_ticks) if !self.is_seen => last_ticks.min(now),
             _ => now,
         };
         *self = Self { is_seen: false, last_ticks: Some(last_ticks) };

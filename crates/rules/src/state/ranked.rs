@@ -1,7 +1,7 @@
 //! Keys to entries that also stand in an order of rank, so that the next to expire or to evict is found at once.
 //!
 //! Knows no time and no bounds; what a rank means is the owner's. Every operation but [`Ranked::by_sequence`] takes
-//! time logarithmic in the number of entries. Next: `activity.rs`.
+//! time logarithmic in the number of entries. Next: `clock.rs`.
 
 use crate::state::bounds::values_bytes;
 use dtq_interp::RowIdentity;

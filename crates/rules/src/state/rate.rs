@@ -36,10 +36,21 @@ pub struct RateSpec {
 /// longest is evicted and will start full again.
 pub struct RateLimiter {
     spec: RateSpec,
+    /// By when they were last asked for.
     buckets: Ranked<Bucket>,
     sequence_next: u64,
+    marked: Option<Mark>,
     counts: RateCounts,
 }
+
+/// Holds what the last sequence was at a wall time.
+struct Mark {
+    ticks: i64,
+    sequence: u64,
+}
+
+/// For how long keys that are idle are kept at least, by wall time: 10 min.
+const IDLE_MIN_TICKS: i64 = 600 * 10_000_000;
 
 /// A bucket's level in parts of a record: as many make one record as a period has ticks.
 struct Bucket {
@@ -61,7 +72,7 @@ pub struct RateCounts {
     pub excess: u64,
     /// Keys that were added; keys + expired + evicted.
     pub added: u64,
-    /// Keys forgotten after their bucket was full again, which changes no answer.
+    /// Keys forgotten after no record came for so long that their bucket was full again.
     pub expired: u64,
     /// Keys removed for lack of room.
     pub evicted: u64,
@@ -75,12 +86,18 @@ impl Rate {
     fn full_level(self) -> u128 {
         u128::from(self.burst) * self.record_level()
     }
+
+    /// Returns how long it takes until an empty bucket is full; `None` when it never is.
+    fn full_ticks(self) -> Option<i64> {
+        let ticks = self.full_level().checked_add(u128::from(self.count))?.saturating_sub(1);
+        Some(i64::try_from(ticks.checked_div(u128::from(self.count))?).unwrap_or(i64::MAX))
+    }
 }
 
 impl RateLimiter {
     /// Returns a limiter that has seen no key.
     pub fn new(spec: RateSpec) -> Self {
-        Self { spec, buckets: Ranked::new(), sequence_next: 0, counts: RateCounts::default() }
+        Self { spec, buckets: Ranked::new(), sequence_next: 0, marked: None, counts: RateCounts::default() }
     }
 
     /// Counts a record of a key and says whether it is within the rate.
@@ -105,17 +122,28 @@ impl RateLimiter {
         is_admitted
     }
 
-    /// Forgets keys that were idle until their bucket was full again, and returns how many.
+    /// Takes note of wall time and forgets the keys of which no record came for as long as it takes to fill a bucket, and
+    /// for ten minutes at least; returns how many.
     ///
-    /// A key that comes back is judged as if it had stayed, unless its records are older than `now`. So `now` is wall
-    /// time, and batches have no part in when this is called; it saves memory and is not needed for any answer. Each key
-    /// has a time of its own, so that one sender's clock cannot stop the refill of all others.
-    pub fn expire(&mut self, now: i64) -> usize {
+    /// A key that comes back is judged as if it had stayed, if its records are as much later. Each key has a time of its own,
+    /// so that one sender's clock cannot stop the refill of all others; when a record came last is told by wall time
+    /// alone, since records may be late.
+    pub fn tick(&mut self, now: i64) -> usize {
+        let idle_ticks = self.spec.rate.full_ticks().map_or(i64::MAX, |full_ticks| full_ticks.max(IDLE_MIN_TICKS));
+        let next = Mark { ticks: now, sequence: self.sequence_next };
+        let Some(mark) = &mut self.marked else {
+            self.marked = Some(next);
+            return 0;
+        };
+        // Wall clocks are set back at times.
+        mark.ticks = mark.ticks.min(now);
+        if idle_ticks == i64::MAX || now.saturating_sub(mark.ticks) < idle_ticks {
+            return 0;
+        }
+        let sequence = mark.sequence;
+        self.marked = Some(next);
         let mut expired = 0;
-        while let Some((_, id)) = self.buckets.first() {
-            if !self.is_full(id, now) {
-                break;
-            }
+        while let Some((_, id)) = self.buckets.first().filter(|(rank, _)| rank.sequence <= sequence) {
             self.remove(id);
             self.counts.expired += 1;
             expired += 1;
@@ -176,13 +204,6 @@ impl RateLimiter {
     fn next_rank(&mut self) -> Rank {
         self.sequence_next += 1;
         Rank { ticks: 0, sequence: self.sequence_next }
-    }
-
-    fn is_full(&self, id: EntryId, now: i64) -> bool {
-        let bucket = self.buckets.entry(id);
-        let elapsed_ticks = i128::from(now).saturating_sub(i128::from(bucket.ticks)).max(0).unsigned_abs();
-        let level = elapsed_ticks.saturating_mul(u128::from(self.spec.rate.count)).saturating_add(bucket.level);
-        level >= self.spec.rate.full_level()
     }
 
     fn shrink(&mut self) {

@@ -190,15 +190,23 @@ impl Recorder {
     /// records and their order alone. Costs nothing when nothing is over.
     pub fn expire(&mut self, now: i64) -> Vec<HeldRecord> {
         self.watermark = self.watermark.max(now);
+        self.idle_out(self.watermark)
+    }
+
+    /// Removes the records that would be held too long at a time that no record has reached, and returns them, oldest
+    /// first; keys that a flush has opened are closed in the same way.
+    ///
+    /// For when no records come. The time stays where it is: records that come after all are held for as long as ever.
+    pub fn idle_out(&mut self, passed: i64) -> Vec<HeldRecord> {
         let mut evicted = Vec::new();
         while let Some((rank, id)) = self.rings.first() {
-            if rank.ticks.saturating_add(self.spec.keep_ticks) > self.watermark {
+            if rank.ticks.saturating_add(self.spec.keep_ticks) > passed {
                 break;
             }
             evicted.push(self.evict_first(id));
         }
         while let Some((rank, id)) = self.gates.first() {
-            if rank.ticks > self.watermark {
+            if rank.ticks > passed {
                 break;
             }
             self.close(id);

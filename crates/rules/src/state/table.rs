@@ -37,7 +37,7 @@ struct TableEntry {
     bytes: usize,
 }
 
-/// Counts what a table did: inserted = entries + expired + evicted.
+/// Counts what a table did: inserted = entries + expired + evicted; rows that came = inserted + refreshed + late.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TableCounts {
     /// Rows held now.
@@ -48,6 +48,8 @@ pub struct TableCounts {
     pub inserted: u64,
     /// Rows inserted under a key that had one.
     pub refreshed: u64,
+    /// Rows whose time was over when they came; they changed nothing.
+    pub late: u64,
     /// Rows whose time was over.
     pub expired: u64,
     /// Rows removed for lack of room.
@@ -65,6 +67,8 @@ pub struct Inserted {
     pub expired: Vec<Row>,
     /// Rows removed for lack of room.
     pub evicted: Vec<Row>,
+    /// Whether the time of the row was over already, so that it is not there.
+    pub is_late: bool,
 }
 
 impl KeyedTable {
@@ -76,10 +80,16 @@ impl KeyedTable {
     /// Puts a row under a key until `now + for_ticks`.
     ///
     /// A key that has a row gets the new one, and never a shorter time than it had, so that a record out of order takes
-    /// nothing away. A row that alone is larger than the table is evicted at once.
+    /// nothing away; one so late that its time is over changes nothing. A row that alone is larger than the table is
+    /// evicted at once.
     pub fn insert(&mut self, key: RowIdentity, row: Row, now: i64, for_ticks: i64) -> Inserted {
         let mut inserted = Inserted { expired: self.expire(now), ..Inserted::default() };
         let expires = now.saturating_add(for_ticks);
+        if expires <= self.watermark {
+            self.counts.late += 1;
+            inserted.is_late = true;
+            return inserted;
+        }
         let bytes = Ranked::<TableEntry>::entry_bytes(&key) + values_bytes(&row);
         let id = match self.entries.find(&key) {
             Some(id) => {
@@ -90,8 +100,6 @@ impl KeyedTable {
         };
         if bytes > self.spec.bounds.bytes_max {
             inserted.evicted.push(self.evict(id));
-        } else {
-            inserted.expired.extend(self.expire(now));
         }
         inserted.evicted.extend(self.shrink());
         inserted
@@ -103,9 +111,16 @@ impl KeyedTable {
     /// the records and their order alone. Costs nothing when no row is over.
     pub fn expire(&mut self, now: i64) -> Vec<Row> {
         self.watermark = self.watermark.max(now);
+        self.idle_out(self.watermark)
+    }
+
+    /// Removes the rows whose time would be over at a time that no record has reached, and returns them, oldest first.
+    ///
+    /// For when no records come. The time stays where it is: a record that comes after all is not late for this.
+    pub fn idle_out(&mut self, passed: i64) -> Vec<Row> {
         let mut expired = Vec::new();
         while let Some((rank, id)) = self.entries.first() {
-            if rank.ticks > self.watermark {
+            if rank.ticks > passed {
                 break;
             }
             self.counts.expired += 1;

@@ -112,6 +112,17 @@ impl<G> Windows<G> {
         }
     }
 
+    /// Returns the window for a row of a window: its own, or where that has yet to begin, the one that `latest` is in.
+    ///
+    /// `latest` is the latest time that the row can have. A window far ahead would stay open for as long as records come,
+    /// and many of them would leave no room for any other.
+    pub fn begun(&self, window_start: i64, latest: i64) -> i64 {
+        let width_ticks = i128::from(self.spec.width_ticks.max(1));
+        let ahead_ticks = i128::from(window_start) - i128::from(latest);
+        let ahead_count = (ahead_ticks.max(0) + width_ticks - 1) / width_ticks;
+        i64::try_from(i128::from(window_start) - ahead_count * width_ticks).unwrap_or(i64::MIN)
+    }
+
     /// Returns the group of a row, made by `make` and taken to be of `group_bytes` when it is the first.
     ///
     /// `now` is the record's time. Groups that grow later are charged by [`Windows::charge`].

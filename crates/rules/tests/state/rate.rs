@@ -71,7 +71,40 @@ fn no_rate_at_all_is_the_burst_alone() {
     let mut limiter = limiter(0, 0, 2, entries(2));
     assert_eq!(admitted(&mut limiter, 1, 0, 5), 2);
     assert_eq!(admitted(&mut limiter, 1, i64::MAX, 5), 0);
-    assert_eq!(limiter.expire(i64::MAX), 0, "its bucket is never full again");
+    assert_eq!((limiter.tick(i64::MIN), limiter.tick(0), limiter.tick(i64::MAX)), (0, 0, 0), "never full again");
+}
+
+#[test]
+fn keys_that_are_idle_are_forgotten() {
+    const MINUTE: i64 = 60 * SECOND;
+    let mut limiter = limiter(1, 10 * MINUTE, 2, entries(10));
+    assert_eq!((limiter.tick(0), admitted(&mut limiter, 1, 0, 3)), (0, 2));
+    assert_eq!(limiter.tick(20 * MINUTE), 0, "it came since the last look");
+    assert_eq!(admitted(&mut limiter, 2, 0, 1), 1);
+    assert_eq!(limiter.tick(40 * MINUTE - 1), 0);
+    assert_eq!(limiter.tick(40 * MINUTE), 1);
+    assert_eq!((limiter.counts().keys, limiter.counts().expired), (1, 1));
+    assert_eq!((limiter.tick(MINUTE), limiter.tick(21 * MINUTE)), (0, 1), "also when the clock is set back");
+    assert_eq!((limiter.counts().keys, limiter.counts().bytes), (0, 0));
+    let mut quick = self::limiter(500, SECOND, 500, entries(10));
+    quick.tick(0);
+    quick.admit(&key(1), 0);
+    assert_eq!((quick.tick(10 * MINUTE), quick.tick(20 * MINUTE - 1), quick.tick(20 * MINUTE)), (0, 0, 1));
+}
+
+#[test]
+fn rates_at_the_ends_of_their_range_are_only_far() {
+    for (count, per_ticks, burst) in [(u64::MAX, 1, u64::MAX), (1, i64::MAX, u64::MAX), (u64::MAX, i64::MAX, 1)] {
+        let mut limiter = limiter(count, per_ticks, burst, entries(2));
+        for now in [i64::MIN, i64::MAX, 0] {
+            limiter.tick(now);
+            limiter.admit(&key(1), now);
+        }
+        let rate = Rate { count: 1, per_ticks: i64::MAX, burst: u64::MAX };
+        limiter.set_spec(RateSpec { key: key_shape(), rate, bounds: entries(2) }).unwrap();
+        assert!(limiter.admit(&key(1), i64::MAX) || limiter.counts().excess > 0);
+        limiter.tick(i64::MAX);
+    }
 }
 
 #[test]
@@ -116,7 +149,9 @@ proptest! {
             now = (now + step).max(floor);
             // Afterwards no record is older: those are the calls that forgetting must not be seen in.
             if is_expired_first {
-                limiter.expire(now);
+                limiter.tick(now);
+                now += 3600 * SECOND;
+                limiter.tick(now);
                 floor = now;
             }
             let (ticks, level) = &mut model[number as usize];

@@ -75,6 +75,20 @@ fn records_are_held_for_the_time_to_keep() {
 }
 
 #[test]
+fn what_is_held_and_what_is_open_goes_when_no_records_come_and_the_time_stays() {
+    let mut recorder = Recorder::new(spec(10, usize::MAX, entries(10)));
+    recorder.hold(key(1), record(1), 100);
+    recorder.flush(&key(2), 105, 20, 0);
+    assert_eq!(recorder.idle_out(109), []);
+    assert_eq!(numbers(&recorder.idle_out(110)), [1]);
+    assert!(recorder.is_open(&key(2), 105));
+    assert_eq!(recorder.idle_out(i64::MAX), []);
+    assert_eq!((recorder.is_open(&key(2), 105), recorder.counts().held_bytes), (false, 0));
+    recorder.hold(key(1), record(2), 106);
+    assert_eq!((recorder.expire(115), numbers(&recorder.expire(116))), (vec![], vec![2]));
+}
+
+#[test]
 fn a_full_ring_loses_its_oldest() {
     let mut recorder = Recorder::new(spec(1000, 1000, entries(10)));
     let evicted: Vec<u32> =

@@ -48,6 +48,32 @@ fn a_second_insert_replaces_the_row_and_begins_its_time_anew() {
 }
 
 #[test]
+fn a_row_whose_time_is_over_when_it_comes_changes_nothing() {
+    let mut table = KeyedTable::new(spec(entries(10)));
+    table.insert(key(1), row(10), 100, 50);
+    let late = Inserted { is_late: true, ..Inserted::default() };
+    assert_eq!(table.insert(key(1), row(11), 50, 50), late, "the row that is there is of later");
+    assert_eq!(table.insert(key(2), row(20), 50, 50), late);
+    assert_eq!(table.insert(key(2), row(20), 51, 50), Inserted::default());
+    let rows: Vec<i64> = table.iter(0).map(|(_, row)| long(row)).collect();
+    let counts = table.counts();
+    assert_eq!((rows, counts.inserted, counts.refreshed, counts.late), (vec![10, 20], 2, 0, 2));
+}
+
+#[test]
+fn rows_go_when_no_records_come_and_the_time_stays() {
+    let mut table = KeyedTable::new(spec(entries(10)));
+    table.insert(key(1), row(10), 100, 50);
+    assert_eq!(table.idle_out(149), Vec::<Row>::new());
+    assert_eq!(table.get(&key(1), 100), Some(&row(10)));
+    assert_eq!(table.idle_out(150), vec![row(10)]);
+    assert_eq!(table.idle_out(i64::MAX), Vec::<Row>::new());
+    assert_eq!(table.insert(key(1), row(11), 101, 50), Inserted::default());
+    assert_eq!(table.get(&key(1), 101), Some(&row(11)));
+    assert_eq!((table.counts().inserted, table.counts().expired, table.counts().entries), (2, 1, 1));
+}
+
+#[test]
 fn the_row_that_expires_soonest_is_evicted() {
     let mut table = KeyedTable::new(spec(entries(2)));
     table.insert(key(1), row(1), 0, 30);
@@ -143,11 +169,13 @@ impl Model {
     fn insert(&mut self, call: &Call, now: i64, entries_max: usize) {
         self.expire(now);
         let expires = now + call.for_ticks;
+        if expires <= self.watermark {
+            return;
+        }
         match self.rows.iter_mut().find(|row| row.0 == call.key) {
             Some(row) => *row = (call.key, call.value, row.2.max(expires)),
             None => self.rows.push((call.key, call.value, expires)),
         }
-        self.expire(now);
         if self.rows.len() > entries_max {
             let soonest = self.rows.iter().map(|row| row.2).min().unwrap();
             let index = self.rows.iter().position(|row| row.2 == soonest).unwrap();
@@ -187,7 +215,7 @@ proptest! {
             prop_assert_eq!(rows, model.rows.iter().map(|row| row.1).collect::<Vec<_>>());
             let counts = table.counts();
             prop_assert_eq!(counts.inserted, counts.entries as u64 + counts.expired + counts.evicted);
-            prop_assert_eq!(counts.inserted + counts.refreshed, seen);
+            prop_assert_eq!(counts.inserted + counts.refreshed + counts.late, seen);
         }
         table.expire(i64::MAX);
         prop_assert_eq!((table.counts().entries, table.counts().bytes), (0, 0));

@@ -80,6 +80,27 @@ fn all_windows_are_closed_when_no_records_come() {
 }
 
 #[test]
+fn a_window_that_has_yet_to_begin_is_the_one_that_has() {
+    let windows = Windows::<u64>::new(spec(10, 10, usize::MAX));
+    let begun = |start, latest| windows.begun(start, latest);
+    assert_eq!((begun(20, 20), begun(20, 29), begun(20, 1_000)), (20, 20, 20));
+    assert_eq!((begun(20, 19), begun(20, 10), begun(1_000_003, 19), begun(0, -1)), (10, 10, 13, -10));
+    assert_eq!((begun(i64::MAX, i64::MIN), begun(i64::MIN, i64::MAX)), (i64::MIN, i64::MIN));
+    let none = Windows::<u64>::new(WindowSpec { width_ticks: 0, ..spec(10, 10, usize::MAX) });
+    assert_eq!(none.begun(i64::MAX, 5), 5);
+}
+
+#[test]
+fn a_wall_clock_that_is_set_back_closes_them_as_ever() {
+    let mut windows = Windows::new(spec(10, 10, usize::MAX));
+    add(&mut windows, 1, 0).unwrap();
+    [1_000, 50, 149].into_iter().for_each(|now| windows.tick(now));
+    assert_eq!(windows.close(), []);
+    windows.tick(150);
+    assert_eq!(all_groups(&windows.close()), [(0, vec![(1, 1)])]);
+}
+
+#[test]
 fn groups_beyond_the_limit_are_one() {
     let mut windows = Windows::new(spec(10, 2, usize::MAX));
     for number in [1, 2, 3, 4, 1, 3] {
