@@ -44,7 +44,7 @@ pub struct Options {
 
 const USAGE: &str =
     "usage: dtq-collect-bench table --dtq PROGRAM [--otelcol PROGRAM] [--rotel PROGRAM] [--folder FOLDER]
-                              [--only NAME]... [--seconds N] [--rounds N] [--senders N]
+                              [--only NAME]... [--seconds N] [--rounds N] [--senders N] [--more KEYS]
        dtq-collect-bench pass LISTEN TO grpc|http";
 
 fn main() {
@@ -65,7 +65,7 @@ fn options(arguments: &[String]) -> Result<Options, String> {
     let own = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut options = Options {
         folder: std::env::temp_dir().join("dtq-collect-bench"),
-        programs: subjects::Programs { own, dtq: None, otelcol: None, rotel: None },
+        programs: subjects::Programs { own, dtq: None, more: String::new(), otelcol: None, rotel: None },
         only: Vec::new(),
         time: Duration::from_secs(3),
         rounds: 3,
@@ -77,6 +77,7 @@ fn options(arguments: &[String]) -> Result<Options, String> {
         match name.as_str() {
             "--folder" => options.folder = value.into(),
             "--dtq" => options.programs.dtq = Some(value.into()),
+            "--more" => options.programs.more = format!(", {value}"),
             "--otelcol" => options.programs.otelcol = Some(value.into()),
             "--rotel" => options.programs.rotel = Some(value.into()),
             "--only" => options.only.push(value.clone()),

@@ -16,6 +16,8 @@ pub struct Programs {
     pub own: PathBuf,
     /// `dtq`.
     pub dtq: Option<PathBuf>,
+    /// What else is configured of the destination of `dtq collect`, with a comma in front.
+    pub more: String,
     /// The OpenTelemetry Collector.
     pub otelcol: Option<PathBuf>,
     /// rotel's agent.
@@ -97,7 +99,7 @@ pub fn start(
 ) -> Result<Option<Running>, String> {
     let command = match subject {
         Subject::Pass => Some(pass(&programs.own, place)),
-        Subject::Dtq => programs.dtq.as_deref().map(|program| dtq(program, question, place)).transpose()?,
+        Subject::Dtq => programs.dtq.as_deref().map(|program| dtq(program, &programs.more, question, place)).transpose()?,
         Subject::Otelcol | Subject::OtelcolUsual => {
             let start = |program: &PathBuf| otelcol(program, question, subject == Subject::OtelcolUsual, place);
             programs.otelcol.as_ref().map(start).transpose()?
@@ -136,11 +138,11 @@ fn rules(question: Question) -> Option<String> {
     ))
 }
 
-fn dtq(program: &Path, question: Question, place: &Place<'_>) -> Result<Command, String> {
+fn dtq(program: &Path, more: &str, question: Question, place: &Place<'_>) -> Result<Command, String> {
     let protocol = if place.manner.is_grpc { "grpc" } else { "http/protobuf" };
     let compression = if place.manner.is_gzip { "gzip" } else { "none" };
     let mut config = format!(
-        "listen: [{{address: \"{}\"}}]\ndestinations:\n  sink: {{endpoint: \"http://{}\", protocol: {protocol}, compression: {compression}}}\n",
+        "listen: [{{address: \"{}\"}}]\ndestinations:\n  sink: {{endpoint: \"http://{}\", protocol: {protocol}, compression: {compression}{more}}}\n",
         place.listen, place.sink
     );
     if let Some(rules) = rules(question) {

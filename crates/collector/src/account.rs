@@ -100,6 +100,10 @@ pub struct SendAccount {
     pub sent_bytes: Count,
     /// Bytes of requests written to it, compressed, every attempt.
     pub wire_bytes: Count,
+    /// Requests acknowledged that left together with others, as one.
+    pub merged: Count,
+    /// Requests that it found too large and that were cut, each once.
+    pub split: Count,
     /// Attempts after the first.
     pub retries: Count,
     /// Attempts that failed in a way that passes.

@@ -203,6 +203,7 @@ impl<J: Judge> Admin<J> {
         all.extend(self.of_destinations());
         all.extend(datagram::account::families(&self.datagrams));
         all.extend(self.of_process());
+        all.extend(self.seen.certificates.families());
         all.extend(self.intake.judge().families());
         all.extend(process::families());
         all
@@ -258,7 +259,6 @@ impl<J: Judge> Admin<J> {
             )
         };
         let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
-        let certificates = &self.seen.certificates;
         vec![
             Family::new("dtq_build_info", Kind::Gauge, "1, with the version.").with(version, 1),
             Family::single(
@@ -278,18 +278,6 @@ impl<J: Judge> Admin<J> {
                 Kind::Counter,
                 "Events that were never sent.",
                 self.own.lost_events.get(),
-            ),
-            Family::single(
-                "dtq_certificates_reloads_total",
-                Kind::Counter,
-                "Times new certificates were taken.",
-                certificates.reloads.get(),
-            ),
-            Family::single(
-                "dtq_certificates_refused",
-                Kind::Gauge,
-                "Ports and destinations whose new certificates cannot be used.",
-                certificates.troubles().len() as u64,
             ),
         ]
     }
@@ -484,6 +472,8 @@ const SENT: &[Metric<SendAccount>] = &[
     ("dtq_sent_requests_total", Kind::Counter, "Requests acknowledged by a destination.", |a| &a.sent),
     ("dtq_sent_bytes_total", Kind::Counter, "Their bytes, not compressed.", |a| &a.sent_bytes),
     ("dtq_sent_wire_bytes_total", Kind::Counter, "Bytes written in all attempts, compressed.", |a| &a.wire_bytes),
+    ("dtq_send_merged_requests_total", Kind::Counter, "Those of them that left as one with others.", |a| &a.merged),
+    ("dtq_send_split_requests_total", Kind::Counter, "Requests too large for it, sent in parts.", |a| &a.split),
     ("dtq_send_retries_total", Kind::Counter, "Attempts after the first.", |a| &a.retries),
     ("dtq_send_failed_attempts_total", Kind::Counter, "Attempts that failed in a way that passes.", |a| {
         &a.failed_attempts

@@ -6,7 +6,7 @@
 use crate::account::ReceiveAccount;
 use crate::admin::{Admin, Seen};
 use crate::auth::Auth;
-use crate::certificates::{Certificates, Watched};
+use crate::certificates::{Certificates, Owner, Watched};
 use crate::datagram;
 use crate::events::Events;
 use crate::intake::{Ack, Intake};
@@ -271,6 +271,7 @@ impl<J: Judge> Collector<J> {
         let deadline = Instant::now() + self.drain;
         // The sender is kept, so whoever watches sees the value.
         self.ends.send_replace(true);
+        self.intake.destinations().iter().for_each(|one| one.queue.hurry());
         let is_answered = finish(&mut self.listeners, deadline).await;
         let rest = tokio::time::timeout_at(deadline, self.intake.judge().finish()).await.unwrap_or_default();
         self.intake.queue_created(rest, &Arc::from([]));
@@ -313,19 +314,20 @@ impl<J: Judge> Collector<J> {
 fn watched(settings: &Settings, bound: &[Listener], destinations: &[Arc<Destination>]) -> Vec<Watched> {
     let ports = settings.ports.iter().zip(bound).filter_map(|(port, listener)| {
         let (tls, acceptor) = (port.tls.clone()?, listener.acceptor()?);
-        let paths = tls.paths();
+        let (paths, shown) = (tls.paths(), tls.certificate.clone());
         let reload = move || {
             let config = tls.load()?;
             *acceptor.write().unwrap_or_else(PoisonError::into_inner) = TlsAcceptor::from(config);
             Ok(())
         };
-        Some(Watched::new(format!("port {}", port.address), paths, Box::new(reload)))
+        Some(Watched::new(Owner::Port(port.address.to_string()), paths, Some(shown), Box::new(reload)))
     });
     let with_files = destinations.iter().filter(|one| !one.settings.tls.paths().is_empty());
     let destinations = with_files.map(|one| {
-        let (name, paths) = (format!("destination `{}`", one.settings.name), one.settings.tls.paths());
+        let (owner, tls) = (Owner::Destination(one.settings.name.clone()), &one.settings.tls);
+        let shown = tls.identity.as_ref().map(|(certificate, _)| certificate.clone());
         let destination = Arc::clone(one);
-        Watched::new(name, paths, Box::new(move || destination.reload()))
+        Watched::new(owner, tls.paths(), shown, Box::new(move || destination.reload()))
     });
     ports.chain(destinations).collect()
 }

@@ -6,12 +6,13 @@
 use crate::account::ReceiveAccount;
 use crate::pipeline::{Created, Judge, Judgement, Payload};
 use crate::send::Destination;
-use crate::send::queue::{Delivery, Entry, Forwarded, Place};
+use crate::send::queue::{Delivery, Entry, Forwarded, Place, Waiter};
 use crate::status::{Cause, PartialSuccess, Refusal};
 use dtq_record::otlp::Signal;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// Says when a sender is told that its request was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +65,7 @@ impl<J: Judge> Intake<J> {
         &self.judge
     }
 
-    /// Takes a request and returns when its sender may be told so.
+    /// Takes a request and returns when its sender may be told so, who waits until then at most.
     ///
     /// # Errors
     /// What its sender is to be told instead.
@@ -73,12 +74,13 @@ impl<J: Judge> Intake<J> {
         signal: Signal,
         payload: Payload,
         headers: Forwarded,
+        until: Instant,
     ) -> Result<PartialSuccess, Refusal> {
         self.check_places(payload.held_bytes())?;
         let intake = Arc::clone(self);
         // A task of its own, because a sender that goes away must not take along what rules have made.
-        let ack = self.ack;
-        let judged = tokio::spawn(async move { intake.judge_and_queue(signal, payload, headers, ack).await });
+        let until = (self.ack == Ack::Delivered).then_some(until);
+        let judged = tokio::spawn(async move { intake.judge_and_queue(signal, payload, headers, until).await });
         let waited = match judged.await {
             Ok(queued) => queued?,
             Err(_) => return Err(Refusal::new(Cause::Unavailable, "the request could not be judged; send again")),
@@ -92,7 +94,7 @@ impl<J: Judge> Intake<J> {
     /// Why it is lost.
     pub async fn take_unawaited(&self, signal: Signal, payload: Payload) -> Result<(), Refusal> {
         self.check_places(payload.held_bytes())?;
-        self.judge_and_queue(signal, payload, Arc::from([]), Ack::Received).await.map(drop)
+        self.judge_and_queue(signal, payload, Arc::from([]), None).await.map(drop)
     }
 
     /// Refuses a request that has no place: rules count and hold what they see, so it is not to reach them.
@@ -109,12 +111,13 @@ impl<J: Judge> Intake<J> {
         Ok(())
     }
 
+    /// Takes a request to its queues; `until` is how long its sender waits for more than that.
     async fn judge_and_queue(
         &self,
         signal: Signal,
         payload: Payload,
         headers: Forwarded,
-        ack: Ack,
+        until: Option<Instant>,
     ) -> Result<Waited, Refusal> {
         let judged = self.judge.judge(signal, payload.plain.clone()).await;
         let account = self.account.of(signal);
@@ -139,9 +142,10 @@ impl<J: Judge> Intake<J> {
         }
         let mut waited = Vec::new();
         for (index, place, signal, payload) in places {
-            let waiter = (ack == Ack::Delivered).then(oneshot::channel).map(|(sender, receiver)| {
+            let waiter = until.map(|until| {
+                let (answer, receiver) = oneshot::channel();
                 waited.push(receiver);
-                sender
+                Waiter { answer, until }
             });
             let entry = Entry { signal, payload, headers: Arc::clone(&headers), waiter };
             self.destinations[index].queue.put(place, entry);

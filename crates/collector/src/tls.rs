@@ -5,12 +5,15 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use x509_cert::certificate::{CertificateInner, Raw};
+use x509_cert::der::Decode;
 
 /// Holds where the certificates of a listener are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +46,45 @@ impl fmt::Display for TlsError {
 }
 
 impl std::error::Error for TlsError {}
+
+/// Holds from when to when certificates can be used, in seconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// When the last of them begins.
+    pub not_before_s: u64,
+    /// When the first of them ends.
+    pub not_after_s: u64,
+}
+
+impl Validity {
+    /// Returns that of the certificates in a file, which are shown together.
+    ///
+    /// # Errors
+    /// When there are none, or one is none.
+    pub fn of_file(path: &Path) -> Result<Self, TlsError> {
+        let mut whole = Self { not_before_s: 0, not_after_s: u64::MAX };
+        for certificate in certificates(path)? {
+            let read = CertificateInner::<Raw>::from_der(&certificate)
+                .map_err(|error| TlsError(format!("`{}` has a certificate without a time: {error}", path.display())))?;
+            let validity = read.tbs_certificate().validity();
+            whole.not_before_s = whole.not_before_s.max(validity.not_before.to_unix_duration().as_secs());
+            whole.not_after_s = whole.not_after_s.min(validity.not_after.to_unix_duration().as_secs());
+        }
+        Ok(whole)
+    }
+
+    /// Returns how long they can still be used where that is short: less than a week, and than a fifth of their time, so
+    /// that those that are made anew every day do not count.
+    pub fn short_rest(&self, now: SystemTime) -> Option<Duration> {
+        let now_s = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let (rest_s, all_s) =
+            (self.not_after_s.saturating_sub(now_s), self.not_after_s.saturating_sub(self.not_before_s));
+        (rest_s < REST_SHORT_S && rest_s.saturating_mul(5) < all_s.max(1)).then(|| Duration::from_secs(rest_s))
+    }
+}
+
+/// What is left of a certificate's time when that is worth a word: a week.
+const REST_SHORT_S: u64 = 7 * 86_400;
 
 impl ServerTls {
     /// Returns the files that it reads.

@@ -334,7 +334,9 @@ impl RowBuilder {
         let candidate = Candidate { rank, name: name.clone(), value };
         let slot = &mut self.candidates[role as usize];
         let loser = match slot {
-            Some(held) if held.rank <= rank => Some(candidate),
+            // The same key again: the first is read, as of keys that the sample has shown.
+            Some(held) if held.rank == rank => None,
+            Some(held) if held.rank < rank => Some(candidate),
             _ => slot.replace(candidate),
         };
         if let Some(loser) = loser {

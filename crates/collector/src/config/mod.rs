@@ -20,6 +20,7 @@ use crate::datagram;
 use crate::intake::Ack;
 use crate::limits::Limits;
 use crate::privileges::User;
+use crate::send::merge::Merge;
 use crate::send::settings::{OnFull, Protocol, Retry};
 use crate::send::{self};
 use crate::tls::{ClientTls, ServerTls};
@@ -256,9 +257,24 @@ fn destination(name: &str, one: &raw::Destination, limits: &Limits, values: &mut
         max: values.duration(one.retry.max.as_ref(), retry.max),
         elapsed_max: values.duration(one.retry.give_up_after.as_ref(), retry.elapsed_max),
     };
+    settings.merge = one.batch.as_ref().map(|batch| merge(batch, &settings, limits, values));
     settings.is_only_routed = values.word(one.only_routed.as_ref(), &[("true", true), ("false", false)], false);
     settings
 }
+
+fn merge(batch: &raw::DestinationBatch, settings: &send::Settings, limits: &Limits, values: &mut Values<'_>) -> Merge {
+    let delay = batch.delay.as_ref().map(|delay| values.duration(Some(delay), Duration::ZERO)).unwrap_or_default();
+    if let Some(text) = batch.delay.as_ref().filter(|_| delay >= limits.request_timeout) {
+        values.error(text, "a sender waits no longer than `limits: {request_timeout}`, which is not more than this");
+    }
+    // What leaves as JSON is written anew anyway.
+    let keeps = settings.protocol != Protocol::Json && settings.coding != Coding::Identity;
+    let bytes_max = values.size(batch.size.as_ref(), MERGED_BYTES_MAX);
+    Merge { bytes_max, delay, kept: keeps.then_some(settings.coding) }
+}
+
+/// What requests are merged to at most where nothing is said: a quarter of what receivers of gRPC take unless told otherwise.
+const MERGED_BYTES_MAX: usize = 1 << 20;
 
 fn endpoint(one: &raw::Destination, values: &mut Values<'_>) -> Uri {
     let nowhere = Uri::from_static("http://127.0.0.1");

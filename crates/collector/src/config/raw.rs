@@ -226,6 +226,7 @@ section! {
         pub on_full: Option<Text>,
         pub concurrency: Option<Text>,
         pub retry: Retry,
+        pub batch: Option<DestinationBatch>,
         pub only_routed: Option<Text>,
     }
 }
@@ -243,6 +244,13 @@ section! {
         pub initial: Option<Text>,
         pub max: Option<Text>,
         pub give_up_after: Option<Text>,
+    }
+}
+
+section! {
+    pub struct DestinationBatch {
+        pub size: Option<Text>,
+        pub delay: Option<Text>,
     }
 }
 

@@ -29,6 +29,7 @@ use std::cell::RefCell;
 use std::fmt::Display;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 /// Returns the path of a signal's Export method.
 pub fn grpc_path(signal: Signal) -> &'static str {
@@ -125,9 +126,10 @@ impl<J: Judge> Receiver<J> {
     async fn hand_in(&self, signal: Signal, payload: Payload, headers: &HeaderMap) -> Result<PartialSuccess, Refusal> {
         let forwarded = self.forwarded.iter();
         let forwarded = forwarded.filter_map(|name| headers.get(name).map(|value| (name.clone(), value.clone())));
-        let taking = self.intake.take(signal, payload, forwarded.collect());
         let timeout = self.limits.request_timeout;
-        tokio::time::timeout(timeout, taking).await.unwrap_or_else(|_| {
+        let until = Instant::now() + timeout;
+        let taking = self.intake.take(signal, payload, forwarded.collect(), until);
+        tokio::time::timeout_at(until, taking).await.unwrap_or_else(|_| {
             Err(Refusal::new(Cause::Unavailable, format!("not delivered within {timeout:?}; send again")))
         })
     }

@@ -1,7 +1,8 @@
 //! Requests to a destination: a bounded queue, workers that send, and retries until it says yes or no for good.
 //!
 //! Delivery is at least once: an answer that gets lost makes a duplicate. Read in order: [`settings`], [`queue`],
-//! [`gather`] (how requests are written), [`client`] (one attempt), this file (all attempts).
+//! [`gather`] (how requests are written), [`client`] (one attempt), [`merge`] (several requests as one), [`split`] (one
+//! as several), `again.rs` and `delivery.rs` (all attempts), this file.
 
 pub mod settings;
 
@@ -11,23 +12,25 @@ pub mod gather;
 
 pub mod client;
 
+pub mod merge;
+
+pub mod split;
+
+mod again;
+
+mod delivery;
+
 pub use settings::Settings;
 
 use crate::account::SendAccount;
 use crate::events::Events;
-use crate::status::{Cause, Refusal};
+use crate::status::{PartialSuccess, Refusal};
 use crate::tls::TlsError;
-use client::{Answer, Client};
-use queue::{Delivery, Queue, Queued};
-use std::hash::{BuildHasher, RandomState};
+use client::Client;
+use queue::Queue;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::oneshot;
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
-
-/// The longest wait that a destination may ask for while a sender waits; a longer one is handed on to the sender.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Holds a destination: its queue, and what sends from it.
 pub struct Destination {
@@ -99,89 +102,10 @@ impl Destination {
         for _ in 0..self.settings.concurrency.max(1) {
             let destination = Arc::clone(self);
             tasks.spawn(async move {
-                while let Some(queued) = destination.queue.next().await {
-                    destination.deliver(queued).await;
+                while let Some(group) = destination.queue.next(destination.settings.merge.as_ref()).await {
+                    destination.deliver(group).await;
                 }
             });
-        }
-    }
-
-    /// Sends a request until something is certain, or nobody waits for it any more.
-    async fn deliver(&self, mut queued: Queued) {
-        let mut waiter = queued.entry.waiter.take();
-        let is_waited_for = waiter.is_some();
-        let delivery = tokio::select! {
-            biased;
-            () = gone(&mut waiter) => {
-                self.account.abandoned.add(1);
-                return;
-            }
-            delivery = self.try_until(&queued, is_waited_for) => delivery,
-        };
-        match &delivery {
-            Ok(_) => {
-                self.account.sent.add(1);
-                self.account.sent_bytes.add(queued.entry.payload.plain.len() as u64);
-            }
-            Err(refusal) if refusal.retry_after.is_some() => {
-                self.account.expired.add(1);
-                self.warn("destination.expired", || format!("gives up a request: {}", refusal.message));
-            }
-            Err(refusal) => {
-                self.account.refused.add(1);
-                self.warn("destination.refused", || format!("refuses a request: {}", refusal.message));
-            }
-        }
-        if let Some(waiter) = waiter {
-            // The place in the queue is given back first, so that whoever is answered finds it free.
-            drop(queued);
-            let _ = waiter.send(delivery);
-        }
-    }
-
-    async fn try_until(&self, queued: &Queued, is_waited_for: bool) -> Delivery {
-        let entry = &queued.entry;
-        let message = self.client().encode(entry.signal, &entry.payload)?;
-        let give_up_at = Instant::from_std(queued.since) + self.settings.retry.elapsed_max;
-        let mut backoff = self.settings.retry.initial;
-        loop {
-            self.account.wire_bytes.add(message.size_bytes() as u64);
-            let (after, reason) = match self.client().attempt(entry.signal, message.clone(), &entry.headers).await {
-                Answer::Accepted(partial) => {
-                    self.recovered();
-                    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                    self.account.last_success_s.set(since.as_secs());
-                    if !partial.is_full() {
-                        self.account.partial.add(1);
-                        self.account.rejected_records.add(partial.rejected);
-                        let (rejected, message) = (partial.rejected, &partial.message);
-                        self.warn("destination.partial", || {
-                            format!("did not take {rejected} records of a request: {message}")
-                        });
-                    }
-                    return Ok(partial);
-                }
-                Answer::Refused(refusal) => {
-                    self.recovered();
-                    let error = refusal.message.chars().take(ERROR_CHARS_MAX).collect();
-                    self.trouble().last_error = Some((SystemTime::now(), error));
-                    let message = format!("destination `{}`: {}", self.settings.name, refusal.message);
-                    return Err(Refusal { message, ..refusal });
-                }
-                Answer::Later { after, reason } => (after, reason),
-            };
-            self.failed(&reason);
-            // A destination that says when knows better than a guess; others are not all asked at the same moment.
-            let wait = after.unwrap_or_else(|| jittered(backoff));
-            let is_for_sender = is_waited_for && after.is_some_and(|after| after > PATIENCE);
-            if is_for_sender || Instant::now() + wait >= give_up_at {
-                let message = format!("destination `{}`: {reason}", self.settings.name);
-                let retry_after = Some(wait.max(Duration::from_secs(1)));
-                return Err(Refusal { retry_after, ..Refusal::new(Cause::Unavailable, message) });
-            }
-            tokio::time::sleep(wait).await;
-            backoff = (backoff * 2).min(self.settings.retry.max);
-            self.account.retries.add(1);
         }
     }
 
@@ -194,6 +118,31 @@ impl Destination {
         trouble.last_error = Some((now, reason.chars().take(ERROR_CHARS_MAX).collect()));
         drop(trouble);
         self.warn("destination.failing", || format!("does not take requests: {reason}; they are sent again"));
+    }
+
+    /// Notes that a request was refused for good.
+    fn was_refused(&self, refusal: &Refusal) {
+        self.recovered();
+        let error = refusal.message.chars().take(ERROR_CHARS_MAX).collect();
+        self.trouble().last_error = Some((SystemTime::now(), error));
+    }
+
+    /// Notes that a request was taken, perhaps not all records of it.
+    fn was_taken(&self, partial: &PartialSuccess) {
+        self.recovered();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.account.last_success_s.set(since.as_secs());
+        if !partial.is_full() {
+            self.note_partial(partial);
+        }
+    }
+
+    /// Notes that records of a request were not taken, or what else is said of them.
+    fn note_partial(&self, partial: &PartialSuccess) {
+        self.account.partial.add(1);
+        self.account.rejected_records.add(partial.rejected);
+        let (rejected, message) = (partial.rejected, &partial.message);
+        self.warn("destination.partial", || format!("did not take {rejected} records of a request: {message}"));
     }
 
     fn recovered(&self) {
@@ -210,19 +159,4 @@ impl Destination {
         let name = &self.settings.name;
         self.events.warn(&format!("{kind}:{name}"), || format!("destination `{name}` {}", text()));
     }
-}
-
-/// Ends when nobody waits any more; never where nobody ever did.
-async fn gone(waiter: &mut Option<oneshot::Sender<Delivery>>) {
-    match waiter {
-        Some(waiter) => waiter.closed().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Returns a time between half of it and all of it.
-fn jittered(backoff: Duration) -> Duration {
-    // Every state of the standard library's hasher has keys of its own, which are random enough to spread senders.
-    let random = RandomState::new().hash_one(0) as f64 / u64::MAX as f64;
-    backoff.div_f64(2.0) + backoff.mul_f64(random / 2.0)
 }

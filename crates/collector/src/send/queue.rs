@@ -5,6 +5,7 @@
 
 use crate::account::SendAccount;
 use crate::pipeline::Payload;
+use crate::send::merge::{Merge, REQUESTS_MAX};
 use crate::send::settings::OnFull;
 use crate::status::{Cause, PartialSuccess, Refusal};
 use dtq_record::otlp::Signal;
@@ -13,7 +14,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Mutex as Turn, Notify, oneshot};
+use tokio::time::Instant as Deadline;
 
 /// What an entry takes besides its bytes, so that many small ones are bounded, too.
 const ENTRY_BYTES: usize = 512;
@@ -23,6 +25,15 @@ pub type Delivery = Result<PartialSuccess, Refusal>;
 
 /// Headers of a request that go on with it.
 pub type Forwarded = Arc<[(HeaderName, HeaderValue)]>;
+
+/// Holds who waits for what becomes of a request.
+#[derive(Debug)]
+pub struct Waiter {
+    /// Takes what became of it.
+    pub answer: oneshot::Sender<Delivery>,
+    /// When it waits no longer.
+    pub until: Deadline,
+}
 
 /// Holds a request for a destination.
 #[derive(Debug)]
@@ -34,7 +45,7 @@ pub struct Entry {
     /// Headers that go on with it.
     pub headers: Forwarded,
     /// Who waits for what becomes of it; `None` when nobody does.
-    pub waiter: Option<oneshot::Sender<Delivery>>,
+    pub waiter: Option<Waiter>,
 }
 
 /// Holds an entry that is in the queue.
@@ -61,11 +72,17 @@ impl Drop for Place {
     }
 }
 
+/// How many that wait are looked at for those that can leave with one.
+const LOOKED_AT_MAX: usize = 256;
+
 /// Holds what waits.
 #[derive(Debug)]
 pub struct Queue {
     entries: Mutex<VecDeque<Queued>>,
     ready: Notify,
+    /// Whose turn it is to gather: several would each have a part of what could leave as one.
+    turn: Turn<()>,
+    is_hurried: AtomicBool,
     is_closed: AtomicBool,
     bytes_max: u64,
     on_full: OnFull,
@@ -75,8 +92,8 @@ pub struct Queue {
 impl Queue {
     /// Returns an empty one.
     pub fn new(bytes_max: usize, on_full: OnFull, account: Arc<SendAccount>) -> Self {
-        let (entries, ready, is_closed) = Default::default();
-        Self { entries, ready, is_closed, bytes_max: bytes_max as u64, on_full, account }
+        let (entries, ready, turn, is_hurried, is_closed) = Default::default();
+        Self { entries, ready, turn, is_hurried, is_closed, bytes_max: bytes_max as u64, on_full, account }
     }
 
     /// Says whether a request of such a size finds a place now.
@@ -109,7 +126,8 @@ impl Queue {
             self.account.dropped.add(1);
             if let Some(waiter) = oldest.entry.waiter {
                 // Whoever waits is told that it was not delivered; that nobody waits any more is no matter.
-                let _ = waiter.send(Err(Refusal::new(Cause::Unavailable, "dropped from a full queue for newer data")));
+                let dropped = Refusal::new(Cause::Unavailable, "dropped from a full queue for newer data");
+                let _ = waiter.answer.send(Err(dropped));
             }
         }
     }
@@ -134,8 +152,47 @@ impl Queue {
         self.ready.notify_one();
     }
 
-    /// Returns the oldest; waits for one; `None` when the queue is closed and empty.
-    pub async fn next(&self) -> Option<Queued> {
+    /// Returns the oldest, and what leaves with it; waits for one; `None` when the queue is closed and empty.
+    pub async fn next(&self, merge: Option<&Merge>) -> Option<Vec<Queued>> {
+        let Some(merge) = merge else { return self.oldest().await.map(|oldest| vec![oldest]) };
+        let _turn = self.turn.lock().await;
+        let mut group = vec![self.oldest().await?];
+        let mut bytes = group[0].entry.payload.plain.len();
+        if !merge.admits(&group[0].entry.payload) {
+            return Some(group);
+        }
+        let until = Deadline::from_std(group[0].since) + merge.delay;
+        loop {
+            let ready = self.ready.notified();
+            let is_full = self.gather(merge, &mut group, &mut bytes);
+            if is_full || self.is_hurried.load(Ordering::Acquire) || Deadline::now() >= until {
+                return Some(group);
+            }
+            // That the time is over is found out above.
+            let _ = tokio::time::timeout_at(until, ready).await;
+        }
+    }
+
+    /// Takes what can leave with some; says whether there is no room for more.
+    fn gather(&self, merge: &Merge, group: &mut Vec<Queued>, bytes: &mut usize) -> bool {
+        let mut entries = self.lock();
+        let (mut at, looked_at) = (0, entries.len().min(LOOKED_AT_MAX));
+        let mut is_full = false;
+        for _ in 0..looked_at {
+            is_full = group.len() >= REQUESTS_MAX;
+            if !is_full && merge.joins(&group[0], *bytes, &entries[at]) {
+                let other = entries.remove(at).expect("it was just looked at");
+                *bytes += other.entry.payload.plain.len();
+                group.push(other);
+            } else {
+                at += 1;
+            }
+        }
+        // Something that waits and cannot join is not to wait for more to come.
+        is_full || at > 0
+    }
+
+    async fn oldest(&self) -> Option<Queued> {
         loop {
             let ready = self.ready.notified();
             if let Some(oldest) = self.lock().pop_front() {
@@ -148,8 +205,15 @@ impl Queue {
         }
     }
 
+    /// Lets nothing wait for others any more.
+    pub fn hurry(&self) {
+        self.is_hurried.store(true, Ordering::Release);
+        self.ready.notify_waiters();
+    }
+
     /// Lets whoever takes from it end when it is empty.
     pub fn close(&self) {
+        self.is_hurried.store(true, Ordering::Release);
         self.is_closed.store(true, Ordering::Release);
         self.ready.notify_waiters();
     }

@@ -1,6 +1,7 @@
 //! What a destination is told to be.
 
 use crate::coding::Coding;
+use crate::send::merge::Merge;
 use crate::tls::ClientTls;
 use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
@@ -72,6 +73,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// When an attempt is made again.
     pub retry: Retry,
+    /// Which requests leave as one, if any do.
+    pub merge: Option<Merge>,
     /// Whether it gets only what rules route to it.
     pub is_only_routed: bool,
 }
@@ -91,6 +94,7 @@ impl Settings {
             on_full: OnFull::Backpressure,
             concurrency: 16,
             retry: Retry::default(),
+            merge: None,
             is_only_routed: false,
         }
     }

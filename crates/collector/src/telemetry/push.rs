@@ -10,7 +10,7 @@ use crate::account::OwnAccount;
 use crate::events::Events;
 use crate::pipeline::Payload;
 use crate::send::Destination;
-use crate::send::queue::{Delivery, Entry};
+use crate::send::queue::{Delivery, Entry, Waiter};
 use bytes::Bytes;
 use dtq_record::otlp::Signal;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -80,7 +80,7 @@ impl<C: Counted> Pusher<C> {
             next = Instant::now() + self.settings.interval;
             let request = self.metrics().await;
             // What is not taken before the next is due is old news.
-            let delivery = tokio::time::timeout_at(next, self.deliver(Signal::Metrics, request)).await;
+            let delivery = tokio::time::timeout_at(next, self.deliver(Signal::Metrics, request, next)).await;
             let is_refused = matches!(&delivery, Ok(Some(Err(refusal))) if refusal.retry_after.is_none());
             self.count(Signal::Metrics, delivery.ok().flatten());
             if is_refused {
@@ -100,7 +100,8 @@ impl<C: Counted> Pusher<C> {
                 self.position.store(position + lost, Ordering::Relaxed);
             }
             let Some(last) = events.last().map(|event| event.position) else { continue };
-            let delivery = self.deliver(Signal::Logs, otlp::logs(&events, &self.settings.resource)).await;
+            let until = Instant::now() + self.destination.settings.retry.elapsed_max;
+            let delivery = self.deliver(Signal::Logs, otlp::logs(&events, &self.settings.resource), until).await;
             let is_refused = matches!(&delivery, Some(Err(refusal)) if refusal.retry_after.is_none());
             if is_refused || matches!(delivery, Some(Ok(_))) {
                 self.position.store(last + 1, Ordering::Relaxed);
@@ -132,13 +133,13 @@ impl<C: Counted> Pusher<C> {
     }
 
     /// Sends a request and waits for what becomes of it; `None` when there is no room to spare.
-    async fn deliver(&self, signal: Signal, request: Bytes) -> Option<Delivery> {
-        let (waiter, delivery) = oneshot::channel();
-        self.put(signal, request, Some(waiter))?;
+    async fn deliver(&self, signal: Signal, request: Bytes, until: Instant) -> Option<Delivery> {
+        let (answer, delivery) = oneshot::channel();
+        self.put(signal, request, Some(Waiter { answer, until }))?;
         delivery.await.ok()
     }
 
-    fn put(&self, signal: Signal, request: Bytes, waiter: Option<oneshot::Sender<Delivery>>) -> Option<()> {
+    fn put(&self, signal: Signal, request: Bytes, waiter: Option<Waiter>) -> Option<()> {
         let place = self.destination.queue.reserve_spare(request.len())?;
         let entry = Entry { signal, payload: Payload::plain(request), headers: Arc::from([]), waiter };
         self.destination.queue.put(place, entry);

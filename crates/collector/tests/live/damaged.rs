@@ -198,7 +198,7 @@ fn damaged_lines_over_the_control_socket_are_answered() {
     let (mut random, mut obeyed) = (Random(2), 0);
     for _ in 0..300 {
         let stream = UnixStream::connect(folder.path().join("control.sock")).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(90))).unwrap();
         let mut answers = BufReader::new(&stream);
         for _ in 0..4 {
             let mut line = random.of(&lines).as_bytes().to_vec();

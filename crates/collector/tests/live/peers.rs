@@ -42,6 +42,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+/// How long something may take that is waited for: far longer than it takes where other work has the processors.
+pub const DEADLINE: Duration = Duration::from_secs(90);
+
 pub const SIGNALS: [Signal; 3] = [Signal::Logs, Signal::Metrics, Signal::Spans];
 
 /// Returns a request of log records with these bodies.
@@ -153,7 +156,7 @@ impl Sink {
     pub async fn attempts(&self, count: usize) {
         let mut attempts = self.count.subscribe();
         let reached = attempts.wait_for(|now| *now >= count);
-        tokio::time::timeout(Duration::from_secs(20), reached).await.expect("in time").unwrap();
+        tokio::time::timeout(DEADLINE, reached).await.expect("in time").unwrap();
     }
 
     pub fn taken(&self) -> Vec<Taken> {
@@ -304,7 +307,7 @@ impl Sender {
         }
         let client = if is_two { &self.two } else { &self.one };
         let sent = client.request(request.body(Full::new(body)).unwrap());
-        let response = tokio::time::timeout(Duration::from_secs(20), sent).await.map_err(|_| "no answer")?;
+        let response = tokio::time::timeout(DEADLINE, sent).await.map_err(|_| "no answer")?;
         let (head, body) = response.map_err(|error| format!("{error:?}"))?.into_parts();
         let all = body.collect().await.map_err(|error| error.to_string())?;
         let status_of = |headers: &HeaderMap| headers.get("grpc-status")?.to_str().ok()?.parse().ok();
@@ -377,9 +380,10 @@ pub fn settings(destinations: Vec<send::Settings>) -> Settings {
         destinations,
         ack: Ack::Delivered,
         forwarded: Vec::new(),
-        limits: Limits::default(),
+        // What is to fail says so: a request is not to end because the machine is slow.
+        limits: Limits { request_timeout: DEADLINE, ..Limits::default() },
         admin: Some(any),
-        drain: Duration::from_secs(5),
+        drain: DEADLINE,
     }
 }
 
@@ -391,6 +395,16 @@ pub async fn start(settings: Settings) -> (Collector<KeepAll>, Sender) {
 
 pub fn later(after: Duration) -> Act {
     Act::Refuse(Refusal { retry_after: Some(after), ..Refusal::new(Cause::Unavailable, "not now") })
+}
+
+/// Waits until something is so.
+pub async fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let waited = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, waited).await.unwrap_or_else(|_| panic!("not in time: {what}"));
 }
 
 /// Returns the value of a line of `/metrics`.

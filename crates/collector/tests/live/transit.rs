@@ -139,6 +139,31 @@ async fn a_long_wait_is_handed_on_to_the_sender() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wait_is_waited_out_where_the_time_of_the_sender_allows() {
+    for protocol in [Protocol::Grpc, Protocol::Protobuf] {
+        for (wait, is_waited_out) in [(Duration::from_secs(1), true), (Duration::from_secs(120), false)] {
+            let sink = Sink::with([later(wait)]).await;
+            let mut settings = settings(vec![destination("sink", sink.address, protocol)]);
+            settings.limits.request_timeout = Duration::from_secs(60);
+            let (collector, sender) = start(settings).await;
+            let reply = sender.logs(&["a".to_owned()]).await;
+            assert_eq!(reply.is_taken(), is_waited_out, "{protocol:?} {wait:?}: {reply:?}");
+            let counted = |name: &str| metric(&collector, &format!("{name}{{destination=\"sink\"}}"));
+            let counts = ["dtq_send_retries_total", "dtq_send_abandoned_requests_total"].map(counted);
+            assert_eq!(counts, if is_waited_out { [1, 0] } else { [0, 1] });
+            assert_eq!(counted("dtq_send_expired_requests_total"), 0, "nothing is lost");
+            if !is_waited_out {
+                // What the destination says, and not that time has passed: told before it has.
+                let said = String::from_utf8_lossy(&reply.body).into_owned();
+                assert!(said.contains("destination `sink`"), "{said}");
+                assert_eq!(reply.headers["retry-after"], "120");
+            }
+            collector.stop().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn partial_success_is_counted_and_handed_on() {
     for protocol in [Protocol::Grpc, Protocol::Protobuf] {
         let partial = PartialSuccess { rejected: 2, message: "too old".to_owned() };
@@ -247,7 +272,7 @@ async fn listed_headers_go_on_with_their_own_request() {
 async fn nothing_acknowledged_is_lost_while_the_sink_is_killed_again_and_again() {
     let mut sink = Sink::start().await;
     let mut settings = settings(vec![destination("sink", sink.address, Protocol::Grpc)]);
-    settings.limits.request_timeout = Duration::from_millis(500);
+    settings.limits.request_timeout = Duration::from_secs(5);
     let (collector, sender) = start(settings).await;
     let mut senders = tokio::task::JoinSet::new();
     for thread in 0..4 {

@@ -4,7 +4,7 @@ use crate::http2::{
     CONTINUATION, Connection, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS,
     WINDOW_UPDATE, export, fields, frame, message,
 };
-use crate::peers::{PROTOBUF, connect, logs, post, read_reply, send_logs};
+use crate::peers::{PROTOBUF, connect, logs, post, read_reply, try_post};
 use crate::place::{Place, Running};
 use crate::started::eventually;
 use std::io::{Read, Write};
@@ -16,8 +16,12 @@ const RULES: &str = "  - {name: none, to: drop, kql: logs | where Body == 'none'
 /// Waits of a second, so that what is cut off is cut off soon.
 const SHORT: &str = "limits: {header_timeout: 1s, body_timeout: 1s, idle_timeout: 2s}\n";
 
+/// Checks that another sender is served. Where the times that senders have are short, a slow machine alone may cut off one
+/// who has just connected, who then tries again, as senders do.
 fn is_served(running: &Running) {
-    send_logs(running.address, &logs(&[(9, "from somebody else")]));
+    let request = logs(&[(9, "from somebody else")]);
+    let send = || try_post(running.address, "/v1/logs", &[PROTOBUF], &request).is_some_and(|reply| reply.status == 200);
+    assert!(eventually(send), "others are not served");
 }
 
 /// Checks that nothing is left of those who are gone.
@@ -204,7 +208,7 @@ fn what_is_no_http_is_answered_or_closed() {
         assert!(is_refusal, "{:?}: {answer:?}", String::from_utf8_lossy(said));
         is_served(&running);
     }
-    assert_eq!(place.sink.bodies().len(), 10);
+    assert!(place.sink.bodies().len() >= 10);
     is_calm(&running);
     running.end();
 }
@@ -242,7 +246,8 @@ fn ten_thousand_connections_keep_nobody_out() {
             is_served(&running);
         }
     }
-    assert!(running.metric("dtq_connections_open") >= COUNT as u64);
+    // The last of them may not have been accepted yet.
+    assert!(eventually(|| running.metric("dtq_connections_open") >= COUNT as u64));
     (0..20).for_each(|_| is_served(&running));
     let each = running.peak_bytes().saturating_sub(before) / COUNT;
     assert!(each < 48 << 10, "{each} bytes for each connection");
@@ -259,8 +264,8 @@ fn more_connections_than_are_allowed_close_those_that_brought_nothing() {
     let running = place.start();
     let idle: Vec<TcpStream> = (0..1_000).map(|_| TcpStream::connect(running.address).unwrap()).collect();
     (0..20).for_each(|_| is_served(&running));
-    assert!(running.metric("dtq_connections_open") <= 60);
-    assert!(running.metric("dtq_connections_cut_total") >= 900);
+    assert!(eventually(|| running.metric("dtq_connections_open") <= 60));
+    assert!(eventually(|| running.metric("dtq_connections_cut_total") >= 900));
     drop(idle);
     is_calm(&running);
     running.end();

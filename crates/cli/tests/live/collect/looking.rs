@@ -146,7 +146,15 @@ fn taps_that_nobody_reads_and_that_are_killed_cost_no_record() {
     assert_eq!(accounts(&running), [8_000, 400, 400, 0]);
     assert_eq!(place.sink.records().len(), 8_000);
     // Their places are free again.
-    let taps: Vec<Looking> = (0..8).map(|_| Looking::start(&place, "tap", &["logs | take 1"])).collect();
+    let mut taps = Vec::new();
+    let is_one_more = || {
+        let tap = Looking::start(&place, "tap", &["logs | take 1"]);
+        let is_taken = place.audit().iter().rfind(|line| line["op"] == "tap").unwrap()["result"] == "ok";
+        taps.extend(Some(tap).filter(|_| is_taken));
+        taps.len() == 8
+    };
+    // That a reader has gone is noticed within a second or two.
+    assert!(eventually(is_one_more));
     let refused = place.dtq(&["tap", "logs"]).code(78);
     assert!(refused.stderr.contains("8 look at live traffic already"), "{}", refused.stderr);
     drop(taps);
@@ -213,12 +221,17 @@ fn top_counts_what_there_was_to_the_record_and_the_byte() {
         let events = window["events"].as_array().unwrap();
         assert!(events.len() <= 1);
     }
-    let once = Looking::start(&place, "top", &["--once", "--window", "2s", "--bytes", "--output", "json"]);
-    send_logs(
-        running.address,
-        &logs_of("cart", vec![record(9, "short"), record(9, "short"), record(9, &"long ".repeat(60))]),
-    );
-    let events = once.next()["events"].clone();
+    let three = logs_of("cart", vec![record(9, "short"), record(9, "short"), record(9, &"long ".repeat(60))]);
+    let mut window = Value::Null;
+    // Where this waits for a processor, the window may be over before anything came.
+    let is_within = || {
+        let once = Looking::start(&place, "top", &["--once", "--window", "2s", "--bytes", "--output", "json"]);
+        send_logs(running.address, &three);
+        window = once.next();
+        window["records"] == 3
+    };
+    assert!(eventually(is_within));
+    let events = window["events"].clone();
     let order: Vec<(u64, bool)> = (events.as_array().unwrap().iter())
         .map(|event| (event["records"].as_u64().unwrap(), event["event"] == "short"))
         .collect();

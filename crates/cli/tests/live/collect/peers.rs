@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long an answer is waited for.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 pub fn text(text: impl Into<String>) -> Option<AnyValue> {
     Some(AnyValue { value: Some(Any::StringValue(text.into())) })

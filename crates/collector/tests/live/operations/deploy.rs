@@ -46,8 +46,17 @@ fn families() -> Vec<Family> {
     };
     let (rules, _owed) = Rules::start(rule_settings).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let yaml = "listen: [{address: '127.0.0.1:0'}]\nadmin: off\ndestinations: {backend: {endpoint: 'http://127.0.0.1:1'}}\n\
-                datagrams: [{address: '127.0.0.1:0', kernel: off}]\n";
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&certificate, own.cert.pem()).unwrap();
+    std::fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+    let yaml = format!(
+        "listen: [{{address: '127.0.0.1:0', tls: {{certificate: '{}', key: '{}'}}}}]\nadmin: off\n\
+         destinations: {{backend: {{endpoint: 'http://127.0.0.1:1'}}}}\n\
+         datagrams: [{{address: '127.0.0.1:0', kernel: off}}]\n",
+        certificate.display(),
+        key.display()
+    );
     let read = config::read(yaml.as_bytes(), &|_| None);
     let config = read.config.unwrap_or_else(|| panic!("{:?}", read.errors));
     runtime.block_on(async {
@@ -92,7 +101,7 @@ fn names_of_metrics_follow_the_conventions() {
         assert!(family.help.ends_with('.'), "{}: {}", family.name, family.help);
         assert!(!family.name.contains("nanosecond") && !family.name.contains("_ms"), "{}", family.name);
         let labels = family.series.iter().flat_map(|series| series.labels.iter().map(|(label, _)| *label));
-        let known = ["signal", "cause", "destination", "rule", "severity", "socket", "version"];
+        let known = ["signal", "cause", "destination", "rule", "severity", "socket", "version", "role", "name"];
         labels.for_each(|label| assert!(known.contains(&label), "{}: {label}", family.name));
     }
     let unique: BTreeSet<_> = families.iter().map(|family| &family.name).collect();

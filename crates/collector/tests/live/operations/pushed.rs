@@ -1,6 +1,6 @@
 //! The own metrics and logs in OTLP.
 
-use crate::peers::{Act, Sink, destination, settings, start};
+use crate::peers::{Act, Sink, destination, eventually, settings, start};
 use dtq_collector::send::settings::Protocol;
 use dtq_collector::status::{Cause, Refusal};
 use dtq_collector::telemetry::Settings;
@@ -49,10 +49,11 @@ async fn what_is_said_of_a_destination_that_fails_does_not_feed_on_itself() {
     let nobody = "127.0.0.1:1".parse().unwrap();
     let (mut collector, _sender) = start(settings(vec![destination("sink", nobody, Protocol::Grpc)])).await;
     collector.push(telemetry(Duration::from_millis(20))).unwrap();
+    let destination = &collector.admin().destinations()[0];
+    eventually("it is tried", || destination.account.failed_attempts.get() > 0).await;
     let end = tokio::time::Instant::now() + Duration::from_secs(3);
     let mut most = 0;
     while tokio::time::Instant::now() < end {
-        let destination = &collector.admin().destinations()[0];
         most = most.max(destination.account.queued.get());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -70,12 +71,7 @@ async fn a_destination_that_refuses_is_left_alone() {
     collector.push(only_metrics).unwrap();
     sink.attempts(1).await;
     let is_said = || collector.admin().events().last(9).iter().any(|event| event.text.contains("for 10 minutes"));
-    let said = async {
-        while !is_said() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), said).await.expect("it is said");
+    eventually("it is said", is_said).await;
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(*sink.record.attempts.lock().unwrap(), 1);
 }

@@ -7,6 +7,7 @@ use dtq_record::otlp::Signal;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 /// Two rules that say the same word: a record with two words was judged by half a set.
 fn pair(word: &str) -> String {
@@ -24,13 +25,18 @@ fn a_thousand_swaps_under_load_lose_nothing_and_split_no_record() {
     let (rules, _owed) = place.start();
     // Orders make the swaps: `off` and `on` of a third rule, beside the two words, of which files say others now and then.
     let rules = Arc::new(rules);
-    let (ends, swaps) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (ends, swaps, saw_both) = (AtomicBool::new(false), AtomicU64::new(0), AtomicBool::new(false));
     let (mut sent, mut came, mut words) = (0, 0, BTreeSet::new());
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let governor = rules.governor();
             let who = dtq_collector::rules::governor::Who::Files;
-            for round in 0..1_000 {
+            let start = Instant::now();
+            // Longer where requests have to wait for a processor until they have met both words.
+            for round in 0.. {
+                if round >= 1_000 && (saw_both.load(Ordering::Acquire) || start.elapsed() > DEADLINE) {
+                    break;
+                }
                 place.write(&pair(if round % 2 == 0 { "b" } else { "a" }));
                 let answer = governor.reload(who);
                 assert!(answer.ok, "{answer:?}");
@@ -53,12 +59,14 @@ fn a_thousand_swaps_under_load_lose_nothing_and_split_no_record() {
                     came += 1;
                 }
                 sent += 20;
+                saw_both.store(words.len() == 2, Ordering::Release);
             }
         });
     });
-    assert_eq!((sent, swaps.load(Ordering::Relaxed), words.len()), (came, 1_000, 2));
+    let swaps = swaps.load(Ordering::Relaxed);
+    assert_eq!((sent, swaps >= 1_000, words.len()), (came, true, 2));
     let status = place.status();
-    assert_eq!(status.requests["swaps"], 1_000);
+    assert_eq!(status.requests["swaps"], swaps);
     assert_eq!(status.requests["failures"], 0);
     assert_eq!(status.totals["records_in"], sent);
     assert_eq!(status.versions.len(), 16);
