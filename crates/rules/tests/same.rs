@@ -500,7 +500,6 @@ fn judge(processor: &mut Processor, request: &[u8]) -> Vec<(Judged, Vec<u8>)> {
             }
         }
     }
-    drop(judge);
     // Each by itself, in another order: what is kept of resources and scopes is that of each.
     for at in (0..parts.len()).step_by(2).chain((0..parts.len()).rev()) {
         let Buffers { resource, scope, record, .. } = parts[at];
