@@ -392,7 +392,7 @@ fn places_of_keys_are_found_in_what_encoders_write_and_nowhere_else() {
     assert_eq!(keys.add(&"k".repeat(128).into()), None);
     let find = |record: &[u8]| {
         let mut places = [None; 2];
-        keys.find(record, &mut places)?;
+        keys.find(record, u64::MAX, &mut places)?;
         Some(places.map(|place| place.map(|place| (place.start, place.end))))
     };
     let before = message(5, &text("body"));
@@ -412,6 +412,32 @@ fn places_of_keys_are_found_in_what_encoders_write_and_nowhere_else() {
         vec![0x2B],
     ] {
         assert_eq!(find(&[&record[..], &odd].concat()), None, "{odd:?}");
+    }
+    // Only a key that is looked for has to be there once, and to have a value that is read.
+    let mut only_a = [None; 2];
+    let twice = [&record[..], &attribute("bc", &text("y")), &attribute("bc", b"\x0A\x09")].concat();
+    assert_eq!((find(&twice), keys.find(&twice, 0b01, &mut only_a)), (None, Some(())));
+    assert!(only_a[0].is_some() && only_a[1].is_none());
+    // Fields of every form are read past where they are whole, and only there.
+    let forms = [
+        vec![0x10, 9],
+        vec![0x10, 0x89, 1],
+        [&[0x09][..], &[1; 8]].concat(),
+        [&[0x45][..], &[1; 4]].concat(),
+        message(5, &[b'x'; 127]),
+        message(5, &[b'x'; 128]),
+        message(5, &[b'x'; 16_384]),
+        message(16, b"x"),
+        attribute("k", &[0; 130]),
+        attribute(&"k".repeat(66), b""),
+    ];
+    for form in forms {
+        let whole = [&form[..], &attribute("a", b"")].concat();
+        let [start, end] = [form.len() as u32, whole.len() as u32];
+        assert_eq!(find(&whole), Some([Some((start, end)), None]), "{form:?}");
+        for size in 1..form.len().min(20) {
+            assert_eq!(find(&form[..size]), None, "{size} bytes of {form:?}");
+        }
     }
     for odd in [text("x").repeat(2), vec![0x10], vec![0x21, 0], vec![0x42, 0], b"\x0A\x09".to_vec()] {
         assert_eq!(find(&attribute("bc", &odd)), None, "{odd:?}");

@@ -204,7 +204,11 @@ fn record(signal: Signal) -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn request(signal: Signal) -> impl Strategy<Value = Vec<u8>> {
-    let scope = (vec((record(signal), 0..20u8), 1..8), any::<bool>()).prop_map(|(records, is_padded)| {
+    // Of many records some are decided together; most of them are regular then.
+    let few = vec((record(signal), 0..20u8), 1..8);
+    let many = vec((record(signal), 0..400u16).prop_map(|(record, form)| (record, form.min(20) as u8)), 8..70);
+    let records = prop_oneof![3 => few, 1 => many];
+    let scope = (records, any::<bool>()).prop_map(|(records, is_padded)| {
         let fields = records.into_iter().flat_map(|(mut record, form)| {
             if form == 0 {
                 // What is behind the last field is cut.
@@ -261,7 +265,7 @@ fn case() -> impl Strategy<Value = (Signal, Vec<RuleText>, Vec<Vec<u8>>)> {
             rules.push(("drop", reading.clone()));
             rules
         });
-        (Just(signal), rules, vec(request(signal), 1..3))
+        (Just(signal), rules, vec(request(signal), 1..4))
     })
 }
 

@@ -5,7 +5,7 @@
 
 use super::{ConditionFn, EntryPoint, Frame, FunctionId, Module, ScanFn, check_slots, filled, status};
 use crate::batch::{ASKS_MAX, Ask, Batch};
-use crate::context::{NativeContext, NoSubqueries};
+use crate::context::{NativeContext, NoSubqueries, Subqueries};
 use crate::layout::BufferTable;
 use dtq_record::otlp::index::RecordEntry;
 use dtq_record::slot::Slot;
@@ -32,7 +32,12 @@ impl Module {
         let scan = unsafe { transmute::<*const u8, ScanFn>(address) };
         let asked: SmallVec<[Asked<'_>; ASKS_MAX]> =
             batch.asks.iter().map(|ask| Asked::new(ask, slots.len())).collect();
+        let asked = &asked[..];
         let mut frame = self.frame(context, &NoSubqueries);
+        let is_entered = asked.iter().all(|one| one.has_same_frame(&asked[0]));
+        if let Some(first) = asked.first().filter(|_| is_entered) {
+            frame.enter(first.module.constants(), first.subqueries);
+        }
         for (done, (record, out)) in records.iter().zip(out.iter_mut()).enumerate() {
             let message = record.place.content(request);
             // SAFETY: as in `scan`; places are numbers of 32 bits, so that no message is larger.
@@ -41,7 +46,7 @@ impl Module {
                 filled::DONE => {
                     buffers.set_record(message);
                     // SAFETY: they were made ready for these slots.
-                    unsafe { ask_all(&asked, &mut frame, slots, buffers) }
+                    unsafe { ask_all((asked, is_entered), &mut frame, slots, buffers) }
                 }
                 filled::SETTLED => Some(0),
                 _ => None,
@@ -57,9 +62,11 @@ impl Module {
 
 /// Holds a condition of a batch, ready to be called over as many slots as its batch has.
 struct Asked<'a> {
-    ask: &'a Ask<'a>,
-    module: &'a Module,
     function: ConditionFn,
+    mask: u8,
+    bits: u8,
+    module: &'a Module,
+    subqueries: &'a dyn Subqueries,
 }
 
 impl<'a> Asked<'a> {
@@ -74,27 +81,42 @@ impl<'a> Asked<'a> {
         let address = module.address(entry, EntryPoint::Condition);
         // SAFETY: as in `run_condition`.
         let function = unsafe { transmute::<*const u8, ConditionFn>(address) };
-        Self { ask, module, function }
+        let Ask { mask, bits, subqueries, .. } = *ask;
+        Self { function, mask, bits, module, subqueries }
+    }
+
+    /// Says whether another is called with the same constants and looks up the same, as far as that is known.
+    #[allow(
+        ambiguous_wide_pointer_comparisons,
+        reason = "what seems to differ is entered once more, no more than that"
+    )]
+    fn has_same_frame(&self, other: &Self) -> bool {
+        std::ptr::eq(self.module, other.module) && std::ptr::eq(self.subqueries, other.subqueries)
     }
 }
 
 /// Calls the conditions of a batch; `None` when one leaves the record, or fails, which is forgotten.
 ///
+/// The frame is entered once where all are called with the same.
+///
 /// # Safety
 /// There are as many slots as the conditions were made ready for.
 #[inline]
 unsafe fn ask_all<'a>(
-    asked: &[Asked<'a>],
+    (asked, is_entered): (&[Asked<'a>], bool),
     frame: &mut Frame<'a>,
     slots: &[Slot],
     buffers: &BufferTable<'_>,
 ) -> Option<u8> {
     let mut bits = 0;
-    for (at, Asked { ask, module, function }) in asked.iter().enumerate() {
-        if bits & ask.mask != ask.bits {
+    for (at, Asked { function, mask, bits: wanted, module, subqueries }) in asked.iter().enumerate() {
+        if bits & mask != *wanted {
             continue;
         }
-        frame.enter(module.constants(), ask.subqueries);
+        match is_entered {
+            true => frame.release_held(),
+            false => frame.enter(module.constants(), *subqueries),
+        }
         // SAFETY: as in `run_condition`; there are enough slots, as the caller promises.
         match i64::from(unsafe { function(frame, slots.as_ptr().cast(), buffers) }) {
             status::TRUE => bits |= 1 << at,

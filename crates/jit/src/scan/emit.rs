@@ -163,17 +163,22 @@ impl Emitter<'_, '_> {
         let next = self.add(at, 1);
         self.branch(is_short, (done, &[first, next]), (long, &[]));
         self.enter::<0>(long);
-        let is_inside = self.compare(IntCC::UnsignedLessThan, next, limit);
+        let [number, next] = self.long_varint(first, at, limit);
+        self.jump(done, &[number, next]);
+        self.enter(done)
+    }
+
+    /// Reads a varint of two bytes whose first one is known, up to `limit`; returns it and the address behind it.
+    pub fn long_varint(&mut self, first: Value, at: Value, limit: Value) -> [Value; 2] {
+        let second_at = self.add(at, 1);
+        let is_inside = self.compare(IntCC::UnsignedLessThan, second_at, limit);
         self.require(is_inside);
         let second = self.load(1, at, 1);
         let is_last = self.compare_with(IntCC::UnsignedLessThan, second, 0x80);
         self.require(is_last);
         let low = self.and(first, 0x7F);
         let high = self.builder.ins().ishl_imm_u(second, 7);
-        let number = self.sum(low, high);
-        let next = self.add(at, 2);
-        self.jump(done, &[number, next]);
-        self.enter(done)
+        [self.sum(low, high), self.add(at, 2)]
     }
 
     /// Reads a varint as `wire::read_varint` does: at most ten bytes, at most 64 bits; the first one is there.

@@ -9,6 +9,7 @@ use super::message::{Here, Walk};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Value, types};
 use cranelift_frontend::Switch;
+use dtq_record::otlp::pass::How;
 use dtq_record::slot::{Slot, Tag};
 use std::collections::BTreeMap;
 
@@ -30,6 +31,30 @@ struct Pair {
 }
 
 impl Emitter<'_, '_> {
+    /// Writes the code of attributes in the common form, of less than 128 bytes with their key in front; the others, and
+    /// other fields, are left to `other`. Goes on where there are fewer than four bytes.
+    ///
+    /// Attributes are most of a record's fields: one load shows tags and lengths, and one compare the form.
+    pub fn common_pair(&mut self, walk: &mut Walk<'_>, [at, left]: [Value; 2], other: Block) {
+        let few = self.cold_block(0);
+        let content = self.add(at, 4);
+        let is_word = self.compare(IntCC::UnsignedLessThanOrEqual, content, walk.end);
+        self.only_if(is_word, (few, &[]));
+        let word = self.load(4, at, 0);
+        let bits = self.and(word, 0x80FF_80FF);
+        let numbers = walk.pass.reads().iter().filter(|read| read.how == How::Keys).map(|read| read.number);
+        let tag = numbers.fold(2, |tag, number| tag | u64::from(number) << 3);
+        let is_pair = self.compare_with(IntCC::Equal, bits, tag | KEY << 16);
+        self.only_if(is_pair, (other, &[]));
+        // Loaded once more, since everything waits for where the next field begins.
+        let size = self.load(1, at, 1);
+        let key_size = self.builder.ins().ushr_imm_u(word, 24);
+        let start = self.add(at, 2);
+        let stop = self.sum(start, size);
+        self.pair(walk, Pair { start, size, end: stop, left }, key_size);
+        self.enter::<0>(few);
+    }
+
     /// Writes the code of a field of attributes, whose tag the loop is at.
     pub fn key_value(&mut self, walk: &mut Walk<'_>, here: Here) {
         let behind_tag = self.add(here.at, 1);
@@ -45,11 +70,24 @@ impl Emitter<'_, '_> {
         let is_key = self.compare_with(IntCC::Equal, bits, KEY);
         self.require(is_key);
         let key_size = self.builder.ins().ushr_imm_u(head, 8);
-        let room = self.add(size, -2);
-        let fits = self.compare(IntCC::UnsignedLessThanOrEqual, key_size, room);
+        self.pair(walk, Pair { start, size, end, left: here.left }, key_size);
+    }
+
+    /// Leads a `KeyValue` with a key of a size to the code for all of them, which is written where the first one leads.
+    fn pair(&mut self, walk: &mut Walk<'_>, Pair { start, size, end, left }: Pair, key_size: Value) {
+        let is_first = walk.pair.is_none();
+        let block = *walk.pair.get_or_insert_with(|| self.block(5));
+        self.jump(block, &[start, size, end, left, key_size]);
+        if !is_first {
+            return;
+        }
+        let [start, size, end, left, key_size] = self.enter(block);
+        let fits = self.compare(IntCC::UnsignedLessThanOrEqual, end, walk.end);
         self.require(fits);
-        let pair = Pair { start, size, end, left: here.left };
-        self.switch_on_size(walk, pair, key_size);
+        let content = self.add(key_size, 2);
+        let has_key = self.compare(IntCC::UnsignedLessThanOrEqual, content, size);
+        self.require(has_key);
+        self.switch_on_size(walk, Pair { start, size, end, left }, key_size);
     }
 
     fn switch_on_size(&mut self, walk: &mut Walk<'_>, pair: Pair, key_size: Value) {
@@ -64,7 +102,7 @@ impl Emitter<'_, '_> {
                 let is_size = self.compare_with(IntCC::Equal, key_size, *size as u64);
                 self.only_if_not(is_size, (*block, &[]));
             }
-            self.jump(other, &[]);
+            self.jump(walk.head, &[pair.end, pair.left]);
         } else {
             let mut switch = Switch::new();
             sizes.keys().zip(&blocks).for_each(|(size, block)| switch.set_entry(*size as u128, *block));

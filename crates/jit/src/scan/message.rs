@@ -30,6 +30,8 @@ pub(super) struct Walk<'p> {
     pub advance: Block,
     /// For each slot with guards the block that makes the tests; its parameters are those of `advance`.
     pub guarded: Vec<(u32, Block)>,
+    /// Where a key leads to its slot, if keys are read: the parameters are those of a `Pair`, and the size of the key.
+    pub pair: Option<Block>,
     /// Where an `AnyValue` of any kind becomes a slot: address, size, address of the slot, its number, then as `head`.
     pub any: Option<Block>,
 }
@@ -107,12 +109,15 @@ impl Emitter<'_, '_> {
         }
         let [head, advance] = [0; 2].map(|_| self.block(2));
         let finish = self.block(1);
-        let mut walk = Walk { pass, items, guards, end, head, advance, guarded: Vec::new(), any: None };
+        let mut walk = Walk { pass, items, guards, end, head, advance, guarded: Vec::new(), pair: None, any: None };
         let is_wanted = self.compare_with(IntCC::NotEqual, wanted, 0);
         self.branch(is_wanted, (head, &[at, wanted]), (finish, &[wanted]));
 
         let [at, left] = self.enter(head);
         let (body, tail) = (self.block(0), self.cold_block(0));
+        if pass.reads().iter().any(|read| read.how == How::Keys) {
+            self.common_pair(&mut walk, [at, left], body);
+        }
         let content = self.add(at, 2);
         let is_field = self.compare(IntCC::UnsignedLessThanOrEqual, content, end);
         self.branch(is_field, (body, &[]), (tail, &[]));
@@ -154,10 +159,10 @@ impl Emitter<'_, '_> {
     /// Leads each tag that is read to its code, and all others past.
     fn dispatch(&mut self, walk: &mut Walk<'_>, here: Here) -> Result<(), Refusal> {
         let mut order: Vec<usize> = (0..walk.pass.reads().len()).collect();
-        // Attributes are most of a record's fields.
+        // Of attributes only those come here that do not have the common form.
         order.sort_by_key(|position| {
             let read = &walk.pass.reads()[*position];
-            (read.how != How::Keys, read.number)
+            (read.how == How::Keys, read.number)
         });
         let blocks: Vec<Block> = order.iter().map(|_| self.block(0)).collect();
         let other = self.block(0);
@@ -185,39 +190,46 @@ impl Emitter<'_, '_> {
 
     /// Reads past a field that is not read, or gives up.
     fn skip_other(&mut self, walk: &Walk<'_>, here: Here) {
-        let long_tag = self.cold_block(0);
-        let is_short = self.compare_with(IntCC::UnsignedLessThan, here.tag, 0x80);
-        self.only_if(is_short, (long_tag, &[]));
-        // A field that is read and has come here has the wrong wire type; number 0 is malformed.
-        let numbers = walk.pass.reads().iter().fold(1, |bits, read| bits | 1 << read.number);
+        // A field that is read and has come here has the wrong wire type; number 0 is malformed; from number 16 on a tag
+        // has two bytes, of which the first has its highest bit.
+        let odd = self.cold_block(0);
+        let numbers = walk.pass.reads().iter().fold(0xFFFF_0001, |bits, read| bits | 1 << read.number);
         let number = self.builder.ins().ushr_imm_u(here.tag, 3);
         let numbers = self.number(numbers);
         let bit = self.builder.ins().ushr(numbers, number);
         let bit = self.and(bit, 1);
         let is_unread = self.compare_with(IntCC::Equal, bit, 0);
-        self.require(is_unread);
+        self.only_if(is_unread, (odd, &[]));
         let wire_type = self.and(here.tag, 7);
         for known in [2, 1, 0, 5] {
             let is_known = self.compare_with(IntCC::Equal, wire_type, known);
             self.only_if_not(is_known, (here.skip(known as u32), &[]));
         }
         self.jump(self.irregular, &[]);
-        self.enter::<0>(long_tag);
+        self.enter::<0>(odd);
+        let is_long = self.compare_with(IntCC::UnsignedGreaterThanOrEqual, here.tag, 0x80);
+        self.require(is_long);
         self.skip_long_tag(walk, here);
     }
 
     /// Reads past the field that the loop is at, of each wire type.
     fn skip_known(&mut self, walk: &Walk<'_>, here: Here) {
+        let is_short = |emitter: &mut Self| emitter.compare_with(IntCC::UnsignedLessThan, here.second, 0x80);
         self.enter::<0>(here.skip(0));
+        let (is_one_byte, next) = (is_short(self), self.add(here.at, 2));
+        self.only_if_not(is_one_byte, (walk.head, &[next, here.left]));
         let behind_tag = self.add(here.at, 1);
-        let [_, next] = self.varint(here.second, behind_tag, walk.end);
+        let [_, next] = self.long_varint(here.second, behind_tag, walk.end);
         self.jump(walk.head, &[next, here.left]);
         self.enter::<0>(here.skip(1));
         let next = self.add(here.at, 9);
         self.jump(walk.head, &[next, here.left]);
         self.enter::<0>(here.skip(2));
+        let (is_one_byte, start) = (is_short(self), self.add(here.at, 2));
+        let next = self.sum(start, here.second);
+        self.only_if_not(is_one_byte, (walk.head, &[next, here.left]));
         let behind_tag = self.add(here.at, 1);
-        let [start, size] = self.length(here.second, behind_tag, walk.end);
+        let [size, start] = self.long_varint(here.second, behind_tag, walk.end);
         let next = self.sum(start, size);
         self.jump(walk.head, &[next, here.left]);
         self.enter::<0>(here.skip(5));

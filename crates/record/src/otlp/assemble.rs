@@ -115,6 +115,7 @@ impl<'a> Assembler<'a> {
 
     // --- what changes ---
 
+    #[inline]
     fn record_change(&self, record: usize) -> Change {
         let old = self.index.records()[record].place;
         self.changes.of_record(record, || old.content(self.request))
@@ -362,8 +363,8 @@ impl<'a> Assembler<'a> {
         let mut at = place.start;
         for cut in changes.cuts_of(cuts) {
             self.copy(at, place.start.saturating_add(cut.start).min(place.end));
-            if !changes.content(cut.content).is_empty() {
-                self.write_made(cut.content);
+            if let Some(content) = cut.put() {
+                self.write_made(content);
             }
             at = place.start.saturating_add(cut.end);
         }
@@ -397,6 +398,10 @@ impl<'a> Assembler<'a> {
             match piece {
                 Piece::Copy { start, end } => out.extend_from_slice(&self.request[*start as usize..*end as usize]),
                 Piece::Made(content) => out.extend_from_slice(self.changes.content(*content)),
+                // Of most records: a tag of one byte, a length of two.
+                Piece::Header { number: number @ ..16, size: size @ 0x80..0x4000 } => {
+                    out.extend_from_slice(&[(number << 3 | 2) as u8, *size as u8 | 0x80, (size >> 7) as u8]);
+                }
                 Piece::Header { number, size } => {
                     append_varint(&mut out, u64::from(*number) << 3 | 2);
                     append_varint(&mut out, *size as u64);

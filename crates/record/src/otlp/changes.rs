@@ -12,6 +12,8 @@ const DROP: u32 = 1;
 /// From here on positions of contents, and with the highest bit positions of splices.
 const CONTENTS: u32 = 2;
 const SPLICED: u32 = 1 << 31;
+/// Content of a cut in whose place nothing stands.
+const NOTHING: u32 = u32::MAX;
 
 /// Holds a range of a record, in bytes from the start of its message, and what stands in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +55,14 @@ pub struct Changes {
 pub(super) struct Splice {
     pub start: u32,
     pub end: u32,
-    pub content: u32,
+    content: u32,
+}
+
+impl Splice {
+    /// Returns the content that is put in, if there is one.
+    pub fn put(&self) -> Option<u32> {
+        Some(self.content).filter(|content| *content != NOTHING)
+    }
 }
 
 impl Changes {
@@ -115,7 +124,7 @@ impl Changes {
     pub fn splice_record<'c>(&mut self, record: usize, cuts: impl IntoIterator<Item = Cut<'c>>) {
         let first = self.cuts.len();
         for Cut { start, end, put } in cuts {
-            let content = self.add(put);
+            let content = if put.is_empty() { NOTHING } else { self.add(put) };
             self.cuts.push(Splice { start, end, content });
         }
         let position = u32::try_from(self.splices.len()).ok().filter(|position| position & SPLICED == 0);
@@ -169,10 +178,10 @@ impl Changes {
 
     fn spliced(&self, position: u32, came: &[u8]) -> Vec<u8> {
         let (mut out, mut at) = (Vec::new(), 0);
-        for Splice { start, end, content } in self.cuts_of(position) {
-            out.extend_from_slice(came.get(at..*start as usize).unwrap_or_default());
-            out.extend_from_slice(self.content(*content));
-            at = *end as usize;
+        for cut in self.cuts_of(position) {
+            out.extend_from_slice(came.get(at..cut.start as usize).unwrap_or_default());
+            out.extend_from_slice(cut.put().map_or(&[], |content| self.content(content)));
+            at = cut.end as usize;
         }
         out.extend_from_slice(came.get(at..).unwrap_or_default());
         out

@@ -222,24 +222,56 @@ impl RequestIndex {
         let position = self.scopes.len() as u32;
         let (first_metric, first_record) = (self.metrics.len() as u32, self.records.len() as u32);
         let mut scope = None;
-        walk(request, place, |number, field| {
+        let mut rest = place;
+        while rest.start < rest.end {
+            if signal != Signal::Metrics {
+                rest.start = self.read_records(request, rest, position)?;
+                if rest.start == rest.end {
+                    break;
+                }
+            }
+            let (number, field) = field_at(request, rest)?;
             match (number, signal) {
                 (1, _) => drop(scope.get_or_insert(field.message()?)),
                 (2, Signal::Metrics) => self.read_metric(request, field.message()?, position)?,
-                (2, _) => {
-                    let place = field.message()?;
-                    self.fetch(request, place);
-                    self.push_record(RecordEntry { place, parent: position })?;
-                }
+                (2, _) => self.read_record(request, field.message()?, position)?,
                 _ => {}
             }
-            Ok(())
-        })?;
+            rest.start = field.end;
+        }
         let metrics = Positions { start: first_metric, end: self.metrics.len() as u32 };
         let records = Positions { start: first_record, end: self.records.len() as u32 };
         self.check_count(place)?;
         self.scopes.push(ScopeEntry { place, scope, resource, metrics, records });
         Ok(())
+    }
+
+    /// Reads records that follow each other at the beginning of what is left of a scope, each with a length of one or two
+    /// bytes; returns where the first field begins that is none.
+    fn read_records(&mut self, request: &[u8], rest: MessagePlace, scope: u32) -> Result<u32, WireError> {
+        const TAG: u8 = 2 << 3 | 2;
+        let (mut tag, end) = (rest.start, rest.end);
+        let content = &request[..end as usize];
+        while let Some([TAG, first, second]) = content.get(tag as usize..).and_then(<[u8]>::first_chunk) {
+            let [first, second] = [*first, *second].map(u32::from);
+            let (start, size) = match first < 0x80 {
+                true => (tag + 2, first),
+                false if second < 0x80 => (tag + 3, first & 0x7F | second << 7),
+                false => break,
+            };
+            if size > end - start {
+                break;
+            }
+            self.read_record(request, MessagePlace { tag, start, end: start + size }, scope)?;
+            tag = start + size;
+        }
+        Ok(tag)
+    }
+
+    #[inline(always)]
+    fn read_record(&mut self, request: &[u8], place: MessagePlace, scope: u32) -> Result<(), WireError> {
+        self.fetch(request, place);
+        self.push_record(RecordEntry { place, parent: scope })
     }
 
     #[inline]
@@ -320,22 +352,29 @@ impl Visited<'_> {
 #[inline]
 fn walk(
     request: &[u8],
-    place: MessagePlace,
+    mut rest: MessagePlace,
     mut visit: impl FnMut(u32, Visited<'_>) -> Result<(), WireError>,
 ) -> Result<(), WireError> {
-    let mut cursor = Cursor::new(place.content(request));
-    while !cursor.is_at_end() {
-        let tag = place.start + cursor.position() as u32;
-        let malformed = |reason| WireError { offset: tag as usize, reason };
-        let (number, wire_type) = cursor.read_tag().map_err(malformed)?;
-        let value = match wire_type {
-            2 => cursor.read_bytes().map(WireValue::Bytes),
-            _ => cursor.read_value(number, wire_type),
-        };
-        let value = value.map_err(malformed)?;
-        visit(number, Visited { value, tag, end: place.start + cursor.position() as u32 })?;
+    while rest.start < rest.end {
+        let (number, field) = field_at(request, rest)?;
+        rest.start = field.end;
+        visit(number, field)?;
     }
     Ok(())
+}
+
+/// Reads the field at the beginning of what is left of a message; there is something left.
+#[inline]
+fn field_at(request: &[u8], rest: MessagePlace) -> Result<(u32, Visited<'_>), WireError> {
+    let malformed = |reason| WireError { offset: rest.start as usize, reason };
+    let mut cursor = Cursor::new(rest.content(request));
+    let (number, wire_type) = cursor.read_tag().map_err(malformed)?;
+    let value = match wire_type {
+        2 => cursor.read_bytes().map(WireValue::Bytes),
+        _ => cursor.read_value(number, wire_type),
+    };
+    let value = value.map_err(malformed)?;
+    Ok((number, Visited { value, tag: rest.start, end: rest.start + cursor.position() as u32 }))
 }
 
 #[cfg(test)]

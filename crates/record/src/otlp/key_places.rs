@@ -11,8 +11,8 @@ use crate::tables::Base;
 use crate::wire::{Cursor, read_varint};
 use dtq_value::{Str, Value};
 
-/// Keys of this size and longer share a bit.
-const SIZE_MAX: usize = 63;
+/// Keys whose sizes differ by this share a bit.
+const SIZES: u32 = u64::BITS;
 /// Longer keys have a length of two bytes, which no attribute that is found here has.
 const KEY_SIZE_MAX: usize = 0x7F;
 /// Keys that are looked for at once.
@@ -27,8 +27,6 @@ pub struct KeyPlaces {
     column: usize,
     number: u32,
     keys: Vec<Box<[u8]>>,
-    /// The bits of the sizes that occur: most attributes have a key of another.
-    sizes: u64,
 }
 
 /// Holds an attribute that was found.
@@ -79,7 +77,7 @@ impl KeyPlaces {
     pub fn new(base: Base, column: usize) -> Option<Self> {
         // Its tag has one byte.
         let number = attributes_number(base, column).filter(|number| *number < 16)?;
-        Some(Self { base, column, number, keys: Vec::new(), sizes: 0 })
+        Some(Self { base, column, number, keys: Vec::new() })
     }
 
     /// Returns the position of a key, which is looked for from now on; `None` for one too many, and for one that is
@@ -92,7 +90,6 @@ impl KeyPlaces {
         if self.keys.len() >= KEYS_MAX || bytes.len() > KEY_SIZE_MAX || std::str::from_utf8(bytes).is_err() {
             return None;
         }
-        self.sizes |= 1 << bytes.len().min(SIZE_MAX);
         self.keys.push(bytes.into());
         Some(self.keys.len() - 1)
     }
@@ -116,36 +113,37 @@ impl KeyPlaces {
         is_scalar.then(|| edit_record(self.base, &[], &[(self.column, edit)], 0).ok()).flatten()
     }
 
-    /// Finds the keys in a record; `None` when it is not one that encoders write, or malformed.
+    /// Finds those of the keys in a record whose bits are set; `None` when it is not one that encoders write, or malformed.
     ///
     /// # Panics
     /// If there are fewer places than keys.
-    pub fn find<'r>(&self, record: &'r [u8], places: &mut [Option<KeyPlace<'r>>]) -> Option<()> {
+    pub fn find<'r>(&self, record: &'r [u8], wanted: u64, places: &mut [Option<KeyPlace<'r>>]) -> Option<()> {
         u32::try_from(record.len()).ok()?;
+        let sought = Sought { wanted, sizes: self.sizes(wanted), head: self.number << 3 | 2 | 0x0A << 16 };
         let mut at = 0;
-        while at < record.len() {
-            at = match self.beyond_other(record, at) {
-                Some(end) => end,
-                None => self.find_in_field(record, at, places)?,
-            };
+        loop {
+            at = sought.beyond_common(record, at);
+            if at == record.len() {
+                return Some(());
+            }
+            at = self.find_in_field(&sought, record, at, places)?;
         }
-        Some(())
     }
 
-    /// Returns where an attribute ends that has one of the common lengths and a key of a size that is not looked for;
-    /// `None` for every other field.
-    #[inline]
-    fn beyond_other(&self, record: &[u8], at: usize) -> Option<usize> {
-        let [tag, size, key_tag, key_size] = *record.get(at..)?.first_chunk::<4>()?;
-        let is_plain = u32::from(tag) == self.number << 3 | 2 && size < 0x80 && key_tag == 0x0A;
-        let has_key = u32::from(key_size) + 2 <= u32::from(size);
-        let is_other = self.sizes >> key_size.min(SIZE_MAX as u8) & 1 == 0;
-        let end = at + 2 + usize::from(size);
-        (is_plain && has_key && is_other && end <= record.len()).then_some(end)
+    /// Returns the bits of the sizes of keys: most attributes have a key of another.
+    fn sizes(&self, wanted: u64) -> u64 {
+        let wanted = self.keys.iter().enumerate().filter(|(position, _)| wanted >> position & 1 != 0);
+        wanted.fold(0, |sizes, (_, key)| sizes | size_bit(key))
     }
 
     /// Reads a field, which may be an attribute with one of the keys; returns where it ends.
-    fn find_in_field<'r>(&self, record: &'r [u8], start: usize, places: &mut [Option<KeyPlace<'r>>]) -> Option<usize> {
+    fn find_in_field<'r>(
+        &self,
+        sought: &Sought,
+        record: &'r [u8],
+        start: usize,
+        places: &mut [Option<KeyPlace<'r>>],
+    ) -> Option<usize> {
         let mut cursor = Cursor::new(&record[start..]);
         let (number, wire_type) = cursor.read_tag().ok()?;
         if number != self.number {
@@ -157,10 +155,11 @@ impl KeyPlaces {
         }
         let (key, value) = leading_key(cursor.read_bytes().ok()?)?;
         let end = start + cursor.position();
-        if self.sizes >> key.len().min(SIZE_MAX) & 1 == 0 {
+        if sought.sizes & size_bit(key) == 0 {
             return Some(end);
         }
-        if let Some(position) = self.keys.iter().position(|own| **own == *key) {
+        let position = self.keys.iter().position(|own| **own == *key);
+        if let Some(position) = position.filter(|position| sought.wanted >> position & 1 != 0) {
             let place = KeyPlace { start: start as u32, end: end as u32, held: held(value)? };
             if places[position].replace(place).is_some() {
                 return None;
@@ -168,6 +167,69 @@ impl KeyPlaces {
         }
         Some(end)
     }
+}
+
+/// Returns the bit of a key's size.
+fn size_bit(key: &[u8]) -> u64 {
+    1 << (key.len() as u32 % SIZES)
+}
+
+/// Holds what is looked for in a record.
+struct Sought {
+    /// The bits of the keys.
+    wanted: u64,
+    /// The bits of their sizes.
+    sizes: u64,
+    /// The tag of an attribute and, behind a byte for its length, the tag of its key.
+    head: u32,
+}
+
+impl Sought {
+    /// Returns where the first field from a position on begins that has none of the common forms, or is an attribute with
+    /// a key of a size that is looked for, or is at the end of the record.
+    #[inline(never)]
+    fn beyond_common(&self, record: &[u8], mut at: usize) -> usize {
+        while let Some(first) = record.get(at..).and_then(<[u8]>::first_chunk) {
+            let word = u32::from_le_bytes(*first);
+            let second = word >> 8 & 0xFF;
+            let size = if word & 0x80FF_80FF == self.head {
+                let key_size = word >> 24;
+                let is_other = self.sizes >> (key_size % SIZES) & 1 == 0;
+                if is_other & (key_size + 2 <= second) { 2 + second } else { 0 }
+            } else {
+                size_of_common(word, self.head)
+            };
+            let end = at + size as usize;
+            if size == 0 || end > record.len() {
+                break;
+            }
+            at = end;
+        }
+        at
+    }
+}
+
+/// Sizes of fields by wire type, a byte for each: of varints with a tag and a content of one byte each, of bytes without
+/// their content. What has none has another form.
+const COMMON_SIZES: u64 = u64::from_le_bytes([2, 9, 2, 0, 0, 5, 0, 0]);
+
+/// Returns the size of a field, given its first four bytes, where its tag has one byte and is not that of `head`, and its
+/// content or its length is written in the common form; 0 for others.
+///
+/// Which wire type comes next is hard to guess for a processor, so that there is one branch for nearly all of them.
+#[inline(always)]
+fn size_of_common(word: u32, head: u32) -> u32 {
+    let (tag, second, third) = (word & 0xFF, word >> 8 & 0xFF, word >> 16 & 0xFF);
+    let (is_varint, is_bytes) = (tag & 7 == 0, tag & 7 == 2);
+    if !(8..0x80).contains(&tag) || tag == head & 0xFF {
+        return 0;
+    }
+    if is_bytes && second >= 0x80 {
+        return if third < 0x80 { 3 + (second & 0x7F) + (third << 7) } else { 0 };
+    }
+    let size = (COMMON_SIZES >> (8 * (tag & 7))) as u8;
+    let size = if is_varint & (second >= 0x80) { 0 } else { u32::from(size) };
+    size + if is_bytes { second } else { 0 }
 }
 
 /// Reads the value that follows a key.

@@ -22,7 +22,7 @@ const CONDITIONS_MAX: usize = 4;
 /// Records of a scope for each number from on which finding out what numbers mean is worth it.
 const RECORDS_MIN: usize = 4;
 /// Records that are decided ahead.
-const AHEAD_MAX: usize = 64;
+const AHEAD_MAX: usize = 24;
 
 /// Holds what becomes of records by what the conditions of a lane say of them.
 pub(super) struct Outcomes<'s> {
@@ -33,8 +33,8 @@ pub(super) struct Outcomes<'s> {
     stops: u64,
     /// The numbers, as bits, of records that are removed.
     removals: u64,
-    /// Whether some number stands for edits.
-    has_edits: bool,
+    /// The numbers, as bits, of records that are edited.
+    edited: u64,
     /// The most bytes that are put into a record.
     put_bytes: usize,
 }
@@ -79,7 +79,7 @@ impl<'s> Outcomes<'s> {
     /// Returns what the conditions of a lane decide; `None` where they are too many for so many records, or interpreted.
     fn new(lane: &Lane<'s>, record_count: usize) -> Option<Self> {
         let (asked, by_number) = (SmallVec::new(), Vec::new());
-        let mut outcomes = Self { asked, by_number, stops: 0, removals: 0, has_edits: false, put_bytes: 0 };
+        let mut outcomes = Self { asked, by_number, stops: 0, removals: 0, edited: 0, put_bytes: 0 };
         let mut reached = Bits::default();
         for (place, step) in lane.steps.iter().enumerate() {
             reached = outcomes.add(lane, place, step, reached)?;
@@ -99,7 +99,7 @@ impl<'s> Outcomes<'s> {
             }
             outcome.reached = numbered.reached;
             outcomes.removals |= u64::from(outcome.taken_by.is_some()) << number;
-            outcomes.has_edits |= !outcome.edits.is_empty();
+            outcomes.edited |= u64::from(!outcome.edits.is_empty()) << number;
             let put_bytes = lane.edited_keys.map_or(0, |keys| outcome.edits.put_bytes(keys));
             outcomes.put_bytes = outcomes.put_bytes.max(put_bytes);
             outcomes.by_number.push(outcome);
@@ -261,9 +261,11 @@ impl<'s> Frame<'s> {
         let asked = &batches.outcomes.asked;
         let looked_up: SmallVec<[LookedUp<'_>; CONDITIONS_MAX]> =
             asked.iter().map(|asked| LookedUp(&self.state.subqueries[asked.rule])).collect();
-        let asks = asked.iter().zip(&looked_up).map(|(asked, looked_up)| {
-            let Bits { mask, bits } = asked.when;
-            Ask { condition: asked.condition, subqueries: looked_up, mask, bits }
+        let asks = asked.iter().map(|one| {
+            let Bits { mask, bits } = one.when;
+            // Conditions of one rule look up the same.
+            let first = asked.iter().position(|other| other.rule == one.rule).expect("it is one of them");
+            Ask { condition: one.condition, subqueries: &looked_up[first], mask, bits }
         });
         let asks: SmallVec<[Ask<'_>; CONDITIONS_MAX]> = asks.collect();
         let batch = Batch { scan: batches.scan, wanted: batches.wanted, asks: &asks, stops: batches.outcomes.stops };
@@ -289,23 +291,21 @@ impl<'s> Frame<'s> {
         (unit, first): (&Unit<'_>, usize),
         numbers: &[u8],
     ) -> Decided {
-        let count = match outcomes.has_edits {
+        let count = match outcomes.edited != 0 {
             true => self.splice_batch((*lane, outcomes), pass, first, numbers),
             false => numbers.len(),
         };
         let numbers = &numbers[..count];
         pass.changes.drop_records(first, numbers.iter().map(|number| outcomes.removals >> number & 1 != 0));
-        // How many records have a number, and how many bytes they have.
-        let mut tallies = [(0_u64, 0_u64); 1 << CONDITIONS_MAX];
-        for (number, RecordEntry { place, .. }) in numbers.iter().zip(&pass.index.records()[first..]) {
-            let tally = &mut tallies[usize::from(*number)];
-            tally.0 += 1;
-            tally.1 += u64::from(place.end - place.start);
-        }
+        let records = &pass.index.records()[first..];
         let mut left = 0;
-        for (outcome, tally) in outcomes.by_number.iter().zip(tallies).filter(|(_, tally)| tally.0 > 0) {
-            self.count_outcome(lane, outcome, unit, tally);
-            left += if outcome.taken_by.is_none() { tally.0 } else { 0 };
+        for (number, outcome) in (0..).zip(&outcomes.by_number) {
+            let count = count_of(number, numbers);
+            if count > 0 {
+                let bytes = if outcome.taken_by.is_some() { bytes_of(number, numbers, records) } else { 0 };
+                self.count_outcome(lane, outcome, unit, (count, bytes));
+                left += if outcome.taken_by.is_none() { count } else { 0 };
+            }
         }
         Decided { count, left }
     }
@@ -319,11 +319,14 @@ impl<'s> Frame<'s> {
         first: usize,
         numbers: &[u8],
     ) -> usize {
-        for (at, number) in numbers.iter().enumerate() {
-            let outcome = &outcomes.by_number[usize::from(*number)];
-            if outcome.edits.is_empty() {
-                continue;
-            }
+        const { assert!(AHEAD_MAX <= u64::BITS as usize) };
+        // Found without a branch for each: which records are edited no processor guesses.
+        let is_edited = numbers.iter().map(|number| outcomes.edited >> number & 1);
+        let mut edited = is_edited.enumerate().fold(0, |bits, (at, is_edited)| bits | is_edited << at);
+        while edited != 0 {
+            let at = edited.trailing_zeros() as usize;
+            edited &= edited - 1;
+            let outcome = &outcomes.by_number[usize::from(numbers[at])];
             let record = pass.index.records()[first + at].place.content(pass.request);
             let Some(keys) = self.splice(lane, &outcome.edits, record, pass.spliced) else { return at };
             // Whether its rules fail is found out also of one that is removed.
@@ -334,7 +337,7 @@ impl<'s> Frame<'s> {
         numbers.len()
     }
 
-    /// Counts what became of so many records with so many bytes.
+    /// Counts what became of so many records, with so many bytes where they were removed.
     fn count_outcome(&mut self, lane: &Lane<'_>, outcome: &Outcome, unit: &Unit<'_>, (records, bytes): (u64, u64)) {
         outcome.matched.iter().for_each(|rule| self.state.accounts[*rule].matched += records);
         if let Some(rule) = outcome.taken_by {
@@ -345,4 +348,20 @@ impl<'s> Frame<'s> {
             reached.iter().for_each(|step| self.state.costs[step.rule].pass_unmeasured(records));
         }
     }
+}
+
+/// Returns how many records of a batch have a number.
+fn count_of(number: u8, numbers: &[u8]) -> u64 {
+    // Counts of a byte are what vector code adds up; a batch has fewer records than overflow one.
+    const { assert!(AHEAD_MAX <= u8::MAX as usize) };
+    u64::from(numbers.iter().fold(0_u8, |count, own| count.wrapping_add(u8::from(*own == number))))
+}
+
+/// Returns how many bytes the records with a number have.
+fn bytes_of(number: u8, numbers: &[u8], records: &[RecordEntry]) -> u64 {
+    let sizes = numbers.iter().zip(records).map(|(own, RecordEntry { place, .. })| {
+        let size = place.end - place.start;
+        u64::from(if *own == number { size } else { 0 })
+    });
+    sizes.sum()
 }

@@ -18,6 +18,8 @@ pub(crate) struct KeyEdits {
     touched: u64,
 }
 
+type Cuts = SmallVec<[(u32, u32, Option<usize>); 4]>;
+
 /// Holds what becomes of a record; one of them serves record after record.
 #[derive(Default)]
 pub(crate) struct Spliced {
@@ -25,7 +27,7 @@ pub(crate) struct Spliced {
     pub(crate) editors: SmallVec<[usize; 4]>,
     /// Ranges of the record and what they get, by position, in the order of their places; none when what rules changed
     /// they changed back.
-    cuts: SmallVec<[(u32, u32, Option<usize>); 4]>,
+    cuts: Cuts,
     /// The keys in the order in which they first became another.
     becomes: SmallVec<[KeyEdit; KEYS_EDITED_MAX]>,
 }
@@ -109,7 +111,23 @@ impl KeyEdits {
         cuts.clear();
         becomes.clear();
         let mut places: SmallVec<[Option<KeyPlace<'_>>; 4]> = smallvec![None; keys.places.keys().len()];
-        keys.places.find(record, &mut places)?;
+        keys.places.find(record, self.touched, &mut places)?;
+        let end = record.len() as u32;
+        let cut = |key: usize, put| {
+            let (start, end) = places[key].as_ref().map_or((end, end), |place| (place.start, place.end));
+            (start, end, put)
+        };
+        if self.edits.len() == self.touched.count_ones() as usize {
+            for (rule, (key, put)) in &self.edits {
+                if differs(keys, places[*key].as_ref(), *put)? {
+                    if editors.last() != Some(rule) {
+                        editors.push(*rule);
+                    }
+                    cuts.push(cut(*key, *put));
+                }
+            }
+            return in_order(cuts);
+        }
         for (rule, (key, put)) in &self.edits {
             match becomes.iter_mut().find(|(own, _)| own == key) {
                 Some((_, held)) if held == put => continue,
@@ -121,24 +139,23 @@ impl KeyEdits {
                 editors.push(*rule);
             }
         }
-        if becomes.len() > KEYS_EDITED_MAX {
-            return None;
-        }
-        let end = record.len() as u32;
         for (key, put) in &*becomes {
-            let place = places[*key].as_ref();
             // What was changed once may have been changed back, which only an edit of an edited key does.
-            if becomes.len() == self.edits.len() || differs(keys, place, *put)? {
-                let (start, end) = place.map_or((end, end), |place| (place.start, place.end));
-                cuts.push((start, end, *put));
+            if differs(keys, places[*key].as_ref(), *put)? {
+                cuts.push(cut(*key, *put));
             }
         }
-        // What is new stands at the end, in order.
-        if !cuts.is_sorted_by_key(|cut| cut.0) {
-            cuts.sort_by_key(|cut| cut.0);
-        }
-        Some(())
+        in_order(cuts).filter(|()| becomes.len() <= KEYS_EDITED_MAX)
     }
+}
+
+/// Brings cuts into the order of their places; what is new stands at the end, in order. `None` for too many.
+#[inline]
+fn in_order(cuts: &mut Cuts) -> Option<()> {
+    if !cuts.is_sorted_by_key(|cut| cut.0) {
+        cuts.sort_by_key(|cut| cut.0);
+    }
+    (cuts.len() <= KEYS_EDITED_MAX).then_some(())
 }
 
 /// Says whether an attribute, if it is there, is not what it is to become; `None` when that is not known here.
