@@ -355,7 +355,6 @@ impl Judged {
         let judge = processor.slot_judge(Signal::Logs, NOW_TICKS);
         let filled = Filled::new(records, judge.paths(), judge.slot_count())?;
         let service = judge.paths().iter().position(|path| path.column == column::RESOURCE);
-        drop(judge);
         Ok(Self { processor, filled, service })
     }
 

@@ -139,7 +139,7 @@ DtqStatus dtq_rules_open(const uint8_t *path,
 // Takes the rules of a text in the place of those that run; when they are wrong, those before go on.
 //
 // # Safety
-// `rules` is from these calls and not freed, `text` points to `size` bytes, `report` to a variable or is null.
+// `rules` is from these calls, `text` points to `size` bytes, `report` to a variable or is null.
 DtqStatus dtq_rules_reload(const DtqRules *rules,
                            const uint8_t *text,
                            size_t size,
@@ -148,14 +148,14 @@ DtqStatus dtq_rules_reload(const DtqRules *rules,
 // Reads the file of dtq_rules_open again, whether it has changed or not; when it is wrong, the rules before go on.
 //
 // # Safety
-// `rules` is from these calls and not freed, `report` points to a variable or is null.
+// `rules` is from these calls, `report` points to a variable or is null.
 DtqStatus dtq_rules_reload_file(const DtqRules *rules,
                                 DtqBytes *report);
 
 // Says whether any rule is for a signal, as 1 or 0: where none is, a request need not be made to be judged.
 //
 // # Safety
-// `rules` is from these calls and not freed.
+// `rules` is from these calls.
 int32_t dtq_rules_concern(const DtqRules *rules,
                           int32_t signal);
 
@@ -164,7 +164,7 @@ int32_t dtq_rules_concern(const DtqRules *rules,
 // What rules make besides goes to `on_emission`. On any status but DTQ_STATUS_OK the verdict is to pass.
 //
 // # Safety
-// `rules` is from these calls and not freed, `request` points to `size` bytes, `verdict` and `changed` to variables.
+// `rules` is from these calls, `request` points to `size` bytes, `verdict` and `changed` to variables.
 DtqStatus dtq_rules_judge(const DtqRules *rules,
                           int32_t signal,
                           const uint8_t *request,
@@ -175,27 +175,30 @@ DtqStatus dtq_rules_judge(const DtqRules *rules,
 // Hands what is due by the time to `on_emission`: metrics whose window is over. For programs that are silent for long.
 //
 // # Safety
-// `rules` is from these calls and not freed.
+// `rules` is from these calls.
 DtqStatus dtq_rules_tick(const DtqRules *rules);
 
 // Gives the account of each rule and the counts of all, as JSON: {"running":..., "counts":{...}, "rules":[...],
 // "left_out":[names of rules whose tiers leave in-process out], "warnings":...}.
 //
 // # Safety
-// `rules` is from these calls and not freed, `json` points to a variable.
+// `rules` is from these calls, `json` points to a variable.
 DtqStatus dtq_rules_accounts(const DtqRules *rules,
                              DtqBytes *json);
 
-// Hands what rules still owe to `on_emission` and frees them. Null is fine.
+// Hands what rules still owe to `on_emission` and frees them. Null is fine, and so is once more.
+//
+// Later calls with them are refused as a bad argument. A call that another thread is in ends as it would have, and may
+// still use the functions of the program: where their context ends too, wait for such threads first.
 //
 // # Safety
-// `rules` is from these calls, not freed, and no other thread uses it.
+// `rules` is null or from these calls.
 void dtq_rules_free(DtqRules *rules);
 
 // Frees bytes from these calls, which are null afterwards. Null is fine.
 //
 // # Safety
-// `bytes` is null or points to what one of these calls wrote, unchanged.
+// `bytes` is null or points to what one of these calls wrote, with its `data`; its `size` is not asked.
 void dtq_bytes_free(DtqBytes *bytes);
 
 #ifdef __cplusplus

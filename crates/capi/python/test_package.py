@@ -5,16 +5,19 @@ With DTQ_ALL set, a test that would be skipped fails instead.
 """
 
 import contextlib
+import gc
 import io
 import logging
 import multiprocessing
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 import unittest
+import weakref
 
 import dtq
 from dtq import Refused, Rules, RulesFilter, wire
@@ -158,6 +161,44 @@ class Basics(unittest.TestCase):
         rules.close()
         self.assertEqual(rules.accounts(), {})
 
+    def test_a_callback_that_logs_comes_to_an_end(self):
+        calls = []
+
+        def on_emission(*_):
+            calls.append(1)
+            rules.judge(dtq.LOGS, FIVE)
+            rules.tick()
+            rules.accounts()
+
+        rules = Rules(COUNT.replace("interval: 1h", "interval: 1ms"), on_emission=on_emission)
+        until = time.monotonic() + 20
+        while len(calls) < 3 and time.monotonic() < until:
+            rules.judge(dtq.LOGS, FIVE)
+            threading.Event().wait(0.02)
+            rules.tick()
+        self.assertTrue(calls and len(calls) < 1000, len(calls))
+        rules.close()
+
+    def test_rules_that_nobody_has_end_by_themselves(self):
+        got = []
+        rules = Rules(COUNT, on_emission=lambda *all: got.append(all))
+        place, gone = rules._rules.value, weakref.ref(rules)
+        RulesFilter(rules).filter(record())
+        del rules
+        gc.collect()
+        self.assertIsNone(gone())
+        self.assertEqual(dtq._library.dtq_rules_tick(dtq.ctypes.c_void_p(place)), 1, "freed")
+
+    def test_freed_rules_are_refused(self):
+        rules = Rules(LOW)
+        stale = dtq.ctypes.c_void_p(rules._rules.value)
+        rules.close()
+        dtq._library.dtq_rules_free(stale)
+        rules._rules.value = stale.value
+        self.assertEqual(rules.judge(dtq.LOGS, FIVE), (dtq.PASS, None))
+        self.assertRaises(Refused, rules.reload, LOW)
+        self.assertEqual(rules.accounts(), {})
+
     def test_values_come_back(self):
         for value in ["a", True, 0, -5, 1 << 62, 1.5, b"\x00\xff", [1, "b", None], {"k": {"n": [False]}}]:
             self.assertEqual(wire.python_value(wire.any_value(value)), value)
@@ -238,6 +279,47 @@ class Forks(unittest.TestCase):
                 busy.join(30)
             self.assertEqual(rules.judge(dtq.LOGS, FIVE)[0], dtq.DROP)
             self.assertGreater(sum(rule["held"] for rule in rules.accounts()["rules"]), 1, "the parent goes on")
+
+
+    def test_a_child_does_not_wait_for_a_lock_that_another_thread_had(self):
+        held, over = threading.Event(), threading.Event()
+        with Rules(LOW) as rules:
+
+            def hold():
+                with rules._lock:
+                    held.set()
+                    over.wait(60)
+
+            busy = threading.Thread(target=hold)
+            busy.start()
+            held.wait(60)
+            fork = multiprocessing.get_context("fork")
+            answers = fork.Queue()
+            child = fork.Process(target=in_child, args=(rules, answers))
+            child.start()
+            try:
+                self.assertEqual(answers.get(timeout=60)[0], (dtq.DROP, None))
+                child.join(60)
+                self.assertEqual(child.exitcode, 0)
+            finally:
+                child.kill()
+                over.set()
+                busy.join(60)
+
+    def test_a_process_ends_while_threads_judge(self):
+        code = """
+import threading, dtq
+rules = dtq.Rules(%r)
+def judge():
+    while True:
+        rules.judge(dtq.LOGS, bytes([10, 6, 18, 4, 18, 2, 16, 5]))
+for _ in range(3):
+    threading.Thread(target=judge, daemon=True).start()
+threading.Event().wait(0.05)
+"""
+        for _ in range(3):
+            ended = subprocess.run([sys.executable, "-c", code % LOW], capture_output=True, timeout=120)
+            self.assertEqual((ended.returncode, ended.stderr), (0, b""))
 
 
 if LoggerProvider is not None:

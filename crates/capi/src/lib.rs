@@ -1,18 +1,19 @@
 //! `libdtq`: rules for programs in C, and for languages that call C.
 //!
-//! Bytes of OTLP requests in, verdict and bytes out. Each call checks its pointers and lets no panic out; all but
-//! `dtq_rules_free` may be called from any thread at any time, and `dtq_rules_judge` waits for none of them. The header is `include/dtq.h`, made of this file; the Python package in
-//! `python/` is written on these calls.
+//! Bytes of OTLP requests in, verdict and bytes out. Each call checks its pointers and lets no panic out, and may come from
+//! any thread at any time; `dtq_rules_judge` waits for none of the others. Rules that were freed are refused. The header is
+//! `include/dtq.h`, made of this file; the Python package in `python/` is written on these calls.
 #![allow(unsafe_code, reason = "pointers of C")]
 
 use dtq_inprocess::{Bounds, Fate, Host, Notice, Rules};
 use dtq_record::otlp::Signal;
 use dtq_rules::engine::Emission;
+use std::collections::VecDeque;
 use std::ffi::{CString, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::ptr;
-use std::sync::Once;
+use std::sync::{Mutex, Once, PoisonError, RwLock, TryLockError};
 
 /// The version of these calls; it moves on when one of them changes, not when one is added.
 pub const DTQ_ABI_VERSION: u32 = 1;
@@ -91,7 +92,69 @@ pub struct DtqHost {
 /// The rules of a program; made by dtq_rules_new and dtq_rules_open, ended by dtq_rules_free.
 #[derive(Debug)]
 pub struct DtqRules {
-    rules: Rules,
+    /// None once they are freed. The place itself stays, so that whoever still points to it finds that out.
+    rules: RwLock<Option<Rules>>,
+}
+
+/// Places of freed rules that stay empty; those freed before them serve other rules.
+const FREED_MIN: usize = 1024;
+/// How often a lock is tried that others hold for a moment, before it is taken for one that a fork has left behind.
+const TRIES: usize = 10_000;
+
+static FREED: Mutex<VecDeque<&'static DtqRules>> = Mutex::new(VecDeque::new());
+
+impl DtqRules {
+    /// Returns the place of new rules.
+    fn put(rules: Rules) -> &'static Self {
+        let freed =
+            FREED.try_lock().ok().filter(|freed| freed.len() > FREED_MIN).and_then(|mut freed| freed.pop_front());
+        let place = freed.unwrap_or_else(|| Box::leak(Box::new(Self { rules: RwLock::new(None) })));
+        // Nobody else has it; whoever still points to it from before looks for a moment, and goes.
+        *place.rules.write().unwrap_or_else(PoisonError::into_inner) = Some(rules);
+        place
+    }
+
+    /// Returns the rules, which stay as long as they are used.
+    fn get(&self) -> Option<Rules> {
+        match self.rules.try_read() {
+            Ok(rules) => rules.clone(),
+            Err(TryLockError::Poisoned(rules)) => rules.into_inner().clone(),
+            // They are being freed.
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Takes the rules out, unless that was done before.
+    fn take(&'static self) -> Option<Rules> {
+        for _ in 0..TRIES {
+            let mut rules = match self.rules.try_write() {
+                Ok(rules) => rules,
+                Err(TryLockError::Poisoned(rules)) => rules.into_inner(),
+                Err(TryLockError::WouldBlock) => {
+                    std::thread::yield_now();
+                    continue;
+                }
+            };
+            let taken = rules.take();
+            drop(rules);
+            if taken.is_some()
+                && let Ok(mut freed) = FREED.try_lock()
+            {
+                freed.push_back(self);
+            }
+            return taken;
+        }
+        None
+    }
+}
+
+/// Returns the rules that a program points to, if they are not freed.
+///
+/// # Safety
+/// The pointer is null or from these calls.
+unsafe fn rules_at(rules: *const DtqRules) -> Option<Rules> {
+    // SAFETY: what these calls gave out stays in memory for good.
+    unsafe { rules.as_ref() }?.get()
 }
 
 /// Hands what rules say to the functions of the program.
@@ -126,14 +189,22 @@ fn text(text: &str) -> CString {
     CString::new(&text[..end]).unwrap_or_default()
 }
 
+/// What stands before bytes that a caller owns: how many there are, and a sign that they are from here.
+const HEAD: usize = 16;
+const SIGN: u64 = u64::from_le_bytes(*b"dtqbytes");
+
 /// Hands bytes to the caller, with a zero behind them.
-fn hand_over(out: *mut DtqBytes, mut bytes: Vec<u8>) {
+fn hand_over(out: *mut DtqBytes, bytes: &[u8]) {
     if out.is_null() {
         return;
     }
     let size = bytes.len();
-    bytes.push(0);
-    let data = Box::into_raw(bytes.into_boxed_slice()).cast::<u8>();
+    let mut held = Vec::with_capacity(HEAD + size + 1);
+    held.extend_from_slice(&(size as u64).to_ne_bytes());
+    held.extend_from_slice(&SIGN.to_ne_bytes());
+    held.extend_from_slice(bytes);
+    held.push(0);
+    let data = Box::into_raw(held.into_boxed_slice()).cast::<u8>().wrapping_add(HEAD);
     // SAFETY: `out` is not null, and points to a `DtqBytes` of the caller: each function that takes one asks for it.
     unsafe { out.write(DtqBytes { data, size }) }
 }
@@ -212,13 +283,13 @@ fn made(result: Result<Rules, dtq_inprocess::Refused>, rules: *mut *mut DtqRules
     watch_forks();
     match result {
         Ok(made) => {
-            let made = Box::into_raw(Box::new(DtqRules { rules: made }));
+            let made = ptr::from_ref(DtqRules::put(made)).cast_mut();
             // SAFETY: checked by the callers of this function: not null, and the program's own variable.
             unsafe { rules.write(made) }
             DtqStatus::Ok
         }
         Err(refused) => {
-            hand_over(report, refused.to_string().into_bytes());
+            hand_over(report, refused.to_string().as_bytes());
             DtqStatus::Refused
         }
     }
@@ -290,7 +361,7 @@ pub unsafe extern "C" fn dtq_rules_open(
 /// Takes the rules of a text in the place of those that run; when they are wrong, those before go on.
 ///
 /// # Safety
-/// `rules` is from these calls and not freed, `text` points to `size` bytes, `report` to a variable or is null.
+/// `rules` is from these calls, `text` points to `size` bytes, `report` to a variable or is null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dtq_rules_reload(
     rules: *const DtqRules,
@@ -301,12 +372,12 @@ pub unsafe extern "C" fn dtq_rules_reload(
     clear(report);
     guarded(|| {
         // SAFETY: the caller's promise.
-        let (rules, text) = unsafe { (rules.as_ref(), utf8(text, size)) };
+        let (rules, text) = unsafe { (rules_at(rules), utf8(text, size)) };
         let (Some(rules), Some(text)) = (rules, text) else { return DtqStatus::BadArgument };
-        match rules.rules.reload_text("rules.yaml", text) {
+        match rules.reload_text("rules.yaml", text) {
             Ok(()) => DtqStatus::Ok,
             Err(refused) => {
-                hand_over(report, refused.to_string().into_bytes());
+                hand_over(report, refused.to_string().as_bytes());
                 DtqStatus::Refused
             }
         }
@@ -316,17 +387,17 @@ pub unsafe extern "C" fn dtq_rules_reload(
 /// Reads the file of dtq_rules_open again, whether it has changed or not; when it is wrong, the rules before go on.
 ///
 /// # Safety
-/// `rules` is from these calls and not freed, `report` points to a variable or is null.
+/// `rules` is from these calls, `report` points to a variable or is null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dtq_rules_reload_file(rules: *const DtqRules, report: *mut DtqBytes) -> DtqStatus {
     clear(report);
     guarded(|| {
         // SAFETY: the caller's promise.
-        let Some(rules) = (unsafe { rules.as_ref() }) else { return DtqStatus::BadArgument };
-        match rules.rules.reload() {
+        let Some(rules) = (unsafe { rules_at(rules) }) else { return DtqStatus::BadArgument };
+        match rules.reload() {
             Ok(()) => DtqStatus::Ok,
             Err(refused) => {
-                hand_over(report, refused.to_string().into_bytes());
+                hand_over(report, refused.to_string().as_bytes());
                 DtqStatus::Refused
             }
         }
@@ -336,13 +407,13 @@ pub unsafe extern "C" fn dtq_rules_reload_file(rules: *const DtqRules, report: *
 /// Says whether any rule is for a signal, as 1 or 0: where none is, a request need not be made to be judged.
 ///
 /// # Safety
-/// `rules` is from these calls and not freed.
+/// `rules` is from these calls.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dtq_rules_concern(rules: *const DtqRules, signal: i32) -> i32 {
     catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: the caller's promise.
-        let rules = unsafe { rules.as_ref() };
-        i32::from(rules.zip(signal_of(signal)).is_some_and(|(rules, signal)| rules.rules.concern(signal)))
+        let rules = unsafe { rules_at(rules) };
+        i32::from(rules.zip(signal_of(signal)).is_some_and(|(rules, signal)| rules.concern(signal)))
     }))
     .unwrap_or(0)
 }
@@ -352,7 +423,7 @@ pub unsafe extern "C" fn dtq_rules_concern(rules: *const DtqRules, signal: i32) 
 /// What rules make besides goes to `on_emission`. On any status but DTQ_STATUS_OK the verdict is to pass.
 ///
 /// # Safety
-/// `rules` is from these calls and not freed, `request` points to `size` bytes, `verdict` and `changed` to variables.
+/// `rules` is from these calls, `request` points to `size` bytes, `verdict` and `changed` to variables.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dtq_rules_judge(
     rules: *const DtqRules,
@@ -370,19 +441,17 @@ pub unsafe extern "C" fn dtq_rules_judge(
     unsafe { verdict.write(DtqVerdict::Pass) }
     guarded(|| {
         // SAFETY: the caller's promise.
-        let (rules, request) = unsafe { (rules.as_ref(), bytes(request, size)) };
+        let (rules, request) = unsafe { (rules_at(rules), bytes(request, size)) };
         let (Some(rules), Some(request), Some(signal)) = (rules, request, signal_of(signal)) else {
             return DtqStatus::BadArgument;
         };
-        // Held for the program's own function, which may free the rules.
-        let rules = rules.rules.clone();
         let (fate, emissions) = rules.apply(signal, request);
         rules.send(emissions);
         let said = match fate {
             Fate::Pass => DtqVerdict::Pass,
             Fate::Drop => DtqVerdict::Drop,
             Fate::Changed(bytes) => {
-                hand_over(changed, bytes);
+                hand_over(changed, &bytes);
                 DtqVerdict::Changed
             }
         };
@@ -395,13 +464,12 @@ pub unsafe extern "C" fn dtq_rules_judge(
 /// Hands what is due by the time to `on_emission`: metrics whose window is over. For programs that are silent for long.
 ///
 /// # Safety
-/// `rules` is from these calls and not freed.
+/// `rules` is from these calls.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dtq_rules_tick(rules: *const DtqRules) -> DtqStatus {
     guarded(|| {
         // SAFETY: the caller's promise.
-        let Some(rules) = (unsafe { rules.as_ref() }) else { return DtqStatus::BadArgument };
-        let rules = rules.rules.clone();
+        let Some(rules) = (unsafe { rules_at(rules) }) else { return DtqStatus::BadArgument };
         rules.send(rules.tick());
         DtqStatus::Ok
     })
@@ -411,38 +479,39 @@ pub unsafe extern "C" fn dtq_rules_tick(rules: *const DtqRules) -> DtqStatus {
 /// "left_out":[names of rules whose tiers leave in-process out], "warnings":...}.
 ///
 /// # Safety
-/// `rules` is from these calls and not freed, `json` points to a variable.
+/// `rules` is from these calls, `json` points to a variable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dtq_rules_accounts(rules: *const DtqRules, json: *mut DtqBytes) -> DtqStatus {
     clear(json);
     guarded(|| {
         // SAFETY: the caller's promise.
-        let Some(rules) = (unsafe { rules.as_ref() }).filter(|_| !json.is_null()) else {
+        let Some(rules) = (unsafe { rules_at(rules) }).filter(|_| !json.is_null()) else {
             return DtqStatus::BadArgument;
         };
-        let rules = &rules.rules;
         let all = serde_json::json!({
             "running": rules.running(), "counts": rules.counts(), "rules": rules.accounts(),
             "left_out": rules.left_out(), "warnings": rules.warnings(),
         });
-        hand_over(json, all.to_string().into_bytes());
+        hand_over(json, all.to_string().as_bytes());
         DtqStatus::Ok
     })
 }
 
-/// Hands what rules still owe to `on_emission` and frees them. Null is fine.
+/// Hands what rules still owe to `on_emission` and frees them. Null is fine, and so is once more.
+///
+/// Later calls with them are refused as a bad argument. A call that another thread is in ends as it would have, and may
+/// still use the functions of the program: where their context ends too, wait for such threads first.
 ///
 /// # Safety
-/// `rules` is from these calls, not freed, and no other thread uses it.
+/// `rules` is null or from these calls.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dtq_rules_free(rules: *mut DtqRules) {
-    if rules.is_null() {
-        return;
-    }
     guarded(|| {
-        // SAFETY: not null, and from `made`, by the caller's promise.
-        let rules = unsafe { Box::from_raw(rules) };
-        rules.rules.send(rules.rules.shutdown());
+        // SAFETY: what these calls gave out stays in memory for good.
+        let rules = unsafe { rules.cast_const().as_ref() };
+        if let Some(rules) = rules.and_then(DtqRules::take) {
+            rules.send(rules.shutdown());
+        }
         DtqStatus::Ok
     });
 }
@@ -450,14 +519,23 @@ pub unsafe extern "C" fn dtq_rules_free(rules: *mut DtqRules) {
 /// Frees bytes from these calls, which are null afterwards. Null is fine.
 ///
 /// # Safety
-/// `bytes` is null or points to what one of these calls wrote, unchanged.
+/// `bytes` is null or points to what one of these calls wrote, with its `data`; its `size` is not asked.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dtq_bytes_free(bytes: *mut DtqBytes) {
     // SAFETY: the caller's promise.
     let Some(held) = (unsafe { bytes.as_mut() }) else { return };
-    let DtqBytes { data, size } = std::mem::replace(held, DtqBytes { data: ptr::null_mut(), size: 0 });
-    if !data.is_null() {
-        // SAFETY: from `hand_over`, which made it of so many bytes and a zero.
-        drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(data, size + 1)) });
+    let DtqBytes { data, .. } = std::mem::replace(held, DtqBytes { data: ptr::null_mut(), size: 0 });
+    if data.is_null() {
+        return;
     }
+    let begin = data.wrapping_sub(HEAD);
+    // SAFETY: from `hand_over`, which wrote both numbers in front of the bytes, by the caller's promise.
+    let [size, sign] = unsafe { begin.cast::<[u64; 2]>().read_unaligned() };
+    if sign != SIGN {
+        return;
+    }
+    // SAFETY: as above; of bytes that are given back twice, the second time finds no sign as long as nobody else has them.
+    unsafe { begin.cast::<[u64; 2]>().write_unaligned([0; 2]) }
+    // SAFETY: `hand_over` made it of so many bytes, with its head and a zero.
+    drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(begin, HEAD + size as usize + 1)) });
 }

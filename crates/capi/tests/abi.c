@@ -109,6 +109,60 @@ static void file(void) {
     dtq_rules_free(rules);
 }
 
+/* Rules that are freed once more, used afterwards, or freed while other threads judge. */
+static void *judging_what_ends(void *rules) {
+    DtqStatus status = DTQ_STATUS_OK;
+    while (status == DTQ_STATUS_OK) {
+        DtqVerdict verdict;
+        DtqBytes bytes;
+        status = dtq_rules_judge(rules, DTQ_SIGNAL_LOGS, low, sizeof low, &verdict, &bytes);
+        assert(verdict == (status == DTQ_STATUS_OK ? DTQ_VERDICT_DROP : DTQ_VERDICT_PASS) && bytes.data == NULL);
+        (void)dtq_rules_concern(rules, DTQ_SIGNAL_LOGS);
+    }
+    assert(status == DTQ_STATUS_BAD_ARGUMENT);
+    return NULL;
+}
+
+static void *freeing(void *rules) {
+    dtq_rules_free(rules);
+    return NULL;
+}
+
+static void ends(void) {
+    int round, at;
+    for (round = 0; round < 20; round++) {
+        pthread_t all[5];
+        DtqRules *rules = NULL;
+        DtqBytes bytes;
+        DtqVerdict verdict;
+        assert(dtq_rules_new(TEXT(LOW), NULL, &rules, NULL) == DTQ_STATUS_OK);
+        for (at = 0; at < 3; at++) assert(pthread_create(&all[at], NULL, judging_what_ends, rules) == 0);
+        assert(dtq_rules_accounts(rules, &bytes) == DTQ_STATUS_OK);
+        dtq_bytes_free(&bytes);
+        for (at = 3; at < 5; at++) assert(pthread_create(&all[at], NULL, freeing, rules) == 0);
+        for (at = 0; at < 5; at++) assert(pthread_join(all[at], NULL) == 0);
+        dtq_rules_free(rules);
+        assert(dtq_rules_judge(rules, 0, low, sizeof low, &verdict, &bytes) == DTQ_STATUS_BAD_ARGUMENT && verdict == DTQ_VERDICT_PASS);
+        assert(dtq_rules_reload(rules, TEXT(LOW), &bytes) == DTQ_STATUS_BAD_ARGUMENT && bytes.data == NULL);
+        assert(dtq_rules_reload_file(rules, NULL) == DTQ_STATUS_BAD_ARGUMENT && dtq_rules_tick(rules) == DTQ_STATUS_BAD_ARGUMENT);
+        assert(dtq_rules_accounts(rules, &bytes) == DTQ_STATUS_BAD_ARGUMENT && dtq_rules_concern(rules, 0) == 0);
+    }
+}
+
+/* Bytes whose size a program has changed, and a copy that is given back once more where it still is its own. */
+static void bytes_of_others(DtqRules *rules) {
+    uint8_t own[64] = {0};
+    DtqBytes bytes, foreign;
+    assert(dtq_rules_accounts(rules, &bytes) == DTQ_STATUS_OK && bytes.size > 100 && bytes.data[bytes.size] == 0);
+    bytes.size = 3;
+    dtq_bytes_free(&bytes);
+    assert(bytes.data == NULL && bytes.size == 0);
+    foreign.data = own + 32;
+    foreign.size = 8;
+    dtq_bytes_free(&foreign);
+    assert(foreign.data == NULL && own[32] == 0);
+}
+
 int main(void) {
     DtqHost host = {&notices, on_notice, on_emission};
     DtqRules *rules = NULL;
@@ -120,6 +174,7 @@ int main(void) {
     threads();
     forks();
     file();
+    ends();
     assert(dtq_rules_new(TEXT(HEAD "  - {name: x, to: drop, kql: logs | where Nothing}\n"), &host, &rules, &bytes) == DTQ_STATUS_REFUSED);
     assert(rules == NULL && bytes.size && strstr((const char *)bytes.data, "rules.yaml:3"));
     dtq_bytes_free(&bytes);
@@ -151,7 +206,18 @@ int main(void) {
     assert(dtq_rules_reload(rules, TEXT(HEAD "  - {name: far, tiers: [collector], to: drop, kql: logs | where SeverityNumber > 3}\n"), NULL) == DTQ_STATUS_OK && notices == 2);
     assert(dtq_rules_accounts(rules, &bytes) == DTQ_STATUS_OK && strstr((const char *)bytes.data, "\"left_out\":[\"far\"]"));
     dtq_bytes_free(&bytes);
+    bytes_of_others(rules);
     /* What no program should do is an error and no crash. */
+    assert(dtq_rules_judge(rules, 0, low, (size_t)-1, &verdict, &bytes) == DTQ_STATUS_BAD_ARGUMENT && verdict == DTQ_VERDICT_PASS);
+    assert(dtq_rules_judge(rules, -1, low, sizeof low, &verdict, &bytes) == DTQ_STATUS_BAD_ARGUMENT);
+    assert(dtq_rules_judge(rules, 0, low, sizeof low, &verdict, NULL) == DTQ_STATUS_BAD_ARGUMENT);
+    assert(dtq_rules_new((const uint8_t *)LOW, (size_t)-1, NULL, &rules, NULL) == DTQ_STATUS_BAD_ARGUMENT);
+    assert(dtq_rules_new(TEXT(LOW), NULL, NULL, NULL) == DTQ_STATUS_BAD_ARGUMENT);
+    assert(dtq_rules_open(TEXT("a\0b"), NULL, &rules, NULL) == DTQ_STATUS_REFUSED);
+    assert(dtq_rules_open(TEXT("\xff"), NULL, &rules, NULL) == DTQ_STATUS_BAD_ARGUMENT);
+    assert(dtq_rules_open(NULL, 0, NULL, &rules, NULL) == DTQ_STATUS_REFUSED);
+    assert(dtq_rules_reload(rules, TEXT("\xff"), NULL) == DTQ_STATUS_BAD_ARGUMENT);
+    assert(dtq_rules_accounts(rules, NULL) == DTQ_STATUS_BAD_ARGUMENT);
     assert(dtq_rules_judge(NULL, 0, low, sizeof low, &verdict, &bytes) == DTQ_STATUS_BAD_ARGUMENT && verdict == DTQ_VERDICT_PASS);
     assert(dtq_rules_judge(rules, 7, low, sizeof low, &verdict, &bytes) == DTQ_STATUS_BAD_ARGUMENT);
     assert(dtq_rules_judge(rules, 0, NULL, 9, &verdict, &bytes) == DTQ_STATUS_BAD_ARGUMENT);

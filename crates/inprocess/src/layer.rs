@@ -5,6 +5,7 @@
 //! such an event costs what a disabled one costs, and is not counted; all others are decided one by one.
 
 use crate::load::Loaded;
+use crate::places::try_lock;
 use crate::rules::Rules;
 use crate::seat::Fate;
 use crate::subject::{Subject, Wants};
@@ -16,13 +17,13 @@ use dtq_record::slot::{Buffers, Slot};
 use dtq_record::tables::Base;
 use dtq_record::wire::{append_bytes_field, append_fixed64_field, append_message_field, append_varint_field};
 use dtq_rules::compile::rule::{Action, CompiledRule};
-use dtq_rules::compile::{self, compile};
+use dtq_rules::compile::{self, RuleSet, compile};
 use dtq_rules::engine::{Processor, SlotBuffers, SlotVerdict};
 use dtq_rules::file::RuleFile;
 use dtq_rules::file::rule::Mode;
 use std::fmt::{self, Debug};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use tracing_core::field::{Field, Visit};
 use tracing_core::{Event, Interest, Level as Severity, Metadata, Subscriber};
 use tracing_subscriber::Layer;
@@ -38,6 +39,15 @@ const DEBUG_BYTES_MAX: usize = 16 << 10;
 pub(crate) fn decide_again() {
     if HAS_LAYER.load(Ordering::Relaxed) {
         tracing_core::callsite::rebuild_interest_cache();
+    }
+}
+
+/// Compiles the rules that settle callsites, where there is a layer that asks for them.
+///
+/// Callsites are registered by whichever thread comes to them, and none is to wait for a compiler.
+pub(crate) fn prepare(loaded: &Loaded) {
+    if HAS_LAYER.load(Ordering::Relaxed) {
+        loaded.settling.get_or_init(|| settling_rules(loaded));
     }
 }
 
@@ -88,16 +98,19 @@ impl RulesLayer {
         attributes
             .iter()
             .for_each(|(key, value)| append_attribute(&mut resource, 1, key, |out| append_text(out, value)));
+        rules.loaded().0.iter().for_each(|loaded| prepare(loaded));
         Self { rules, resource, settled: Mutex::new(Settled::default()) }
     }
 
-    /// Says whether some rule drops every event of a callsite.
+    /// Says whether some rule drops every event of a callsite; what cannot be asked now is decided event by event.
     fn is_dropped(&self, meta: &'static Metadata<'static>) -> bool {
-        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut settled) = try_lock(&self.settled) else { return false };
         let generation = self.rules.generation();
         if settled.generation != generation {
             let (loaded, is_all) = self.rules.loaded();
-            settled.rules = loaded.filter(|_| is_all).map_or_else(Vec::new, |loaded| settling_rules(&loaded));
+            let loaded = loaded.filter(|_| is_all);
+            let sets = loaded.as_ref().and_then(|loaded| loaded.settling.get());
+            settled.rules = sets.into_iter().flatten().map(SettlingRule::new).collect();
             settled.generation = generation;
         }
         let subject = EventSubject { meta, event: None, resource: &self.resource };
@@ -149,8 +162,8 @@ struct SettlingRule {
     slots: Vec<Slot>,
 }
 
-/// Returns the rules that drop a record whatever the rules before them do with it.
-fn settling_rules(loaded: &Loaded) -> Vec<SettlingRule> {
+/// Returns the rules that drop a record whatever the rules before them do with it, each as a set of its own.
+fn settling_rules(loaded: &Loaded) -> Vec<Arc<RuleSet>> {
     let mut rules = Vec::new();
     let concerned = |rule: &&CompiledRule| matches!(rule.base, Base::Logs | Base::Resources);
     for rule in loaded.set.rules.iter().filter(concerned) {
@@ -169,13 +182,11 @@ fn settling_rules(loaded: &Loaded) -> Vec<SettlingRule> {
     rules
 }
 
-fn settling_rule(loaded: &Loaded, rule: &CompiledRule) -> Option<SettlingRule> {
+fn settling_rule(loaded: &Loaded, rule: &CompiledRule) -> Option<Arc<RuleSet>> {
     let own = loaded.file.rules.get(rule.place.1)?.clone();
     let file = RuleFile { rules: vec![own], ..loaded.file.clone() };
     let options = compile::Options { limits: loaded.set.limits.clone(), ..compile::Options::default() };
-    let set = Arc::new(compile(&[file], &options).set?);
-    let slots = vec![Slot::MISSING; set.base(Base::Logs).plan.slot_count()];
-    Some(SettlingRule { processor: Processor::new(set, &Default::default()), slots })
+    compile(&[file], &options).set.map(Arc::new)
 }
 
 fn is_pure(rule: &CompiledRule) -> bool {
@@ -187,6 +198,11 @@ fn is_pure(rule: &CompiledRule) -> bool {
 }
 
 impl SettlingRule {
+    fn new(set: &Arc<RuleSet>) -> Self {
+        let slots = vec![Slot::MISSING; set.base(Base::Logs).plan.slot_count()];
+        Self { processor: Processor::new(Arc::clone(set), &Default::default()), slots }
+    }
+
     /// Says whether the rule drops every event of a callsite.
     fn drops(&mut self, meta: &Metadata<'_>, subject: &EventSubject<'_>) -> bool {
         let base = self.processor.rules().base(Base::Logs);

@@ -90,6 +90,9 @@ pub(crate) struct Loaded {
     /// The same file, for those who compile a part of it.
     #[cfg(feature = "tracing")]
     pub file: RuleFile,
+    /// The rules that settle callsites, each alone; made before the rules run where there is a layer that asks for them.
+    #[cfg(feature = "tracing")]
+    pub settling: std::sync::OnceLock<Vec<Arc<RuleSet>>>,
     pub native: Option<Arc<NativeSet>>,
     /// The protective rules alone, for when the others are turned off.
     pub protective: Arc<RuleSet>,
@@ -151,6 +154,8 @@ pub(crate) fn load(
         set,
         #[cfg(feature = "tracing")]
         file,
+        #[cfg(feature = "tracing")]
+        settling: std::sync::OnceLock::new(),
         native,
     })
 }
@@ -223,7 +228,12 @@ fn look(path: &Path) -> Option<(SystemTime, u64)> {
 }
 
 /// Reads a file up to a bound and one byte: whoever judges the size then says that it is too long.
+///
+/// What is no file, such as a pipe, is refused: opening it may wait for ever, and a thread that emits would wait with it.
 fn read_bounded(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
     let mut bytes = Vec::new();
     File::open(path)?.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)

@@ -90,10 +90,11 @@ impl Places {
         for attempt in 0..TRIES {
             match self.seats[(own + attempt) % used].try_lock() {
                 Ok(seat) => return Some(seat),
-                // What a panic left behind is thrown away.
+                // What a panic left behind is thrown away, once: what comes after it is whole again.
                 Err(TryLockError::Poisoned(seat)) => {
                     let mut seat = seat.into_inner();
                     *seat = None;
+                    self.seats[(own + attempt) % used].clear_poison();
                     return Some(seat);
                 }
                 Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
@@ -134,8 +135,8 @@ impl Places {
     }
 }
 
-/// Locks if that is soon possible.
-fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+/// Locks if that is soon possible, and goes on with what a panicking thread left.
+pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     for _ in 0..TRIES {
         match mutex.try_lock() {
             Ok(guard) => return Some(guard),

@@ -5,7 +5,7 @@
 use crate::counts::count;
 use crate::host::Notice;
 use crate::load::{Loaded, Refused, load};
-use crate::places::lock;
+use crate::places::{lock, try_lock};
 use crate::rules::{ON, Rules, changed};
 use dtq_rules::file::NoFiles;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -56,11 +56,14 @@ impl Rules {
     fn take(&self, loaded: Loaded) {
         let shared = &self.shared;
         let loaded = Arc::new(loaded);
+        #[cfg(feature = "tracing")]
+        crate::layer::prepare(&loaded);
         let mut current = lock(&shared.places_now().loaded);
         *current = Some(Arc::clone(&loaded));
         shared.describe(&loaded);
         shared.running.store(ON, Ordering::Relaxed);
         shared.retries.store(0, Ordering::Relaxed);
+        shared.panics_since_load.store(0, Ordering::Relaxed);
         shared.generation.fetch_add(1, Ordering::Release);
         drop(current);
         changed();
@@ -97,13 +100,17 @@ impl Rules {
     pub(crate) fn check_file(&self, now_ticks: i64) {
         let shared = &*self.shared;
         let due = shared.next_check_ticks.load(Ordering::Relaxed);
-        if now_ticks < due {
+        // Where the clock was set back, the time that was meant is further away than it ever was.
+        if now_ticks < due && due.saturating_sub(now_ticks) <= shared.bounds.check_ticks || due == i64::MAX {
             return;
         }
         let next = now_ticks.saturating_add(shared.bounds.check_ticks);
         let is_first = shared.next_check_ticks.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed);
-        let Ok(mut watched) = shared.places.current().watched.try_lock() else { return };
-        let Some(file) = watched.as_mut().filter(|file| is_first.is_ok() && file.has_changed()) else { return };
+        if is_first.is_err() {
+            return;
+        }
+        let Some(mut watched) = try_lock(&shared.places.current().watched) else { return };
+        let Some(file) = watched.as_mut().filter(|file| file.has_changed()) else { return };
         let loaded = file.load(&shared.bounds, &*shared.host);
         drop(watched);
         let result = self.guarded(|| loaded.map(|set| self.take(set)));

@@ -6,22 +6,28 @@
 use crate::counts::{Counters, Counts, count};
 use crate::host::{Host, Notice};
 use crate::load::{Bounds, Loaded, Refused, Watched, load};
-use crate::places::{Places, after_fork};
-use crate::seat::{Fate, Judged, Seat};
+use crate::places::{Places, after_fork, lock, try_lock};
+use crate::seat::{Fate, Judged, Seat, add};
 use crate::subject::Subject;
 use dtq_record::otlp::Signal;
 use dtq_rules::engine::{Account, Emission};
 use dtq_rules::file::NoFiles;
 use serde::Serialize;
+use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+#[cfg(feature = "opentelemetry")]
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
 
 pub(crate) const ON: u8 = 0;
 const PROTECTIVE_ONLY: u8 = 1;
 const OFF: u8 = 2;
+
+/// How deep the host is called within its own calls.
+const HOST_DEPTH_MAX: u32 = 4;
 
 /// How often the time until rules are tried again is doubled.
 const RETRY_DOUBLINGS_MAX: u32 = 6;
@@ -81,12 +87,14 @@ pub(crate) struct Shared {
     protected: AtomicU8,
     /// A bit a signal that some rule is for.
     concerned: AtomicU8,
-    /// A bit a signal whose wrapper sends on what other wrappers' records make.
-    attached: AtomicU8,
+    /// By signal, how many wrappers send on what other wrappers' records make.
+    attached: [AtomicU32; 3],
     pub next_check_ticks: AtomicI64,
     /// When rules that cost too much are tried again, and how often that was in vain.
     retry_ticks: AtomicI64,
     pub retries: AtomicU32,
+    /// Panics of judging since the rules were loaded.
+    pub panics_since_load: AtomicU64,
 }
 
 impl fmt::Debug for Rules {
@@ -127,10 +135,11 @@ impl Rules {
             seats_used: AtomicU64::new(1),
             protected: AtomicU8::new(0),
             concerned: AtomicU8::new(0),
-            attached: AtomicU8::new(0),
+            attached: Default::default(),
             next_check_ticks: AtomicI64::new(next_check),
             retry_ticks: AtomicI64::new(i64::MAX),
             retries: AtomicU32::new(0),
+            panics_since_load: AtomicU64::new(0),
             bounds,
         };
         shared.describe(&loaded);
@@ -161,39 +170,32 @@ impl Rules {
 
     /// Returns the account of each rule, in effective order; waits for threads that are judging.
     pub fn accounts(&self) -> Vec<RuleAccount> {
-        let mut accounts: Vec<RuleAccount> = Vec::new();
-        for seat in self.shared.places_now().seats() {
-            for (rule, account) in seat.as_ref().map_or_else(Vec::new, |seat| seat.accounts()) {
-                match accounts.iter_mut().find(|known| known.rule.as_bytes() == rule.as_bytes()) {
-                    Some(known) => add(&mut known.account, account),
-                    None => accounts.push(RuleAccount { rule: rule.as_text().into_owned(), account }),
+        let loaded = lock(&self.shared.places_now().loaded).clone();
+        let rules = loaded.iter().flat_map(|loaded| &loaded.set.rules);
+        let mut accounts: Vec<RuleAccount> = rules
+            .map(|rule| RuleAccount { rule: rule.name.as_text().into_owned(), account: Account::default() })
+            .collect();
+        // What the rules before still owed goes on, where this is the first to come after a reload.
+        let owed = self.due(|seat, _| {
+            for (rule, account) in seat.accounts() {
+                if let Some(known) = accounts.iter_mut().find(|known| known.rule.as_bytes() == rule.as_bytes()) {
+                    add(&mut known.account, account);
                 }
             }
-        }
+            Judged::plain(Fate::Pass)
+        });
+        self.send(owed);
         accounts
     }
 
     /// Returns what becomes of an OTLP request, and what rules make besides; also of metrics.
     pub fn apply(&self, signal: Signal, request: &[u8]) -> (Fate, Vec<Emission>) {
-        self.apply_with(signal, |run| run(request))
-    }
-
-    /// As `apply`, with a request that is made only when some rule is for its signal.
-    pub(crate) fn apply_with(
-        &self,
-        signal: Signal,
-        with_request: impl FnOnce(&mut dyn FnMut(&[u8])),
-    ) -> (Fate, Vec<Emission>) {
         let shared = &self.shared;
-        let run = |seat: &mut Seat, now_ticks: i64| {
-            let mut judged = Judged::plain(Fate::Pass);
-            with_request(&mut |request| {
-                judged = seat.apply_measured(signal, request, now_ticks, &shared.bounds, &*shared.host);
-            });
+        self.judge_with(signal, |seat, now_ticks| {
+            let mut judged = seat.apply_measured(signal, request, now_ticks, &shared.bounds, &*shared.host);
             seat.tick_into(&mut judged, now_ticks);
             judged
-        };
-        self.judge_with(signal, run)
+        })
     }
 
     /// Returns what becomes of a record, and what rules make besides.
@@ -216,22 +218,27 @@ impl Rules {
         self.due(Seat::shutdown)
     }
 
-    fn due(&self, ask: impl Fn(&mut Seat, i64) -> Judged) -> Vec<Emission> {
+    /// Asks each seat that there is, on the rules of now; what a panic leaves behind is thrown away.
+    fn due(&self, mut ask: impl FnMut(&mut Seat, i64) -> Judged) -> Vec<Emission> {
+        let shared = &*self.shared;
         let mut emissions = Vec::new();
-        for mut seat in self.shared.places_now().seats() {
+        for mut place in shared.places_now().seats() {
             let judged = catch_unwind(AssertUnwindSafe(|| {
-                let now_ticks = self.shared.host.now_ticks();
-                seat.as_mut().map(|seat| ask(seat, now_ticks))
+                place.is_some().then(|| {
+                    let now_ticks = shared.host.now_ticks();
+                    let renewed = shared.renew_where_other(&mut place, now_ticks);
+                    [Some(renewed), place.as_mut().map(|seat| ask(seat, now_ticks))]
+                })
             }));
+            if judged.is_err() {
+                *place = None;
+                count(&shared.counters().panics);
+            }
             // Nobody hears of anything while a seat is taken.
-            drop(seat);
-            match judged {
-                Ok(Some(judged)) => {
-                    judged.notices.iter().for_each(|notice| self.say(notice));
-                    emissions.extend(judged.emissions);
-                }
-                Ok(None) => {}
-                Err(_) => drop(count(&self.shared.counters().panics)),
+            drop(place);
+            for judged in judged.into_iter().flatten().flatten().flatten() {
+                judged.notices.iter().for_each(|notice| self.say(notice));
+                emissions.extend(judged.emissions);
             }
         }
         emissions
@@ -241,7 +248,7 @@ impl Rules {
     pub fn send(&self, emissions: Vec<Emission>) {
         let shared = &*self.shared;
         for emission in emissions {
-            let is_attached = shared.attached.load(Ordering::Relaxed) & 1 << emission.signal as u8 != 0;
+            let is_attached = shared.attached[emission.signal as usize].load(Ordering::Relaxed) > 0;
             if emission.destination.is_none() && is_attached {
                 let bytes_max = shared.bounds.outbox_bytes_max;
                 if !shared.places.current().put(emission.signal, &emission.request, bytes_max) {
@@ -249,25 +256,17 @@ impl Rules {
                 }
                 continue;
             }
-            let is_taken = catch_unwind(AssertUnwindSafe(|| shared.host.emission(emission)));
-            if is_taken.is_err() {
-                count(&shared.counters().panics);
-            }
-            if !is_taken.unwrap_or(false) {
+            if !self.calling_host(|| shared.host.emission(emission)).unwrap_or(false) {
                 count(&shared.counters().unsent);
             }
         }
     }
 
-    /// Says that a wrapper sends on what rules make of a signal, or no longer does.
+    /// Says that a wrapper sends on what rules make of a signal, until that ends.
     #[cfg(feature = "opentelemetry")]
-    pub(crate) fn attach(&self, signal: Signal, is_attached: bool) {
-        let bit = 1 << signal as u8;
-        if is_attached {
-            self.shared.attached.fetch_or(bit, Ordering::Relaxed);
-        } else {
-            self.shared.attached.fetch_and(!bit, Ordering::Relaxed);
-        }
+    pub(crate) fn attach(&self, signal: Signal) -> Attachment {
+        self.shared.attached[signal as usize].fetch_add(1, Ordering::Relaxed);
+        Attachment { rules: self.clone(), signal, is_over: AtomicBool::new(false) }
     }
 
     /// Says whether something waits for the wrapper of a signal.
@@ -309,7 +308,7 @@ impl Rules {
     /// Returns the rules as they were loaded, and whether all of them run.
     #[cfg(feature = "tracing")]
     pub(crate) fn loaded(&self) -> (Option<Arc<Loaded>>, bool) {
-        (crate::places::lock(&self.shared.places.current().loaded).clone(), self.running() == Running::All)
+        (lock(&self.shared.places.current().loaded).clone(), self.running() == Running::All)
     }
 
     /// Says whether any rule is for a signal: where none is, nothing has to be made to be judged.
@@ -329,9 +328,23 @@ impl Rules {
     }
 
     pub(crate) fn say(&self, notice: &Notice) {
-        if catch_unwind(AssertUnwindSafe(|| self.shared.host.notice(notice))).is_err() {
+        self.calling_host(|| self.shared.host.notice(notice));
+    }
+
+    /// Calls the host, unless that would be once more within its own calls; a panic ends here and is counted.
+    fn calling_host<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
+        thread_local! { static DEPTH: Cell<u32> = const { Cell::new(0) } }
+        let depth = DEPTH.get();
+        if depth >= HOST_DEPTH_MAX {
+            return None;
+        }
+        DEPTH.set(depth + 1);
+        let returned = catch_unwind(AssertUnwindSafe(call));
+        DEPTH.set(depth);
+        if returned.is_err() {
             count(&self.shared.counters().panics);
         }
+        returned.ok()
     }
 
     fn judge_with(&self, signal: Signal, run: impl FnOnce(&mut Seat, i64) -> Judged) -> (Fate, Vec<Emission>) {
@@ -379,10 +392,7 @@ impl Rules {
             count(&shared.counters().contended);
             return self.unjudged(signal);
         };
-        let mut before = Judged::plain(Fate::Pass);
-        if place.as_ref().is_none_or(|seat| seat.generation != shared.generation.load(Ordering::Acquire)) {
-            before = shared.renew(&mut place, now_ticks);
-        }
+        let mut before = shared.renew_where_other(&mut place, now_ticks);
         // Taken out while it runs: a panic leaves the place empty, and a fresh seat is made for the next record.
         let Some(mut seat) = place.take() else { return self.unjudged(signal) };
         let mut judged = run(&mut seat, now_ticks);
@@ -406,7 +416,8 @@ impl Rules {
     }
 
     fn after_panic(&self, signal: Signal) -> Judged {
-        let panics = count(&self.shared.counters().panics);
+        count(&self.shared.counters().panics);
+        let panics = count(&self.shared.panics_since_load);
         let mut judged = self.unjudged(signal);
         let is_last = panics >= self.shared.bounds.panics_max;
         if panics > 1 && !is_last {
@@ -456,8 +467,11 @@ impl Rules {
     fn try_again(&self, now_ticks: i64) {
         let shared = &self.shared;
         let due = shared.retry_ticks.load(Ordering::Relaxed);
-        let is_first = now_ticks >= due
-            && shared.retry_ticks.compare_exchange(due, i64::MAX, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        let pause_max = shared.bounds.retry_ticks.saturating_mul(1 << RETRY_DOUBLINGS_MAX);
+        // Where the clock was set back, the time that was meant is further away than it ever was.
+        let is_due = due != i64::MAX && (now_ticks >= due || due.saturating_sub(now_ticks) > pause_max);
+        let is_first =
+            is_due && shared.retry_ticks.compare_exchange(due, i64::MAX, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if !is_first {
             return;
         }
@@ -468,6 +482,31 @@ impl Rules {
             let message = "rules that cost too much are tried again".to_owned();
             self.say(&Notice { event_name: "dtq.inprocess.enabled", message });
         }
+    }
+}
+
+/// Says, as long as it is there and has not ended, that a wrapper sends on what rules make of a signal.
+#[cfg(feature = "opentelemetry")]
+#[derive(Debug)]
+pub(crate) struct Attachment {
+    rules: Rules,
+    signal: Signal,
+    is_over: AtomicBool,
+}
+
+#[cfg(feature = "opentelemetry")]
+impl Attachment {
+    pub fn end(&self) {
+        if !self.is_over.swap(true, Ordering::Relaxed) {
+            self.rules.shared.attached[self.signal as usize].fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(feature = "opentelemetry")]
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -502,9 +541,18 @@ impl Shared {
         self.seats_used.store(seats as u64, Ordering::Relaxed);
     }
 
+    /// Brings a seat to the rules of now, where it has others.
+    #[inline]
+    fn renew_where_other(&self, place: &mut Option<Box<Seat>>, now_ticks: i64) -> Judged {
+        match place {
+            Some(seat) if seat.generation == self.generation.load(Ordering::Acquire) => Judged::plain(Fate::Pass),
+            _ => self.renew(place, now_ticks),
+        }
+    }
+
     /// Brings a seat to the rules of now. When another thread is replacing them, the ones before go on.
     fn renew(&self, place: &mut Option<Box<Seat>>, now_ticks: i64) -> Judged {
-        let Ok(loaded) = self.places.current().loaded.try_lock() else { return Judged::plain(Fate::Pass) };
+        let Some(loaded) = try_lock(&self.places.current().loaded) else { return Judged::plain(Fate::Pass) };
         let generation = self.generation.load(Ordering::Acquire);
         let Some(loaded_now) = loaded.clone() else { return Judged::plain(Fate::Pass) };
         drop(loaded);
@@ -523,29 +571,4 @@ impl Shared {
 pub(crate) fn changed() {
     #[cfg(feature = "tracing")]
     crate::layer::decide_again();
-}
-
-fn add(to: &mut Account, other: Account) {
-    to.seen += other.seen;
-    to.seen_bytes += other.seen_bytes;
-    to.matched += other.matched;
-    to.dropped += other.dropped;
-    to.dropped_bytes += other.dropped_bytes;
-    to.edited += other.edited;
-    to.created += other.created;
-    to.consumed += other.consumed;
-    to.rerouted += other.rerouted;
-    to.copied += other.copied;
-    to.recorded += other.recorded;
-    to.released += other.released;
-    to.held += other.held;
-    to.evicted += other.evicted;
-    to.late += other.late;
-    to.within_rate += other.within_rate;
-    to.errors += other.errors;
-    to.ns += other.ns;
-    to.state_bytes += other.state_bytes;
-    to.partitions += other.partitions;
-    to.disabled = to.disabled.take().or(other.disabled);
-    to.first_error = to.first_error.take().or(other.first_error);
 }

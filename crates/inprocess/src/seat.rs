@@ -87,6 +87,8 @@ pub(crate) struct Seat {
     /// For logs and for spans.
     lanes: [Lane; 2],
     fast: Vec<Fast>,
+    /// What was counted of rules of the file before they were last turned off.
+    past: BTreeMap<Str, Account>,
     record: Vec<u8>,
     scope: Vec<u8>,
     request: Vec<u8>,
@@ -108,6 +110,7 @@ impl Seat {
             processor,
             lanes,
             fast,
+            past: BTreeMap::new(),
             record: Vec::new(),
             scope: Vec::new(),
             request: Vec::new(),
@@ -121,6 +124,12 @@ impl Seat {
     pub fn swap(&mut self, loaded: &Loaded, is_protective_only: bool, generation: u64, now_ticks: i64) -> Judged {
         let set = Arc::clone(if is_protective_only { &loaded.protective } else { &loaded.set });
         let names = |set: &RuleSet| -> Vec<Str> { set.rules.iter().map(|rule| rule.name.clone()).collect() };
+        let (kept, in_file) = (names(&set), names(&loaded.set));
+        for (name, account) in self.accounts().into_iter().filter(|(name, _)| !kept.contains(name)) {
+            // It holds nothing any more.
+            self.past.insert(name, Account { held: 0, state_bytes: 0, partitions: 0, ..account });
+        }
+        self.past.retain(|name, _| in_file.contains(name));
         let mut counted: BTreeMap<Str, Fast> =
             names(self.processor.rules()).into_iter().zip(self.fast.drain(..)).collect();
         let outcome = self.processor.swap(set, now_ticks);
@@ -213,6 +222,8 @@ impl Seat {
         self.record.clear();
         subject.append_record(&mut self.record, &lane.wants);
         if self.record.len() > bounds.record_bytes_max {
+            // The room that it took is not kept.
+            self.record = Vec::new();
             return None;
         }
         let (plan, slots) = (&lane.plan, &mut lane.slots);
@@ -224,6 +235,10 @@ impl Seat {
         }
         if plan.has_level(dtq_record::otlp::fill::Level::Scope) {
             subject.append_scope(&mut self.scope);
+            if self.scope.len() > bounds.record_bytes_max {
+                self.scope = Vec::new();
+                return None;
+            }
             plan.fill_scope(&self.scope, slots).ok()?;
         }
         let buffers = Buffers { record: &self.record, resource, scope: &self.scope, ..Buffers::default() };
@@ -279,7 +294,9 @@ impl Seat {
 
     /// Adds what is due by the time, once a second.
     pub fn tick_into(&mut self, judged: &mut Judged, now_ticks: i64) {
-        if now_ticks < self.next_tick_ticks {
+        let until_tick = self.next_tick_ticks.saturating_sub(now_ticks);
+        // Where the clock was set back, the time that was meant is further away than it ever was.
+        if (1..=TICK_TICKS).contains(&until_tick) {
             return;
         }
         self.next_tick_ticks = now_ticks.saturating_add(TICK_TICKS);
@@ -295,15 +312,17 @@ impl Seat {
         Judged { emissions: outcome.emissions, notices, ..Judged::plain(Fate::Pass) }
     }
 
-    /// Returns the account of each rule, in effective order.
+    /// Returns the account of each rule that runs here, and of those that were turned off.
     pub fn accounts(&self) -> Vec<(Str, Account)> {
+        let mut past = self.past.clone();
         let mut accounts = self.processor.accounts();
-        for (account, fast) in accounts.iter_mut().zip(&self.fast) {
+        for ((account, fast), rule) in accounts.iter_mut().zip(&self.fast).zip(&self.processor.rules().rules) {
             account.seen += fast.seen;
             account.matched += fast.matched;
             account.dropped += fast.dropped;
+            past.remove(&rule.name).into_iter().for_each(|past| add(account, past));
         }
-        self.processor.rules().rules.iter().map(|rule| rule.name.clone()).zip(accounts).collect()
+        self.processor.rules().rules.iter().map(|rule| rule.name.clone()).zip(accounts).chain(past).collect()
     }
 }
 
@@ -340,4 +359,30 @@ pub(crate) fn append_request(out: &mut Vec<u8>, subject: &dyn Subject) {
 
 fn of_rules(notice: dtq_rules::engine::Notice) -> Notice {
     Notice { event_name: notice.kind.event_name(), message: notice.message }
+}
+
+/// Adds what another seat counted of the same rule, or this one before.
+pub(crate) fn add(to: &mut Account, other: Account) {
+    to.seen += other.seen;
+    to.seen_bytes += other.seen_bytes;
+    to.matched += other.matched;
+    to.dropped += other.dropped;
+    to.dropped_bytes += other.dropped_bytes;
+    to.edited += other.edited;
+    to.created += other.created;
+    to.consumed += other.consumed;
+    to.rerouted += other.rerouted;
+    to.copied += other.copied;
+    to.recorded += other.recorded;
+    to.released += other.released;
+    to.held += other.held;
+    to.evicted += other.evicted;
+    to.late += other.late;
+    to.within_rate += other.within_rate;
+    to.errors += other.errors;
+    to.ns += other.ns;
+    to.state_bytes += other.state_bytes;
+    to.partitions += other.partitions;
+    to.disabled = to.disabled.take().or(other.disabled);
+    to.first_error = to.first_error.take().or(other.first_error);
 }

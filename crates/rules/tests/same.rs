@@ -477,7 +477,7 @@ fn judge(processor: &mut Processor, request: &[u8]) -> Vec<(Judged, Vec<u8>)> {
     let mut judge = processor.slot_judge(Signal::Logs, NOW);
     let mut slots = vec![Slot::MISSING; judge.slot_count()];
     let mut index = RequestIndex::default();
-    let mut judged = Vec::new();
+    let (mut judged, mut parts) = (Vec::new(), Vec::new());
     if index.read(Signal::Logs, request).is_err() {
         return judged;
     }
@@ -495,9 +495,20 @@ fn judge(processor: &mut Processor, request: &[u8]) -> Vec<(Judged, Vec<u8>)> {
                 if is_filled && plan.fill_record(record, &mut slots).is_ok() {
                     let verdict = judge.judge(&slots, &SlotBuffers::new(Buffers { record, ..around }));
                     judged.push(((verdict, judge.matched().to_vec()), single(resource, scope, record)));
+                    parts.push(Buffers { record, ..around });
                 }
             }
         }
+    }
+    // Each by itself, in another order: what is kept of resources and scopes is that of each.
+    for at in (0..parts.len()).step_by(2).chain((0..parts.len()).rev()) {
+        let Buffers { resource, scope, record, .. } = parts[at];
+        let is_filled = plan.fill_resource(resource, &mut slots).is_ok()
+            && plan.fill_scope(scope, &mut slots).is_ok()
+            && plan.fill_record(record, &mut slots).is_ok();
+        let (mut judge, buffers) = (processor.slot_judge(Signal::Logs, NOW), SlotBuffers::new(parts[at]));
+        judge.enter(&slots, &buffers);
+        assert!(is_filled && judge.judge(&slots, &buffers) == judged[at].0.0 && judge.matched() == judged[at].0.1);
     }
     judged
 }

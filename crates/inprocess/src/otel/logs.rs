@@ -4,7 +4,7 @@
 
 use super::metrics::panicked;
 use super::{decode, encode};
-use crate::rules::Rules;
+use crate::rules::{Attachment, Rules};
 use crate::seat::Fate;
 use crate::subject::{Subject, Wants};
 use dtq_record::otlp::Signal;
@@ -15,7 +15,7 @@ use opentelemetry::{InstrumentationScope, TraceFlags};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord, SdkLogger, SdkLoggerProvider};
-use std::sync::Mutex;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Texts that rules wrote into event name or severity text and that are kept for good, because the SDK holds both as
@@ -32,19 +32,27 @@ const KEPT_TEXT_BYTES_MAX: usize = 256;
 #[derive(Debug)]
 pub struct RulesLogProcessor<P> {
     rules: Rules,
+    attachment: Attachment,
     inner: P,
     resource: Vec<u8>,
     /// Makes empty records; it has no processor.
     blank: SdkLogger,
-    kept: Mutex<Vec<&'static str>>,
+    /// Filled from the beginning; nobody waits for another thread here, also where that one was left behind by a fork.
+    kept: Box<[OnceLock<&'static str>]>,
 }
 
 impl<P: LogProcessor> RulesLogProcessor<P> {
     /// Returns the processor that does what `inner` does with the records that rules leave.
     pub fn new(rules: Rules, inner: P) -> Self {
         let blank = SdkLoggerProvider::builder().build().logger("");
-        rules.attach(Signal::Logs, true);
-        Self { rules, inner, resource: Vec::new(), blank, kept: Mutex::new(Vec::new()) }
+        Self {
+            attachment: rules.attach(Signal::Logs),
+            rules,
+            inner,
+            resource: Vec::new(),
+            blank,
+            kept: (0..KEPT_TEXTS_MAX).map(|_| OnceLock::new()).collect(),
+        }
     }
 
     /// Sends on what rules made: logs to the inner processor, also those that waited for it; all else elsewhere.
@@ -125,18 +133,25 @@ impl<P: LogProcessor> RulesLogProcessor<P> {
 
     /// Returns a text that lives for good: that of the record it comes from, or one of a bounded number.
     fn keep(&self, text: &str, like: Option<&SdkLogRecord>) -> &'static str {
-        let own = like.into_iter().flat_map(|like| [like.event_name(), like.severity_text()]).flatten();
-        let mut kept = self.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(known) = own.chain(kept.iter().copied()).find(|known| *known == text) {
-            return known;
+        let mut own = like.into_iter().flat_map(|like| [like.event_name(), like.severity_text()]).flatten();
+        if let Some(own) = own.find(|own| *own == text) {
+            return own;
         }
-        if kept.len() >= KEPT_TEXTS_MAX || text.len() > KEPT_TEXT_BYTES_MAX {
-            self.rules.note_unfit();
-            return "";
+        if text.len() <= KEPT_TEXT_BYTES_MAX {
+            let mut made: Option<&'static str> = None;
+            for place in &self.kept {
+                if place.get().is_none() {
+                    let made = *made.get_or_insert_with(|| Box::leak(text.to_owned().into_boxed_str()));
+                    // Another thread may be first, with another text or with the same.
+                    let _ = place.set(made);
+                }
+                if let Some(known) = place.get().filter(|known| **known == text) {
+                    return known;
+                }
+            }
         }
-        let text: &'static str = Box::leak(text.to_owned().into_boxed_str());
-        kept.push(text);
-        text
+        self.rules.note_unfit();
+        ""
     }
 }
 
@@ -161,7 +176,7 @@ impl<P: LogProcessor> LogProcessor for RulesLogProcessor<P> {
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         self.send(self.rules.shutdown());
-        self.rules.attach(Signal::Logs, false);
+        self.attachment.end();
         self.rules.calling(|| self.inner.shutdown_with_timeout(timeout)).unwrap_or_else(panicked)
     }
 

@@ -5,7 +5,7 @@
 
 use super::points;
 use crate::host::Notice;
-use crate::rules::Rules;
+use crate::rules::{Attachment, Rules};
 use crate::seat::Fate;
 use dtq_record::otlp::Signal;
 use dtq_rules::engine::Emission;
@@ -31,6 +31,8 @@ pub struct RulesMetricExporter<E> {
     rules: Rules,
     inner: E,
     sink: Option<Box<MetricSink>>,
+    /// With a sink.
+    attachment: Option<Attachment>,
     has_said_unfit: AtomicBool,
 }
 
@@ -43,13 +45,13 @@ impl<E: fmt::Debug> fmt::Debug for RulesMetricExporter<E> {
 impl<E: PushMetricExporter> RulesMetricExporter<E> {
     /// Returns the exporter that does what `inner` does with exports that rules leave as they are.
     pub fn new(rules: Rules, inner: E) -> Self {
-        Self { rules, inner, sink: None, has_said_unfit: AtomicBool::new(false) }
+        Self { rules, inner, sink: None, attachment: None, has_said_unfit: AtomicBool::new(false) }
     }
 
     /// Returns the exporter that also sends what rules change or make, to the sink.
     pub fn with_sink(rules: Rules, inner: E, sink: impl Fn(Vec<u8>) -> OTelSdkResult + Send + Sync + 'static) -> Self {
-        rules.attach(Signal::Metrics, true);
-        Self { sink: Some(Box::new(sink)), ..Self::new(rules, inner) }
+        let attachment = Some(rules.attach(Signal::Metrics));
+        Self { sink: Some(Box::new(sink)), attachment, ..Self::new(rules, inner) }
     }
 
     /// Appends to a request the metrics that rules made, and hands on what is none of this wrapper's.
@@ -107,7 +109,10 @@ pub(super) fn panicked() -> OTelSdkResult {
 
 impl<E: PushMetricExporter> PushMetricExporter for RulesMetricExporter<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        let (fate, mut emissions) = self.rules.apply_with(Signal::Metrics, |run| run(&points::request(metrics)));
+        // Made before a place is taken: it takes long, and the records of others would find none.
+        let is_asked = self.rules.concern(Signal::Metrics);
+        let request = if is_asked { points::request(metrics) } else { Vec::new() };
+        let (fate, mut emissions) = self.rules.apply(Signal::Metrics, &request);
         emissions.extend(self.rules.tick());
         let (result, mut request) = match fate {
             Fate::Pass => (self.pass(metrics).await, Vec::new()),
@@ -129,9 +134,7 @@ impl<E: PushMetricExporter> PushMetricExporter for RulesMetricExporter<E> {
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         let mut request = Vec::new();
         self.gather(&mut request, self.rules.shutdown());
-        if self.sink.is_some() {
-            self.rules.attach(Signal::Metrics, false);
-        }
+        self.attachment.iter().for_each(Attachment::end);
         let ended = self.rules.calling(|| self.inner.shutdown_with_timeout(timeout)).unwrap_or_else(panicked);
         ended.and(self.send(request))
     }

@@ -4,7 +4,7 @@
 
 use super::metrics::panicked;
 use super::{decode, encode};
-use crate::rules::Rules;
+use crate::rules::{Attachment, Rules};
 use crate::seat::Fate;
 use crate::subject::{Subject, Wants};
 use dtq_record::otlp::Signal;
@@ -28,6 +28,7 @@ const IS_REMOTE: u32 = 0x200;
 #[derive(Debug)]
 pub struct RulesSpanProcessor<P> {
     rules: Rules,
+    attachment: Attachment,
     inner: P,
     resource: Vec<u8>,
 }
@@ -35,8 +36,7 @@ pub struct RulesSpanProcessor<P> {
 impl<P: SpanProcessor> RulesSpanProcessor<P> {
     /// Returns the processor that does what `inner` does with the spans that rules leave.
     pub fn new(rules: Rules, inner: P) -> Self {
-        rules.attach(Signal::Spans, true);
-        Self { rules, inner, resource: Vec::new() }
+        Self { attachment: rules.attach(Signal::Spans), rules, inner, resource: Vec::new() }
     }
 
     fn send(&self, emissions: Vec<Emission>) {
@@ -86,7 +86,7 @@ impl<P: SpanProcessor> SpanProcessor for RulesSpanProcessor<P> {
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         self.send(self.rules.shutdown());
-        self.rules.attach(Signal::Spans, false);
+        self.attachment.end();
         self.rules.calling(|| self.inner.shutdown_with_timeout(timeout)).unwrap_or_else(panicked)
     }
 

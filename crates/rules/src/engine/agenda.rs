@@ -22,7 +22,6 @@ const ABSENT: u32 = u32::MAX;
 
 /// Holds the rules that take part for the records of one scope.
 pub(crate) struct Agenda<'s> {
-    base: &'s BaseCells,
     active: Vec<Active>,
     /// What guards need, where they are used.
     guarded: Option<Guarded>,
@@ -45,20 +44,12 @@ impl<'s> Agenda<'s> {
     /// Returns the agenda of rules that take part.
     ///
     /// Guards and the lane are used where nothing but edits changes what rules see, and nobody observes.
-    pub(crate) fn new(frame: &Frame<'s>, base: &'s BaseCells, active: Vec<Active>, fate: &ResourceFate) -> Self {
+    pub(crate) fn new(frame: &Frame<'s>, base: &BaseCells, active: Vec<Active>, fate: &ResourceFate) -> Self {
         let is_plain = fate.is_plain() && frame.observer.is_none();
         let is_guarded = is_plain && !base.guards.is_empty() && active.len() >= GUARDED_MIN;
         let guarded = is_guarded.then(|| Guarded::new(frame.set, base, &active));
         let lane = if is_plain { Lane::new(frame, base, &active, is_guarded) } else { None };
-        Self { base, active, guarded, lane }
-    }
-
-    /// Returns the agenda of rules over slots that somebody else fills, or `None` where slots alone are not enough.
-    pub(crate) fn over_slots(frame: &Frame<'s>, base: &'s BaseCells, active: Vec<Active>) -> Option<Self> {
-        let lane = Some(Lane::over_slots(frame, base, &active)?);
-        let is_guarded = !base.guards.is_empty() && active.len() >= GUARDED_MIN;
-        let guarded = is_guarded.then(|| Guarded::new(frame.set, base, &active));
-        Some(Self { base, active, guarded, lane })
+        Self { active, guarded, lane }
     }
 
     /// Returns the rules that take part.
@@ -73,9 +64,9 @@ impl<'s> Agenda<'s> {
 
     /// Marks the rules that a record may match which nothing edits, by the slots that guards look at.
     #[inline]
-    pub(crate) fn mark(&self, slots: &[Slot], buffers: &Buffers<'_>, marked: &mut FixedBitSet) {
+    pub(crate) fn mark(&self, base: &BaseCells, slots: &[Slot], buffers: &Buffers<'_>, marked: &mut FixedBitSet) {
         if let Some(guarded) = &self.guarded {
-            self.base.guards.mark(slots, buffers, marked);
+            base.guards.mark(slots, buffers, marked);
             guarded.mark_unguarded(marked);
         }
     }
@@ -89,6 +80,7 @@ impl<'s> Agenda<'s> {
     /// Returns the turns of a record; `marked` is room for them.
     pub(crate) fn turns<'t>(
         &'t self,
+        base: &'t BaseCells,
         is_readable: bool,
         slots: &[Slot],
         buffers: &Buffers<'_>,
@@ -96,10 +88,22 @@ impl<'s> Agenda<'s> {
     ) -> Turns<'t> {
         let guarded = self.guarded.as_ref().filter(|_| is_readable);
         if let Some(guarded) = guarded {
-            self.base.guards.mark(slots, buffers, marked);
+            base.guards.mark(slots, buffers, marked);
             guarded.mark_unguarded(marked);
         }
-        Turns { agenda: self, guarded, marked, next: 0, editor_count: 0 }
+        Turns { agenda: self, base, guarded, marked, next: 0, editor_count: 0 }
+    }
+}
+
+impl Agenda<'static> {
+    /// Returns the agenda of rules over slots that somebody else fills, or `None` where slots alone are not enough.
+    ///
+    /// It borrows nothing, so that it can be kept for other records.
+    pub(crate) fn over_slots(frame: &Frame<'_>, base: &BaseCells, active: Vec<Active>) -> Option<Self> {
+        let lane = Some(Lane::over_slots(frame, base, &active)?);
+        let is_guarded = !base.guards.is_empty() && active.len() >= GUARDED_MIN;
+        let guarded = is_guarded.then(|| Guarded::new(frame.set, base, &active));
+        Some(Self { active, guarded, lane })
     }
 }
 
@@ -139,6 +143,7 @@ impl Guarded {
 /// Gives the rules that a record comes to, in order, each with whether it may match.
 pub(crate) struct Turns<'t> {
     agenda: &'t Agenda<'t>,
+    base: &'t BaseCells,
     guarded: Option<&'t Guarded>,
     marked: &'t mut FixedBitSet,
     /// Position of the next rule: in `active`, or with guards among all rules over the table.
@@ -157,7 +162,7 @@ impl<'t> Turns<'t> {
         };
         if work.editors.len() != self.editor_count {
             self.editor_count = work.editors.len();
-            let base = self.agenda.base;
+            let base = self.base;
             base.guards.mark_edited(|slot| is_edited(base, work.overlay, slot), self.marked);
         }
         let local = next_turn(guarded, self.marked, self.next)?;

@@ -123,7 +123,7 @@ impl<'s> Outcomes<'s> {
                     _ => reached,
                 };
             }
-            Decider::Rest | Decider::Choice(_) => return None,
+            Decider::Rest | Decider::Choice(_) | Decider::Found(_) => return None,
         }
         match &step.edits {
             Edits::If(conditions) if conditions.is_empty() => {}

@@ -112,6 +112,15 @@ pub(crate) struct Unit<'r> {
     pub(crate) said_ticks: i64,
 }
 
+/// Says of each rule whether it takes part at a time.
+pub(crate) fn active_rules(set: &RuleSet, is_disabled: &[bool], arrival_ticks: i64) -> Vec<bool> {
+    let is_active =
+        set.rules.iter().zip(is_disabled).map(|(rule, is_disabled)| {
+            !is_disabled && rule.expires_ticks.is_none_or(|expires| expires > arrival_ticks)
+        });
+    is_active.collect()
+}
+
 impl<'s> Frame<'s> {
     /// Returns a frame.
     pub(crate) fn new(
@@ -122,11 +131,8 @@ impl<'s> Frame<'s> {
         clock: Option<&'s dyn Fn() -> u64>,
     ) -> Self {
         state.native.scalar.now_ticks = arrival_ticks;
-        let is_active = set.rules.iter().zip(&state.is_disabled).map(|(rule, is_disabled)| {
-            !is_disabled && rule.expires_ticks.is_none_or(|expires| expires > arrival_ticks)
-        });
         Self {
-            is_active: is_active.collect(),
+            is_active: active_rules(set, &state.is_disabled, arrival_ticks),
             feeds: FxHashMap::default(),
             groupings: FxHashMap::default(),
             scans: FxHashMap::default(),

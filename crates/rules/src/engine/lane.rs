@@ -14,12 +14,13 @@ use crate::engine::frame::{Frame, Unit};
 use crate::engine::judge::Active;
 use crate::engine::key_edits::{KeyEdits, Spliced};
 use crate::engine::request::Pass;
+use crate::engine::state::State;
 use crate::file::rule::Mode;
 use crate::native::edits::{EditPlan, EditedKeys};
 use crate::native::{NativeSet, is_repeatable};
 use dtq_ir::{ExprId, ExprKind, Program};
 use dtq_jit::{BufferTable, Condition, Filled, RecordScan, Verdict};
-use dtq_record::slot::{Buffers, Slot};
+use dtq_record::slot::Slot;
 use dtq_record::tables::Base;
 use fixedbitset::FixedBitSet;
 use smallvec::SmallVec;
@@ -69,17 +70,16 @@ pub(super) enum Decider<'s> {
     Rest,
     /// The interpreter, one that decides between values.
     Choice(ExprId),
+    /// Native code over slots that is found when it is asked: all conditions of a rule, or one that decides between values.
+    Found(Option<ExprId>),
 }
 
 /// Holds a record in the lane, its slots filled.
 #[derive(Clone, Copy)]
 pub(crate) struct LaneRecord<'r> {
     pub(crate) slots: &'r [Slot],
-    pub(crate) buffers: &'r Buffers<'r>,
-    /// The same buffers, for native code.
+    /// The bytes that their views are of, for native code.
     pub(crate) table: &'r BufferTable<'r>,
-    /// Its cells, for the interpreter.
-    pub(crate) cells: Option<&'r RecordCells<'r>>,
 }
 
 /// Says what a rule does to a record.
@@ -108,25 +108,17 @@ impl<'s> Lane<'s> {
         Some(Self { edited_keys, guarded_keys, is_batched: !is_guarded, guard_bits, ..lane })
     }
 
-    /// Returns the lane of records whose slots somebody else fills, on the interpreter where there is no native code.
-    pub(crate) fn over_slots(frame: &Frame<'s>, base: &BaseCells, active: &[Active]) -> Option<Self> {
-        Self::of_steps(frame, base, active, false)
-    }
-
     fn of_steps(frame: &Frame<'s>, base: &BaseCells, active: &[Active], is_written: bool) -> Option<Self> {
         if base.time_slot.is_some() {
             return None;
         }
         let steps = active.iter().map(|one| step(frame.native, &frame.set.rules[one.rule], one, is_written));
         let steps = steps.collect::<Option<_>>()?;
-        Some(Self {
-            native: frame.native,
-            edited_keys: None,
-            guarded_keys: 0,
-            steps,
-            is_batched: false,
-            guard_bits: None,
-        })
+        Some(Self { native: frame.native, ..Lane::plain(steps) })
+    }
+
+    fn plain(steps: Vec<Step<'s>>) -> Self {
+        Self { native: None, edited_keys: None, guarded_keys: 0, steps, is_batched: false, guard_bits: None }
     }
 
     /// Returns what guards look at of a record, unless that is all that rules read, or what cannot be read has to be found.
@@ -172,6 +164,35 @@ impl<'s> Lane<'s> {
             }
         }
         Some(None)
+    }
+}
+
+impl Lane<'static> {
+    /// Returns the lane of records whose slots somebody else fills, on the interpreter where there is no native code.
+    pub(crate) fn over_slots(frame: &Frame<'_>, base: &BaseCells, active: &[Active]) -> Option<Self> {
+        let lane = Lane::of_steps(frame, base, active, false)?;
+        Some(Self::plain(lane.steps.into_iter().map(Step::unbound).collect::<Option<_>>()?))
+    }
+}
+
+impl Step<'_> {
+    /// Returns the same without native code that is found already; `None` where it writes.
+    fn unbound(self) -> Option<Step<'static>> {
+        let Edits::If(conditions) = self.edits else { return None };
+        let conditions = conditions.into_iter().map(Decider::unbound).collect::<Option<_>>()?;
+        Some(Step { condition: self.condition.unbound()?, edits: Edits::If(conditions), ..self })
+    }
+}
+
+impl Decider<'_> {
+    fn unbound(self) -> Option<Decider<'static>> {
+        Some(match self {
+            Self::Always => Decider::Always,
+            Self::Rest => Decider::Rest,
+            Self::Choice(expr) => Decider::Choice(expr),
+            Self::Found(expr) => Decider::Found(expr),
+            Self::Native(_) => return None,
+        })
     }
 }
 
@@ -267,7 +288,8 @@ fn step<'s>(
     }
     let condition = match (active.conditions.is_empty(), native) {
         (true, _) => Decider::Always,
-        (false, Some(native)) => Decider::Native(native.conditions(active.rule)?),
+        (false, Some(native)) if is_written => Decider::Native(native.conditions(active.rule)?),
+        (false, Some(native)) => native.conditions(active.rule).map(|_| Decider::Found(None))?,
         (false, None) => Decider::Rest,
     };
     let is_enforced = rule.mode == Mode::Enforce;
@@ -314,7 +336,7 @@ fn choices<'s>(
     }
     conditions.dedup();
     let decider = |condition| match native {
-        Some(native) => native.choice(position, condition).map(Decider::Native),
+        Some(native) => native.choice(position, condition).map(|_| Decider::Found(Some(condition))),
         None => Some(Decider::Choice(condition)),
     };
     conditions.into_iter().map(decider).collect()
@@ -339,7 +361,7 @@ impl Frame<'_> {
             if scan.fill(unit.buffers.record, pass.slots, bits) != Filled::Done {
                 return None;
             }
-            agenda.mark(pass.slots, &unit.buffers, pass.marked);
+            agenda.mark(unit.base, pass.slots, &unit.buffers, pass.marked);
             if agenda.lane_turns(pass.marked).next().is_none() {
                 return Some(true);
             }
@@ -349,11 +371,14 @@ impl Frame<'_> {
             Filled::Irregular => return None,
             Filled::Settled => return self.settle_in_lane(lane, pass, unit),
         }
-        let record = LaneRecord { slots: pass.slots, buffers: &unit.buffers, table: buffers, cells: None };
+        if lane.guard_bits.is_none() {
+            agenda.mark(unit.base, pass.slots, &unit.buffers, pass.marked);
+        }
+        let record = LaneRecord { slots: pass.slots, table: buffers };
         let mut matched: SmallVec<[usize; 8]> = SmallVec::new();
         let mut edits = KeyEdits::default();
         let taken_by =
-            self.decide_in_lane(lane, agenda, record, (pass.marked, &mut edits), |rule| matched.push(rule))?;
+            self.decide_in_lane(lane, agenda, record, (&*pass.marked, &mut edits), |rule| matched.push(rule))?;
         // Also of one that is dropped: whether its rules fail is found out on the way.
         let keys =
             if edits.is_empty() { None } else { Some(self.splice(lane, &edits, unit.buffers.record, pass.spliced)?) };
@@ -375,7 +400,7 @@ impl Frame<'_> {
         }
     }
 
-    /// Returns the rule that removes a record, if one does, or `None` when the record leaves the lane.
+    /// Returns the rule that removes a record whose rules are marked, if one does, or `None` when the record leaves the lane.
     ///
     /// `matched` is told of each rule that matches, and forgets what it was told where the record leaves; `edits` is given
     /// what they write.
@@ -385,12 +410,9 @@ impl Frame<'_> {
         lane: &Lane<'_>,
         agenda: &Agenda<'_>,
         record: LaneRecord<'_>,
-        (marked, edits): (&mut FixedBitSet, &mut KeyEdits),
+        (marked, edits): (&FixedBitSet, &mut KeyEdits),
         matched: impl FnMut(usize),
     ) -> Option<Option<usize>> {
-        if lane.guard_bits.is_none() {
-            agenda.mark(record.slots, record.buffers, marked);
-        }
         let turns = agenda.lane_turns(marked);
         let mut evaluating = Evaluating { frame: self, lane, active: agenda.active(), record };
         lane.follow(turns, &mut evaluating, edits, matched)
@@ -438,15 +460,26 @@ impl Frame<'_> {
         match decider {
             Decider::Always => Some(true),
             Decider::Native(condition) => self.decides_natively(condition, active.rule, record),
-            Decider::Rest => self.matches(active, record.cells?).ok(),
-            Decider::Choice(condition) => self.chooses(active.rule, *condition, record.cells?).ok(),
+            // Records of requests are in the lane with native code alone.
+            Decider::Rest | Decider::Choice(_) | Decider::Found(_) => None,
         }
     }
 
     #[inline]
     fn decides_natively(&mut self, condition: &Condition<'_>, rule: usize, record: LaneRecord<'_>) -> Option<bool> {
-        let looked_up = LookedUp(&self.state.subqueries[rule]);
-        let verdict = condition.decide(&mut self.state.native, &looked_up, record.slots, record.table);
-        verdict.ok().filter(|verdict| *verdict != Verdict::Left).map(|verdict| verdict == Verdict::True)
+        decides_natively(self.state, condition, rule, record)
     }
+}
+
+/// Says whether native code finds a condition of a rule true; `None` when that has to be judged in full.
+#[inline]
+pub(super) fn decides_natively(
+    state: &mut State,
+    condition: &Condition<'_>,
+    rule: usize,
+    record: LaneRecord<'_>,
+) -> Option<bool> {
+    let looked_up = LookedUp(&state.subqueries[rule]);
+    let verdict = condition.decide(&mut state.native, &looked_up, record.slots, record.table);
+    verdict.ok().filter(|verdict| *verdict != Verdict::Left).map(|verdict| verdict == Verdict::True)
 }

@@ -3,7 +3,7 @@
 //! [`Processor`] is what hosts drive: a request in, what leaves out; a tick now and then. Each record goes through all
 //! rules before the next one is looked at, so that results cannot depend on how records are batched. No clock, no I/O.
 //! Read in order: [`processor`], [`outcome`], [`notice`], [`account`], `tables`, `overlay`, `cells`, `state`, `frame`,
-//! `compiled`, `judge`, `scan`, `written`, `act`, `agenda`, `key_edits`, `lane`, `batch`, [`over_slots`], `spend`, `request`,
+//! `compiled`, `judge`, `scan`, `written`, `act`, `agenda`, `key_edits`, `lane`, `batch`, `kept`, [`over_slots`], `spend`, `request`,
 //! `levels`, `resource`, `wrap`, `metrics`, [`counted`], `guard`, `swap`, [`observe`], [`trace`].
 
 pub mod processor;
@@ -41,6 +41,8 @@ mod key_edits;
 mod lane;
 
 mod batch;
+
+mod kept;
 
 pub mod over_slots;
 

@@ -9,16 +9,22 @@ use crate::compile::set::BaseCells;
 use crate::engine::agenda::Agenda;
 use crate::engine::cells::{Cache, RecordCells};
 use crate::engine::frame::Frame;
+use crate::engine::judge::Active;
+use crate::engine::kept::{Found, Kept};
 use crate::engine::key_edits::KeyEdits;
-use crate::engine::lane::LaneRecord;
+use crate::engine::lane::{Asking, Decider, Deciding, Edits, LaneRecord, Step, decides_natively};
 use crate::engine::overlay::Overlay;
 use crate::engine::processor::Processor;
+use crate::engine::state::State;
+use crate::engine::tables::Tables;
+use crate::native::NativeSet;
+use dtq_interp::Evaluator;
+use dtq_ir::ExprId;
 use dtq_jit::BufferTable;
 use dtq_record::otlp::Signal;
 use dtq_record::otlp::fill::{FieldPath, Level};
 use dtq_record::slot::{Buffers, Slot};
 use dtq_record::tables::Base;
-use fixedbitset::FixedBitSet;
 use std::fmt;
 
 /// Says what rules make of a record.
@@ -80,16 +86,15 @@ impl<'b> SlotBuffers<'b> {
 /// }
 /// ```
 pub struct SlotJudge<'p> {
-    frame: Frame<'p>,
+    set: &'p RuleSet,
     base: &'p BaseCells,
-    /// What is left of the rules for the records of a resource and scope; none where rules need more than slots.
-    around: Option<Agenda<'p>>,
-    /// Whether resource and scope of the records have been entered.
-    is_entered: bool,
-    marked: FixedBitSet,
-    matched: Vec<usize>,
-    cache: Cache,
-    overlay: Overlay,
+    tables: &'p Tables,
+    native: Option<&'p NativeSet>,
+    state: &'p mut State,
+    arrival_ticks: i64,
+    kept: &'p mut Kept,
+    /// The place of what is left of the rules for the records at hand, once their resource and scope have been entered.
+    at: Option<usize>,
 }
 
 impl fmt::Debug for SlotJudge<'_> {
@@ -101,19 +106,21 @@ impl fmt::Debug for SlotJudge<'_> {
 impl Processor {
     /// Returns what decides about decoded records of a signal that arrived at `arrival_ticks`.
     ///
-    /// It uses native code where the processor does.
+    /// It uses native code where the processor does. What it finds out of resources and scopes is kept for the next one,
+    /// so that a judge for a single record costs little more than its rules do.
     pub fn slot_judge(&mut self, signal: Signal, arrival_ticks: i64) -> SlotJudge<'_> {
-        let mut frame = Frame::new(&self.set, &self.tables, &mut self.state, arrival_ticks, None);
-        frame.native = self.native.as_deref();
+        let kept = &mut self.kept[signal as usize];
+        kept.renew(&self.set, &self.state.is_disabled, arrival_ticks);
+        self.state.native.scalar.now_ticks = arrival_ticks;
         SlotJudge {
-            base: frame.set.base(RuleSet::base_of(signal)),
-            frame,
-            around: None,
-            is_entered: false,
-            marked: FixedBitSet::new(),
-            matched: Vec::new(),
-            cache: Cache::default(),
-            overlay: Overlay::default(),
+            base: self.set.base(RuleSet::base_of(signal)),
+            set: &self.set,
+            tables: &self.tables,
+            native: self.native.as_deref(),
+            state: &mut self.state,
+            arrival_ticks,
+            kept,
+            at: None,
         }
     }
 }
@@ -134,30 +141,40 @@ impl SlotJudge<'_> {
     /// # Panics
     /// If there are not as many slots as a record has.
     pub fn enter(&mut self, slots: &[Slot], buffers: &SlotBuffers<'_>) {
-        let set = self.frame.set;
         self.check(slots);
         // What is left of rules that ask for neither is the same everywhere.
-        if self.is_entered && self.base.has_conditions_on == [false; 2] {
+        if self.at.is_some() && self.base.has_conditions_on == [false; 2] {
             return;
         }
-        self.is_entered = true;
-        self.around = None;
+        self.at = match self.kept.find(self.base, slots, &buffers.buffers) {
+            Found::At(at) => Some(at),
+            found => {
+                let agenda = self.agenda(slots, buffers);
+                Some(self.kept.put(found, agenda))
+            }
+        };
+    }
+
+    /// Decides what is left of rules for the records of a resource and scope; `None` where they need more than slots.
+    fn agenda(&mut self, slots: &[Slot], buffers: &SlotBuffers<'_>) -> Option<Agenda<'static>> {
         // A rule over resources may change what all others see.
-        let is_of_resources = |rule: &usize| self.frame.is_active[*rule];
-        if set.base(Base::Resources).rules.iter().any(is_of_resources) {
-            return;
+        if self.set.base(Base::Resources).rules.iter().any(|rule| self.kept.is_active[*rule]) {
+            return None;
         }
-        self.cache.reset(slots.len());
-        let mut active = self.frame.candidates(self.base, 0, None);
-        let cells = cells(self.base, (slots, buffers.buffers), (&self.overlay, &self.cache), set);
+        let mut frame = Frame::new(self.set, self.tables, self.state, self.arrival_ticks, None);
+        frame.native = self.native;
+        let (cache, overlay) = (&mut self.kept.cache, Overlay::default());
+        cache.reset(slots.len());
+        let mut active = frame.candidates(self.base, 0, None);
+        let cells = cells(self.base, (slots, buffers.buffers), (&overlay, cache), self.set);
         let levels = [Level::Resource, Level::Scope].into_iter().zip(self.base.has_conditions_on);
         for (level, _) in levels.filter(|(_, has_conditions)| *has_conditions) {
-            active = self.frame.narrow(Some(&cells), level, active);
+            active = frame.narrow(Some(&cells), level, active);
         }
         if self.base.has_conditions_on == [false; 2] {
-            active = self.frame.narrow(None, Level::Scope, active);
+            active = frame.narrow(None, Level::Scope, active);
         }
-        self.around = Agenda::over_slots(&self.frame, self.base, active);
+        Agenda::over_slots(&frame, self.base, active)
     }
 
     /// Returns what becomes of a record whose slots are filled; those of resource and scope stand as when they were
@@ -167,27 +184,33 @@ impl SlotJudge<'_> {
     /// If there are not as many slots as a record has.
     #[inline]
     pub fn judge(&mut self, slots: &[Slot], buffers: &SlotBuffers<'_>) -> SlotVerdict {
-        self.matched.clear();
         self.check(slots);
-        let Some(agenda) = &self.around else { return SlotVerdict::Undecided };
+        let Kept { is_active, places, marked, matched, cache, .. } = &mut *self.kept;
+        matched.clear();
+        let Some(agenda) = self.at.and_then(|at| places[at].agenda.as_ref()) else { return SlotVerdict::Undecided };
         let Some(lane) = agenda.lane() else { return SlotVerdict::Undecided };
         let SlotBuffers { buffers, table } = buffers;
-        let mut record = LaneRecord { slots, buffers, table, cells: None };
-        let own;
-        if self.frame.native.is_none() {
-            self.cache.reset(slots.len());
-            own = cells(self.base, (slots, *buffers), (&self.overlay, &self.cache), self.frame.set);
-            record.cells = Some(&own);
-        }
+        let (own, overlay);
+        let cells = match self.native {
+            Some(_) => None,
+            None => {
+                cache.reset(slots.len());
+                overlay = Overlay::default();
+                own = cells(self.base, (slots, *buffers), (&overlay, cache), self.set);
+                Some(&own)
+            }
+        };
+        agenda.mark(self.base, slots, buffers, marked);
+        let record = LaneRecord { slots, table };
+        let (set, native, state) = (self.set, self.native, &mut *self.state);
+        let mut asked = Asked { set, native, state, is_active, active: agenda.active(), record, cells };
         // Records that would be edited leave the lane.
         let mut edits = KeyEdits::default();
-        let matched = &mut self.matched;
-        match self.frame.decide_in_lane(lane, agenda, record, (&mut self.marked, &mut edits), |rule| matched.push(rule))
-        {
+        match lane.follow(agenda.lane_turns(marked), &mut asked, &mut edits, |rule| matched.push(rule)) {
             Some(None) => SlotVerdict::Pass,
             Some(Some(rule)) => SlotVerdict::Removed(rule),
             None => {
-                self.matched.clear();
+                matched.clear();
                 SlotVerdict::Undecided
             }
         }
@@ -197,11 +220,72 @@ impl SlotJudge<'_> {
     ///
     /// The rules behind one that removes it were not asked.
     pub fn matched(&self) -> &[usize] {
-        &self.matched
+        &self.kept.matched
     }
 
     fn check(&self, slots: &[Slot]) {
         assert!(slots.len() >= self.base.plan.slot_count(), "a record has as many slots as rules read");
+    }
+}
+
+/// Answers what steps ask of a record in slots, by native code where there is some and else by the interpreter.
+struct Asked<'a> {
+    set: &'a RuleSet,
+    native: Option<&'a NativeSet>,
+    state: &'a mut State,
+    is_active: &'a [bool],
+    active: &'a [Active],
+    record: LaneRecord<'a>,
+    /// For the interpreter.
+    cells: Option<&'a RecordCells<'a>>,
+}
+
+impl Deciding for Asked<'_> {
+    #[inline]
+    fn takes_part(&mut self, rule: usize) -> Option<bool> {
+        Some(self.is_active[rule])
+    }
+
+    #[inline]
+    fn holds(&mut self, place: usize, step: &Step<'_>, asking: Asking) -> Option<bool> {
+        let active = &self.active[place];
+        match (asking, &step.edits) {
+            (Asking::Condition, _) => self.decides(&step.condition, active),
+            (Asking::Write(at), Edits::If(conditions)) => self.decides(&conditions[at], active),
+            _ => None,
+        }
+    }
+}
+
+impl Asked<'_> {
+    /// Says whether a condition is true; `None` where that has to be found out in full.
+    #[inline]
+    fn decides(&mut self, decider: &Decider<'_>, active: &Active) -> Option<bool> {
+        match (decider, self.native) {
+            (Decider::Always, _) => Some(true),
+            (Decider::Found(None), Some(native)) => {
+                decides_natively(self.state, &native.conditions(active.rule)?, active.rule, self.record)
+            }
+            (Decider::Found(Some(condition)), Some(native)) => {
+                decides_natively(self.state, &native.choice(active.rule, *condition)?, active.rule, self.record)
+            }
+            (Decider::Rest, _) => {
+                let conditions = &self.set.rules[active.rule].conditions;
+                for condition in &active.conditions {
+                    if !self.interprets(active.rule, conditions[usize::from(*condition)].expr)? {
+                        return Some(false);
+                    }
+                }
+                Some(true)
+            }
+            (Decider::Choice(condition), _) => self.interprets(active.rule, *condition),
+            (Decider::Native(_) | Decider::Found(_), _) => None,
+        }
+    }
+
+    fn interprets(&mut self, rule: usize, expr: ExprId) -> Option<bool> {
+        let evaluator = Evaluator::new(&self.set.rules[rule].flat.program, &self.state.subqueries[rule]);
+        evaluator.holds(expr, self.cells?, &mut self.state.native.scalar).ok()
     }
 }
 

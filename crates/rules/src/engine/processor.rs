@@ -3,6 +3,7 @@
 use crate::compile::RuleSet;
 use crate::engine::account::{Account, Totals};
 use crate::engine::frame::{Frame, Scratch};
+use crate::engine::kept::Kept;
 use crate::engine::notice::NoticeKind;
 use crate::engine::observe::Observer;
 use crate::engine::outcome::{Outcome, Output};
@@ -74,6 +75,8 @@ pub struct Processor {
     pub(super) scratch: Scratch,
     /// What rules wrote of the last request, where that is kept.
     pub(super) edits: Option<EditLog>,
+    /// By signal, what was decided about resources and scopes of records in slots.
+    pub(super) kept: [Kept; 3],
 }
 
 impl Processor {
@@ -81,7 +84,7 @@ impl Processor {
     pub fn new(set: Arc<RuleSet>, options: &Options) -> Self {
         let state = State::new(&set, options.start_ticks, options.random_seed);
         let (tables, scratch) = (state::tables(&set), Scratch::default());
-        let mut processor = Self { tables, state, native: None, scratch, edits: None, set };
+        let mut processor = Self { tables, state, native: None, scratch, edits: None, kept: Default::default(), set };
         processor.fill_lookups(options.start_ticks);
         processor
     }
@@ -336,6 +339,7 @@ impl Processor {
         let is_own = Arc::ptr_eq(native.rules(), &self.set);
         if is_own {
             self.native = Some(native);
+            self.kept = Default::default();
         }
         is_own
     }

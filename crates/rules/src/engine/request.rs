@@ -309,7 +309,7 @@ impl<'s> Frame<'s> {
             unit.said_ticks = own_ticks.map_or(self.arrival_ticks, |own| own.min(latest_ticks(self.arrival_ticks)));
         }
         let mut work = Work { slots: pass.slots, cache: pass.cache, overlay: pass.overlay, editors: SmallVec::new() };
-        let mut turns = agenda.turns(filled.is_ok(), work.slots, &unit.buffers, pass.marked);
+        let mut turns = agenda.turns(unit.base, filled.is_ok(), work.slots, &unit.buffers, pass.marked);
         let mut taken = None;
         while let Some((one, may_match)) = turns.next(&work) {
             if fate.dropped_by.is_some_and(|dropped_by| dropped_by < one.rule) {

@@ -78,6 +78,7 @@ impl Processor {
         (self.set, self.tables, self.state) = (set, tables, state);
         // Until there is native code of the new set.
         self.native = None;
+        self.kept = Default::default();
         self.fill_lookups(now_ticks);
         Outcome { output: Output::Empty, emissions, notices: std::mem::take(&mut self.state.notices) }
     }

@@ -14,6 +14,7 @@ import os
 import pathlib
 import sys
 import threading
+import weakref
 from typing import Any, Callable, Mapping
 
 from . import wire
@@ -87,6 +88,25 @@ def _take(held: _Bytes) -> bytes:
     return content
 
 
+def _end(rules: ctypes.c_void_p, _host: Any = None) -> None:
+    # The same object is emptied, so that a thread about to judge finds nothing in the place of freed rules.
+    held, rules.value = rules.value, None
+    _library.dtq_rules_free(held)
+
+
+_alive: weakref.WeakSet[Rules] = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    # A thread that held one is not in the child, and would never give it back.
+    for rules in list(_alive):
+        rules._renew_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
+
+
 class Rules:
     """The rules of a process, for any number of threads.
 
@@ -105,19 +125,31 @@ class Rules:
         on_emission: OnEmission | None = None,
     ) -> None:
         self._rules = ctypes.c_void_p()
-        self._lock = threading.RLock()
-        self._judging: Any = contextlib.nullcontext() if _HAS_GIL else self._lock
+        self._renew_lock()
         self._on_emission = on_emission
         self._takers: dict[int, Callable[[bytes], Any]] = {}
-        # Kept as long as the rules: the library calls them.
-        self._host = _Host(None, self._notice_of(on_notice), _EMISSION(self._emission))
+        # Kept as long as the rules: the library calls them. They do not hold the rules, so that rules nobody has end.
+        own = weakref.ref(self)
+
+        def emission(*given: Any) -> int:
+            rules = own()
+            return rules._emission(*given) if rules else 0
+
+        host = _Host(None, self._notice_of(on_notice), _EMISSION(emission))
         if (text is None) == (path is None):
             raise TypeError("either the text of the rules or path=")
         make = _library.dtq_rules_new if path is None else _library.dtq_rules_open
         given = (text if path is None else os.fspath(path)).encode()  # type: ignore[union-attr]
         report = _Bytes()
-        status = make(given, len(given), ctypes.byref(self._host), ctypes.byref(self._rules), ctypes.byref(report))
+        status = make(given, len(given), ctypes.byref(host), ctypes.byref(self._rules), ctypes.byref(report))
         self._check(status, report)
+        _alive.add(self)
+        # What a program owes at its end is sent by `close` alone: nobody may be left then who would take it.
+        weakref.finalize(self, _end, self._rules, host).atexit = False
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.RLock()
+        self._judging: Any = contextlib.nullcontext() if _HAS_GIL else self._lock
 
     @staticmethod
     def _notice_of(call: OnNotice | None) -> Any:
@@ -195,9 +227,7 @@ class Rules:
     def close(self) -> None:
         """Sends on what rules still owe, and ends them; records that come later pass."""
         with self._lock:
-            # The same object is emptied, so that a thread about to judge finds nothing in the place of freed rules.
-            rules, self._rules.value = self._rules.value, None
-            _library.dtq_rules_free(rules)
+            _end(self._rules)
 
     def __enter__(self) -> Rules:
         return self
