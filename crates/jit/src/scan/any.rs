@@ -10,8 +10,8 @@ use dtq_record::slot::{Buffer, Slot, Tag};
 /// Tags of the members of `AnyValue` (common.proto).
 const STRING: u64 = 0x0A;
 const BOOL: u64 = 0x10;
-const INT: u64 = 0x18;
-const DOUBLE: u64 = 0x21;
+pub(super) const INT: u64 = 0x18;
+pub(super) const DOUBLE: u64 = 0x21;
 const ARRAY: u64 = 0x2A;
 const BAG: u64 = 0x32;
 const BYTES: u64 = 0x3A;

@@ -3,6 +3,7 @@
 //! It must be a key and then a value and nothing else where the key is wanted, and begin with the key where it is not.
 //! Next: `scan/items.rs`.
 
+use super::any::{DOUBLE, INT};
 use super::emit::{Emitter, Place, chunk_of, chunks};
 use super::items::KeyItem;
 use super::message::{Here, Walk};
@@ -167,7 +168,7 @@ impl Emitter<'_, '_> {
         }
         let offset = 2 + item.key.len();
         let next = walk.then(self, item.slot);
-        let general = self.block(0);
+        let (scalar, general) = (self.block(0), self.block(0));
         // Nearly every value is a short string. Then tag and length of the value and of its string are one word, which
         // follows from the size.
         let text_size = self.add(pair.size, -(offset as i64 + 4));
@@ -177,11 +178,16 @@ impl Emitter<'_, '_> {
         let expected = self.builder.ins().imul_imm_u(text_size, 0x0100_0100);
         let expected = self.add(expected, 0x000A_0212);
         let is_text = self.compare(IntCC::Equal, heads, expected);
-        self.only_if(is_text, (general, &[]));
+        self.only_if(is_text, (scalar, &[]));
         let text = self.add(pair.start, offset as i64 + 4);
         let model = Slot::view(Tag::String, walk.pass.buffer(), 0, 0, 0);
         self.store_view(Place::Number(item.slot), model, text, text_size);
         self.jump(next, &[pair.end, left]);
+
+        self.enter::<0>(scalar);
+        let value = Common { start: pair.start, offset: offset as i32, heads, text_size };
+        self.common_scalar(value, Place::Number(item.slot), (next, &[pair.end, left]));
+        self.jump(general, &[]);
 
         self.enter::<0>(general);
         let rest = self.add(pair.size, -(offset as i64));
@@ -200,6 +206,59 @@ impl Emitter<'_, '_> {
             (self.slot_address(item.slot), self.builder.ins().iconst(types::I64, i64::from(item.slot)));
         self.jump(block, &[start, size, address, slot, pair.end, left]);
     }
+
+    /// Writes the slot of a double, or of an integer of one or two bytes, and jumps to `next`; goes on for other values.
+    fn common_scalar(&mut self, value: Common, place: Place, next: (Block, &[Value])) {
+        let Common { start, offset, heads, text_size } = value;
+        let (number, long, other) = (self.block(0), self.block(0), self.block(0));
+        let form = self.and(heads, 0x00FF_FFFF);
+        let is_real = self.compare_with(IntCC::Equal, form, VALUE | 9 << 8 | DOUBLE << 16);
+        self.only_if(is_real, (number, &[]));
+        let is_whole = self.compare_with(IntCC::Equal, text_size, 7);
+        self.only_if(is_whole, (other, &[]));
+        let (head, bits) = (self.number(Slot::real(0.0).words()[0]), self.load(8, start, offset + 3));
+        self.store_slot(place, head, bits);
+        self.jump(next.0, next.1);
+
+        // Of one byte: the length says so, and no other follows.
+        self.enter::<0>(number);
+        let (form, head) = (self.and(heads, 0x80FF_FFFF), self.number(Slot::long(0).words()[0]));
+        let is_short = self.compare_with(IntCC::Equal, form, VALUE | 2 << 8 | INT << 16);
+        self.only_if(is_short, (long, &[]));
+        let is_whole = self.compare_with(IntCC::Equal, text_size, 0);
+        self.only_if(is_whole, (other, &[]));
+        let number = self.builder.ins().ushr_imm_u(heads, 24);
+        self.store_slot(place, head, number);
+        self.jump(next.0, next.1);
+
+        self.enter::<0>(long);
+        let is_long = self.compare_with(IntCC::Equal, form, VALUE | 3 << 8 | INT << 16 | 0x8000_0000);
+        self.only_if(is_long, (other, &[]));
+        let is_whole = self.compare_with(IntCC::Equal, text_size, 1);
+        self.only_if(is_whole, (other, &[]));
+        let second = self.load(1, start, offset + 4);
+        let is_last = self.compare_with(IntCC::UnsignedLessThan, second, 0x80);
+        self.only_if(is_last, (other, &[]));
+        let low = self.builder.ins().ushr_imm_u(heads, 24);
+        let low = self.and(low, 0x7F);
+        let high = self.builder.ins().ishl_imm_u(second, 7);
+        let number = self.sum(low, high);
+        self.store_slot(place, head, number);
+        self.jump(next.0, next.1);
+
+        self.enter::<0>(other);
+    }
+}
+
+/// Holds the value of a `KeyValue` by its first four bytes.
+#[derive(Clone, Copy)]
+struct Common {
+    /// Where the `KeyValue` begins, and how far behind that the value does.
+    start: Value,
+    offset: i32,
+    heads: Value,
+    /// How many bytes follow the four.
+    text_size: Value,
 }
 
 /// Returns the piece of the keys in which most of them differ.

@@ -22,7 +22,7 @@ const CONDITIONS_MAX: usize = 4;
 /// Records of a scope for each number from on which finding out what numbers mean is worth it.
 const RECORDS_MIN: usize = 4;
 /// Records that are decided ahead.
-const AHEAD_MAX: usize = 24;
+const AHEAD_MAX: usize = 64;
 
 /// Holds what becomes of records by what the conditions of a lane say of them.
 pub(super) struct Outcomes<'s> {
