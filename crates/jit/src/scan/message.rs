@@ -13,6 +13,12 @@ use cranelift_frontend::Switch;
 use dtq_record::otlp::pass::{How, Pass, Read};
 use dtq_record::slot::Slot;
 
+/// The fields that a `LogRecord` (logs.proto) and a `Span` (trace.proto) have in front of their attributes, by the number of
+/// these: number and wire type.
+const LEADING: [(u32, &[(u32, u32)]); 2] = [
+    (6, &[(1, 1), (2, 0), (3, 2), (5, 2)]),
+    (9, &[(1, 2), (2, 2), (4, 2), (5, 2), (6, 0), (7, 1), (8, 1)]),
+];
 /// So many tags are compared one by one.
 const FEW_TAGS: usize = 6;
 
@@ -111,7 +117,8 @@ impl Emitter<'_, '_> {
         let finish = self.block(1);
         let mut walk = Walk { pass, items, guards, end, head, advance, guarded: Vec::new(), pair: None, any: None };
         let is_wanted = self.compare_with(IntCC::NotEqual, wanted, 0);
-        self.branch(is_wanted, (head, &[at, wanted]), (finish, &[wanted]));
+        self.only_if(is_wanted, (finish, &[wanted]));
+        self.skip_leading(&walk, at, wanted);
 
         let [at, left] = self.enter(head);
         let (body, tail) = (self.block(0), self.cold_block(0));
@@ -154,6 +161,36 @@ impl Emitter<'_, '_> {
             let size = self.builder.ins().isub(end, at);
             self.store_view(Place::Number(*slot), Slot::view(*tag, pass.buffer(), *aux, 0, 0), at, size);
         }
+    }
+
+    /// Reads past the fields that encoders write first, each where it is expected, and goes on at the head of the loop.
+    ///
+    /// The loop would do the same: here one compare says what a field is. What is not as expected is left to it.
+    fn skip_leading(&mut self, walk: &Walk<'_>, mut at: Value, left: Value) {
+        let reads = walk.pass.reads();
+        let attributes = reads.iter().find(|read| read.how == How::Keys).map(|read| read.number);
+        let is_read = |number: u32| reads.iter().any(|read| read.number == number);
+        let leading = LEADING.iter().find(|(number, _)| Some(*number) == attributes).map_or(&[][..], |found| found.1);
+        for (number, wire_type) in leading.iter().take_while(|(number, _)| !is_read(*number)) {
+            let next = self.block(1);
+            let content = self.add(at, 2);
+            let is_field = self.compare(IntCC::UnsignedLessThanOrEqual, content, walk.end);
+            self.only_if(is_field, (walk.head, &[at, left]));
+            let tag = self.load(1, at, 0);
+            let is_expected = self.compare_with(IntCC::Equal, tag, u64::from(number << 3 | wire_type));
+            self.only_if(is_expected, (next, &[at]));
+            let behind = if *wire_type == 1 {
+                self.add(at, 9)
+            } else {
+                let second = self.load(1, at, 1);
+                let is_short = self.compare_with(IntCC::UnsignedLessThan, second, 0x80);
+                self.only_if(is_short, (walk.head, &[at, left]));
+                if *wire_type == 2 { self.sum(content, second) } else { content }
+            };
+            self.jump(next, &[behind]);
+            [at] = self.enter(next);
+        }
+        self.jump(walk.head, &[at, left]);
     }
 
     /// Leads each tag that is read to its code, and all others past.
