@@ -15,10 +15,8 @@ use dtq_record::slot::Slot;
 
 /// The fields that a `LogRecord` (logs.proto) and a `Span` (trace.proto) have in front of their attributes, by the number of
 /// these: number and wire type.
-const LEADING: [(u32, &[(u32, u32)]); 2] = [
-    (6, &[(1, 1), (2, 0), (3, 2), (5, 2)]),
-    (9, &[(1, 2), (2, 2), (4, 2), (5, 2), (6, 0), (7, 1), (8, 1)]),
-];
+const LEADING: [(u32, &[(u32, u32)]); 2] =
+    [(6, &[(1, 1), (2, 0), (3, 2), (5, 2)]), (9, &[(1, 2), (2, 2), (4, 2), (5, 2), (6, 0), (7, 1), (8, 1)])];
 /// So many tags are compared one by one.
 const FEW_TAGS: usize = 6;
 
