@@ -286,6 +286,37 @@ fn field(tag: u8, content: &[u8]) -> Vec<u8> {
     message
 }
 
+/// Returns an attribute whose text has another in it, where one would be that is 148 bytes long: the lower byte of its
+/// length, 1,300, says that, and the upper one is the tag of a key.
+fn attribute_within_a_text() -> Vec<u8> {
+    let inner = [field(0x32, b"\x0a\x01a\x12\x03\x0a\x01x"), field(0x2A, &[b'x'; 1_140])].concat();
+    let text = [&[b'x'; 138][..], &inner].concat();
+    let whole = field(0x32, &[&b"\x0a\x01k"[..], &field(0x12, &field(0x0A, &text))].concat());
+    assert_eq!(whole[..3], [0x32, 0x94, 0x0A]);
+    whole
+}
+
+#[test]
+fn a_field_that_settles_another_ends_the_scan() {
+    use dtq_record::otlp::logs::column;
+    let logs = Part { base: Base::Logs, level: Level::Record, kind: None };
+    let plan = SlotPlan::new(Base::Logs, &[FieldPath { column: column::TIMESTAMP, key: None }]).unwrap();
+    // Behind the time is what nobody looks at any more.
+    assert!(check_all(logs, &plan, &logs.scan(&plan, &[]), b"\x09\x01\x02\x03\x04\x05\x06\x07\x08\xff"));
+}
+
+#[test]
+fn a_duration_needs_both_times() {
+    use dtq_record::otlp::spans::column;
+    let spans = Part { base: Base::Spans, level: Level::Record, kind: None };
+    let plan = SlotPlan::new(Base::Spans, &[FieldPath { column: column::DURATION, key: None }]).unwrap();
+    let scan = spans.scan(&plan, &[]);
+    let [start, end] = [0x39, 0x41].map(|tag| [&[tag][..], &1_760_000_000_000_000_000_u64.to_le_bytes()].concat());
+    for message in [&start[..], &end, &[&start[..], &end].concat(), &[]] {
+        assert!(check_all(spans, &plan, &scan, message));
+    }
+}
+
 #[test]
 fn messages_by_hand_are_filled_the_same_or_left_to_the_filler() {
     use dtq_record::otlp::logs::column;
@@ -317,6 +348,14 @@ fn messages_by_hand_are_filled_the_same_or_left_to_the_filler() {
         attribute(b"\x12\x0a\x21\0\0\0\0\0\0\0\0\x00"),
         attribute(b"\x12\x03\x10\x01\x00"),
         attribute(b"\x12\x02\x10\x02"),
+        // Behind the value of a pair a field that is cut.
+        attribute(b"\x12\x09\x21\0\0\0\0\0\0\0\0\x1a"),
+        attribute(b"\x12\x02\x18\x05\x1a"),
+        attribute(b"\x12\x03\x18\x85\x01\x1a"),
+        // Numbers of eleven bytes, and of over 64 bits.
+        attribute(&[&b"\x12\x0c\x18"[..], &[0x80; 10], &[0]].concat()),
+        attribute(&[&b"\x12\x0b\x18"[..], &[0xFF; 9], &[3]].concat()),
+        attribute_within_a_text(),
     ];
     let path = |column, key: Option<&str>| FieldPath { column, key: key.map(Str::from) };
     let all = [path(column::TIMESTAMP, None), path(column::TRACE_ID, None), path(column::ATTRIBUTES, Some("a"))];
