@@ -418,6 +418,14 @@ fn places_of_keys_are_found_in_what_encoders_write_and_nowhere_else() {
     let twice = [&record[..], &attribute("bc", &text("y")), &attribute("bc", b"\x0A\x09")].concat();
     assert_eq!((find(&twice), keys.find(&twice, 0b01, &mut only_a)), (None, Some(())));
     assert!(only_a[0].is_some() && only_a[1].is_none());
+    let mut same_size = KeyPlaces::new(Base::Logs, logs::column::ATTRIBUTES).unwrap();
+    assert_eq!(["a", "d"].map(|key| same_size.add(&key.into())), [Some(0), Some(1)]);
+    let twice = [attribute("d", b""), attribute("d", b""), attribute("a", b"")].concat();
+    let mut places = [None; 2];
+    assert_eq!(same_size.find(&twice, 0b11, &mut places), None);
+    let mut places = [None; 2];
+    assert_eq!(same_size.find(&twice, 0b01, &mut places), Some(()));
+    assert!(places[0].is_some() && places[1].is_none());
     // Fields of every form are read past where they are whole, and only there.
     let forms = [
         vec![0x10, 9],
