@@ -650,6 +650,30 @@ fn a_scan_ends_exactly_where_a_number_decides() {
 }
 
 #[test]
+fn rules_that_look_up_other_tables_are_decided_together() {
+    let text = r#"
+apiVersion: dtq/v1
+rules:
+  - {name: lows, to: table:low, for: 1h, key: id, kql: logs | where SeverityNumber == 1 | project id = EventName}
+  - {name: highs, to: table:high, for: 1h, key: id, kql: logs | where SeverityNumber == 2 | project id = EventName}
+  - {name: drop-lows, to: drop, kql: logs | where EventName in ((low | project id))}
+  - {name: drop-highs, to: drop, kql: logs | where EventName in ((high | project id))}
+"#;
+    let set = rule_set(text, true).unwrap();
+    let record = |severity_number, event_name: &str| {
+        let event_name = event_name.to_owned();
+        LogRecord { severity_number, event_name, ..LogRecord::default() }
+    };
+    let filling = encoded(vec![("x".to_owned(), vec![record(1, "a"), record(2, "b")])]);
+    let many = (0..90).map(|at| record(9, ["a", "b", "c"][at % 3])).collect();
+    let requests = [filling, encoded(vec![("x".to_owned(), many)])];
+    let expected = run(processor(&set), &requests);
+    assert_eq!(run(native(processor(&set), &set), &requests), expected);
+    let matched: Vec<u64> = expected[1].2.iter().map(|account| account.matched).collect();
+    assert_eq!(matched, [1, 1, 31, 31]);
+}
+
+#[test]
 fn guards_of_more_rules_than_a_word_has_bits_are_found() {
     let rule = |at: usize| {
         let (conditions, key, word) = (vec![format!("EventName contains \"-{at}-\"")], String::new(), String::new());
