@@ -91,17 +91,11 @@ impl<'a> Frame<'a> {
         (tables, texts, values): (&'a Tables, &'a [View], &'a [Cell]),
         subqueries: &'a dyn Subqueries,
     ) {
-        self.release_held();
-        (self.tables, self.texts, self.values) = (tables, texts.as_ptr(), values.as_ptr());
-        self.subqueries = subqueries;
-    }
-
-    /// Gives back what the call before held.
-    #[inline]
-    pub(crate) fn release_held(&mut self) {
         if self.held_count != 0 {
             self.release();
         }
+        (self.tables, self.texts, self.values) = (tables, texts.as_ptr(), values.as_ptr());
+        self.subqueries = subqueries;
     }
 
     /// Forgets that a helper has failed.

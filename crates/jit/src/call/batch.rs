@@ -32,12 +32,7 @@ impl Module {
         let scan = unsafe { transmute::<*const u8, ScanFn>(address) };
         let asked: SmallVec<[Asked<'_>; ASKS_MAX]> =
             batch.asks.iter().enumerate().map(|(at, ask)| Asked::new(ask, 1 << at, slots.len())).collect();
-        let asked = &asked[..];
         let mut frame = self.frame(context, &NoSubqueries);
-        let is_entered = asked.iter().all(|one| one.has_same_frame(&asked[0]));
-        if let Some(first) = asked.first().filter(|_| is_entered) {
-            frame.enter(first.module.constants(), first.subqueries);
-        }
         for (done, (record, out)) in records.iter().zip(out.iter_mut()).enumerate() {
             let message = record.place.content(request);
             // SAFETY: as in `scan`; places are numbers of 32 bits, so that no message is larger.
@@ -46,7 +41,7 @@ impl Module {
                 filled::DONE => {
                     buffers.set_record(message);
                     // SAFETY: they were made ready for these slots.
-                    unsafe { ask_all((asked, is_entered), &mut frame, slots, buffers) }
+                    unsafe { ask_all(&asked, &mut frame, slots, buffers) }
                 }
                 filled::SETTLED => Some(0),
                 _ => None,
@@ -86,26 +81,15 @@ impl<'a> Asked<'a> {
         let Ask { mask, bits, subqueries, .. } = *ask;
         Self { function, bit, mask, bits, module, subqueries }
     }
-
-    /// Says whether another is called with the same constants and looks up the same, as far as that is known.
-    #[allow(
-        ambiguous_wide_pointer_comparisons,
-        reason = "what seems to differ is entered once more, no more than that"
-    )]
-    fn has_same_frame(&self, other: &Self) -> bool {
-        std::ptr::eq(self.module, other.module) && std::ptr::eq(self.subqueries, other.subqueries)
-    }
 }
 
 /// Calls the conditions of a batch; `None` when one leaves the record, or fails, which is forgotten.
-///
-/// The frame is entered once where all are called with the same.
 ///
 /// # Safety
 /// There are as many slots as the conditions were made ready for.
 #[inline]
 unsafe fn ask_all<'a>(
-    (asked, is_entered): (&[Asked<'a>], bool),
+    asked: &[Asked<'a>],
     frame: &mut Frame<'a>,
     slots: &[Slot],
     buffers: &BufferTable<'_>,
@@ -115,10 +99,7 @@ unsafe fn ask_all<'a>(
         if bits & mask != *wanted {
             continue;
         }
-        match is_entered {
-            true => frame.release_held(),
-            false => frame.enter(module.constants(), *subqueries),
-        }
+        frame.enter(module.constants(), *subqueries);
         // SAFETY: as in `run_condition`; there are enough slots, as the caller promises.
         match i64::from(unsafe { function(frame, slots.as_ptr().cast(), buffers) }) {
             status::TRUE => bits |= bit,

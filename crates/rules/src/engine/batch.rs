@@ -261,11 +261,9 @@ impl<'s> Frame<'s> {
         let asked = &batches.outcomes.asked;
         let looked_up: SmallVec<[LookedUp<'_>; CONDITIONS_MAX]> =
             asked.iter().map(|asked| LookedUp(&self.state.subqueries[asked.rule])).collect();
-        let asks = asked.iter().map(|one| {
-            let Bits { mask, bits } = one.when;
-            // Conditions of one rule look up the same.
-            let first = asked.iter().position(|other| other.rule == one.rule).expect("it is one of them");
-            Ask { condition: one.condition, subqueries: &looked_up[first], mask, bits }
+        let asks = asked.iter().zip(&looked_up).map(|(asked, looked_up)| {
+            let Bits { mask, bits } = asked.when;
+            Ask { condition: asked.condition, subqueries: looked_up, mask, bits }
         });
         let asks: SmallVec<[Ask<'_>; CONDITIONS_MAX]> = asks.collect();
         let batch = Batch { scan: batches.scan, wanted: batches.wanted, asks: &asks, stops: batches.outcomes.stops };
